@@ -2,6 +2,7 @@
 /* Registers the three interfaces: netlink family, file system, /dev/mica. */
 #include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/fs.h>
 #include <linux/module.h>
 #include "mica.h"
 

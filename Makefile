@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# "make help" lists the targets. The kernel's own build reads Kbuild, never this.
+
+KVER ?=
+KVERS := $(if $(KVER),$(KVER),6.1 6.12 7.2)
+TESTS ?=
+CACHE := $(or $(MICA_CACHE),/var/cache/mica)
+SRC61 := $(CACHE)/linux-source-6.1
+export MICA_CACHE := $(CACHE)
+
+.PHONY: all module tool selftests setup lint check check-debug demo clean help
+
+all: module tool
+
+module:
+	@scripts/build-module $(KVER)
+
+tool_sources := $(sort $(wildcard tool/*.c))
+tool_objects := $(tool_sources:tool/%.c=build/tool/%.o)
+tool_libs := libnl-3.0 libnl-genl-3.0 smartcols libpci libarchive
+TOOL_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -MMD -MP -Iuapi
+
+tool: $(if $(tool_sources),build/tool/mica)
+
+build/tool/mica: $(tool_objects)
+	$(CC) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(tool_libs))
+
+build/tool/%.o: tool/%.c | build/tool
+	$(CC) $(TOOL_CFLAGS) $(CFLAGS) $$(pkg-config --cflags $(tool_libs)) -c -o $@ $<
+
+build/tool:
+	@mkdir -p $@
+
+-include $(tool_objects:.o=.d)
+
+setup:
+	@scripts/setup $(if $(KVER),check $(KVER),all)
+
+selftests:
+	@$(MAKE) --no-print-directory -C selftests KERNEL_SOURCE=$(SRC61) TOP=$(CURDIR)
+
+lint:
+	@scripts/lint
+
+check: setup
+	@scripts/check $(KVERS) -- $(TESTS)
+
+check-debug:
+	@scripts/setup debug check
+	@scripts/debug-kernel
+	@scripts/check debug -- $(TESTS)
+
+demo:
+	@scripts/setup demo
+	@$(MAKE) --no-print-directory module tool KVER=6.1
+	@selftests/demo/run
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make                  build the module (running kernel, else newest headers) and the tool'
+	@echo 'make KVER=RELEASE     for that kernel: a release, or 6.1, 6.12, 7.2, debug'
+	@echo 'make demo             the main job in the test host, start to end'
+	@echo 'make check            lint, build, all tests on 6.1, 6.12 and 7.2 in the test host'
+	@echo 'make check KVER=6.1 TESTS="union guest/claim"    a part of it'
+	@echo 'make check-debug      the tests under a kernel with KASAN and lockdep'
+	@echo 'make lint             checkpatch, sparse, W=1, shellcheck'
+	@echo 'make selftests        build the tests'
+	@echo 'make setup            install what is needed (the other targets call it)'
+	@echo 'make clean            remove build/'
