@@ -37,6 +37,9 @@
  * @MICA_REASON_PRIVILEGE: the caller, or who opened the session, may not
  * @MICA_REASON_RESET: the device has no way to be reset
  * @MICA_REASON_OVERRIDE: an administrator's own override is in the way
+ * @MICA_REASON_USER: a process uses the device, or its IOMMU group, through
+ *	VFIO already
+ * @MICA_REASON_ENDING: the session ended before the call was through
  */
 enum mica_reason_code {
 	MICA_REASON_NONE = 0,
@@ -55,6 +58,8 @@ enum mica_reason_code {
 	MICA_REASON_PRIVILEGE,
 	MICA_REASON_RESET,
 	MICA_REASON_OVERRIDE,
+	MICA_REASON_USER,
+	MICA_REASON_ENDING,
 };
 
 /**
@@ -123,5 +128,367 @@ struct mica_info {
  * Errors: EFAULT, E2BIG, EINVAL, EOPNOTSUPP as above.
  */
 #define MICA_INFO	_IO(MICA_IOC_TYPE, 0x00)
+
+/* enum mica_reset_method is a bit number in mica_device_info.reset_methods. */
+enum mica_reset_method {
+	MICA_RESET_DEVICE_SPECIFIC = 0,
+	MICA_RESET_ACPI,
+	MICA_RESET_FLR,
+	MICA_RESET_AF_FLR,
+	MICA_RESET_PM,
+	MICA_RESET_BUS,			/* the function is alone on its bus */
+	MICA_RESET_CXL_BUS,
+	MICA_RESET_SHARED_BUS = 31,	/* only together with the whole bus */
+};
+
+/* Flags of struct mica_bar; one that is not there has a length of zero. */
+#define MICA_BAR_IO		(1U << 0)
+#define MICA_BAR_MEM		(1U << 1)
+#define MICA_BAR_64BIT		(1U << 2)
+#define MICA_BAR_PREFETCH	(1U << 3)
+
+/**
+ * struct mica_bar - a range of addresses that a function answers to
+ * @start: address on the host
+ * @length: bytes
+ * @flags: MICA_BAR_*
+ * @reserved: zero
+ */
+struct mica_bar {
+	__aligned_u64 start;
+	__aligned_u64 length;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/* Flags of struct mica_device_info.state and struct mica_member.state. */
+#define MICA_STATE_BRIDGE	(1U << 0)	/* cannot be claimed */
+#define MICA_STATE_VF		(1U << 1)	/* a virtual function */
+#define MICA_STATE_CLAIMED	(1U << 2)	/* a session holds it */
+#define MICA_STATE_IN_USE	(1U << 3)	/* it serves the host */
+#define MICA_STATE_OBSTACLE	(1U << 4)	/* member: must be claimed too */
+#define MICA_STATE_MANAGED_DMA	(1U << 5)	/* its driver leaves DMA alone */
+#define MICA_STATE_NOT_PCI	(1U << 6)	/* member: not a PCI function */
+
+/**
+ * struct mica_member - another member of a function's IOMMU group
+ * @addr: its address; zeroes with MICA_STATE_NOT_PCI
+ * @state: MICA_STATE_*
+ * @session: session that holds it, or zero
+ * @name: its name, ends in a NUL
+ * @driver: the driver that it is bound to, or an empty string
+ */
+struct mica_member {
+	struct mica_pci_addr addr;
+	__u32 state;
+	__u32 session;
+	__u8 name[48];
+	__u8 driver[64];
+};
+
+enum mica_region_type {
+	MICA_REGION_DIRECT = 1,		/* mapped one to one, always */
+	MICA_REGION_RELAXABLE,		/* the same, but not for a guest */
+	MICA_REGION_RESERVED,		/* never to be mapped */
+	MICA_REGION_MSI,		/* writes there are interrupts */
+	MICA_REGION_SW_MSI,		/* likewise, placed by the kernel */
+};
+
+/**
+ * struct mica_region - addresses that a device must not use for memory
+ * @start: first address, as the device sees it
+ * @length: bytes
+ * @type: one of &enum mica_region_type
+ * @reserved: zero
+ */
+struct mica_region {
+	__aligned_u64 start;
+	__aligned_u64 length;
+	__u32 type;
+	__u32 reserved;
+};
+
+/* What is known about a means of isolation. */
+enum mica_known {
+	MICA_UNKNOWN = 0,
+	MICA_YES,
+	MICA_NO,
+};
+
+/* Judge a claim that has MICA_CLAIM_GROUP. */
+#define MICA_DEVICE_INFO_GROUP	(1U << 0)
+
+/**
+ * struct mica_device_info - argument of MICA_DEVICE_INFO
+ * @size: sizeof(struct mica_device_info)
+ * @flags: zero or MICA_DEVICE_INFO_GROUP
+ * @addr: the function that is asked about
+ * @vendor: out: vendor
+ * @device: out: device
+ * @subsystem_vendor: out: vendor of the subsystem
+ * @subsystem_device: out: device of the subsystem
+ * @class_code: out: base class, sub-class and interface in 24 bits
+ * @header_type: out: 0 endpoint, 1 PCI bridge, 2 CardBus bridge
+ * @revision: out: revision
+ * @pad0: out: zero
+ * @numa_node: out: node that it is near to, or -1
+ * @iommu_group: out: number of its IOMMU group, or -1 without one
+ * @state: out: MICA_STATE_*
+ * @session: out: session that holds it, or zero
+ * @driver: out: the driver that it is bound to, or an empty string
+ * @driver_override: out: the only driver that may bind it, or an empty string
+ * @bars: out: the six BARs, and the expansion ROM as the seventh
+ * @msi_vectors: out: MSI vectors, zero without that capability
+ * @msix_vectors: out: MSI-X vectors, likewise
+ * @reset_methods: out: bits numbered by &enum mica_reset_method; none means
+ *	that nothing can reset it
+ * @sriov_total: out: virtual functions it can have
+ * @sriov_num: out: virtual functions it has now
+ * @physfn: out: with MICA_STATE_VF, the physical function
+ * @irq_remapping: out: interrupts of the device are checked; &enum mica_known
+ * @acs: out: bridges above it do not let it reach others; &enum mica_known
+ * @posted_irqs: out: interrupts can go to a guest directly; &enum mica_known
+ * @pad1: out: zero
+ * @claim_error: out: zero if a claim by a privileged caller would succeed now,
+ *	else the errno that it would fail with
+ * @nr_members: in: entries at @members_ptr; out: other members of the group
+ * @nr_regions: in: entries at @regions_ptr; out: regions of the group
+ * @members_ptr: array of struct mica_member, or zero
+ * @regions_ptr: array of struct mica_region, or zero
+ * @in_use: out: with MICA_STATE_IN_USE, by what
+ * @claim: out: with @claim_error, why
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_device_info {
+	__u32 size;
+	__u32 flags;
+	struct mica_pci_addr addr;
+	__u16 vendor;
+	__u16 device;
+	__u16 subsystem_vendor;
+	__u16 subsystem_device;
+	__u32 class_code;
+	__u8 header_type;
+	__u8 revision;
+	__u16 pad0;
+	__s32 numa_node;
+	__s32 iommu_group;
+	__u32 state;
+	__u32 session;
+	__u8 driver[64];
+	__u8 driver_override[64];
+	struct mica_bar bars[7];
+	__u32 msi_vectors;
+	__u32 msix_vectors;
+	__u32 reset_methods;
+	__u16 sriov_total;
+	__u16 sriov_num;
+	struct mica_pci_addr physfn;
+	__u8 irq_remapping;
+	__u8 acs;
+	__u8 posted_irqs;
+	__u8 pad1;
+	__u32 claim_error;
+	__u32 nr_members;
+	__u32 nr_regions;
+	__aligned_u64 members_ptr;
+	__aligned_u64 regions_ptr;
+	struct mica_reason in_use;
+	struct mica_reason claim;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_DEVICE_INFO - what is known about a PCI function
+ *
+ * Changes nothing. Where an array is too short the entries that fit are
+ * written, and the count says how long it should be. A disk of the function
+ * that has openers is watched for up to a second, since udev opens disks for an
+ * instant only.
+ *
+ * What @claim_error says was true at one moment; it promises nothing.
+ *
+ * Errors:
+ * * EFAULT - a pointer is bad.
+ * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
+ * * EINVAL - the structure is too short, or padding is not zero, or the address
+ *   cannot be one.
+ * * EOPNOTSUPP - an unknown flag.
+ * * ENOENT - there is no such function.
+ * * EINTR - a signal came while a driver held the function locked.
+ * * ENOMEM - no memory.
+ */
+#define MICA_DEVICE_INFO	_IO(MICA_IOC_TYPE, 0x01)
+
+/* Take every other member of the IOMMU group along. */
+#define MICA_CLAIM_GROUP	(1U << 0)
+/* Take the functions even while they serve the host; the log says so. */
+#define MICA_CLAIM_FORCE	(1U << 1)
+/* Return at once; MICA_WAIT or an event tells the outcome. */
+#define MICA_CLAIM_ASYNC	(1U << 2)
+
+#define MICA_CLAIM_MAX		64	/* functions in one call */
+
+/**
+ * struct mica_claim - argument of MICA_CLAIM
+ * @size: sizeof(struct mica_claim)
+ * @flags: MICA_CLAIM_*
+ * @devices_ptr: array of struct mica_pci_addr
+ * @nr_devices: entries at @devices_ptr, 1 to MICA_CLAIM_MAX
+ * @nr_claimed: out: functions that the call took, members of groups included;
+ *	zero with MICA_CLAIM_ASYNC
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_claim {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 devices_ptr;
+	__u32 nr_devices;
+	__u32 nr_claimed;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_CLAIM - take functions away from their drivers, for this session
+ *
+ * All of the functions come to the session, bound to vfio-pci, or none does.
+ * They stay until the last descriptor of the session is closed, which starts
+ * their way back: each is reset and bound to the driver that it had, or to none
+ * if it had none, and its driver_override is put back as it was.
+ *
+ * The work is done in a queue of the session. The caller waits for it; a signal
+ * that kills the caller ends the wait, not the work, and if the session ends so,
+ * what was taken goes back in the same queue.
+ *
+ * The caller and whoever opened the session need CAP_SYS_ADMIN.
+ *
+ * Errors:
+ * * EFAULT - a pointer is bad.
+ * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
+ * * EINVAL - the structure is too short, padding is not zero, there is no
+ *   function or more than MICA_CLAIM_MAX, one is named twice, or an address
+ *   cannot be one; or a function is a bridge (MICA_REASON_BRIDGE).
+ * * EOPNOTSUPP - an unknown flag.
+ * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE).
+ * * ENOENT - there is no such function (MICA_REASON_NO_DEVICE).
+ * * ENODEV - the function is behind no IOMMU (MICA_REASON_NO_IOMMU), or there is
+ *   no vfio-pci (MICA_REASON_NO_VFIO), or the function was unplugged meanwhile
+ *   (MICA_REASON_NO_DEVICE).
+ * * EBUSY - a function is held by a session (MICA_REASON_CLAIMED), serves the
+ *   host (MICA_REASON_DISK, _NETDEV, _CONSOLE, _VFS), is used through VFIO
+ *   (MICA_REASON_USER), or has another member in its IOMMU group that is not
+ *   part of the call or cannot be (MICA_REASON_GROUP); or vfio-pci did not get
+ *   the function (MICA_REASON_DRIVER); or the outcome of an earlier call with
+ *   MICA_CLAIM_ASYNC has not been fetched (MICA_REASON_NONE).
+ * * EINTR - the caller was killed, or the session ended
+ *   (MICA_REASON_ENDING).
+ * * ENOMEM - no memory.
+ * * any other - what vfio-pci's probe failed with (MICA_REASON_DRIVER).
+ */
+#define MICA_CLAIM		_IO(MICA_IOC_TYPE, 0x02)
+
+/* Do not wait: EAGAIN while the work goes on. */
+#define MICA_WAIT_NONBLOCK	(1U << 0)
+
+/**
+ * struct mica_wait - argument of MICA_WAIT
+ * @size: sizeof(struct mica_wait)
+ * @flags: zero or MICA_WAIT_NONBLOCK
+ * @nr_claimed: out: functions that the call took
+ * @reserved: must be zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_wait {
+	__u32 size;
+	__u32 flags;
+	__u32 nr_claimed;
+	__u32 reserved;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_WAIT - the outcome of the last call that had MICA_CLAIM_ASYNC
+ *
+ * Waits for its end and fails, with its errno and its reason, if it failed. The
+ * outcome is given once. poll() finds the session readable (POLLIN) while there
+ * is one to be had without waiting.
+ *
+ * Errors, besides those of the call that is waited for:
+ * * EFAULT - a pointer is bad.
+ * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
+ * * EINVAL - the structure is too short, or padding is not zero.
+ * * EOPNOTSUPP - an unknown flag.
+ * * ECHILD - there is no such call.
+ * * EAGAIN - it has not ended, and MICA_WAIT_NONBLOCK is set.
+ * * EINTR - the caller was killed.
+ */
+#define MICA_WAIT		_IO(MICA_IOC_TYPE, 0x03)
+
+enum mica_guest_state {
+	MICA_GUEST_STARTED = 1,
+	MICA_GUEST_ENDED,
+};
+
+/**
+ * struct mica_guest_note - argument of MICA_GUEST_NOTE
+ * @size: sizeof(struct mica_guest_note)
+ * @flags: must be zero
+ * @state: one of &enum mica_guest_state
+ * @pid: with MICA_GUEST_STARTED, the process of the guest, as the caller names
+ *	it: the caller itself or a child of the caller; otherwise zero
+ * @status: with MICA_GUEST_ENDED, its status as wait(2) gives it; otherwise
+ *	zero
+ * @reserved: must be zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_guest_note {
+	__u32 size;
+	__u32 flags;
+	__u32 state;
+	__u32 pid;
+	__s32 status;
+	__u32 reserved;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_GUEST_NOTE - tell that a guest was started, or that it ended
+ *
+ * For programs that start a virtual machine monitor with the devices of the
+ * session. Who listens gets MICA_EVENT_GUEST_START and MICA_EVENT_GUEST_END, and
+ * the dump of sessions names the process. It gives no rights to anybody.
+ *
+ * A session has one guest at a time. One that is noted when the session ends is
+ * reported as ended then, with -ECANCELED in place of a status, before the first
+ * device goes back.
+ *
+ * Errors:
+ * * EFAULT - a pointer is bad.
+ * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
+ * * EINVAL - the structure is too short, padding is not zero, or a member does
+ *   not fit @state.
+ * * EOPNOTSUPP - an unknown flag.
+ * * ESRCH - there is no such process.
+ * * EPERM - the process is not the caller's (MICA_REASON_PRIVILEGE).
+ * * EBUSY - a guest is noted already.
+ * * ENOENT - no guest is noted.
+ */
+#define MICA_GUEST_NOTE		_IO(MICA_IOC_TYPE, 0x04)
 
 #endif /* _UAPI_MICA_H */
