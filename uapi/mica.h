@@ -14,6 +14,7 @@
 #ifndef _UAPI_MICA_H
 #define _UAPI_MICA_H
 
+#include <linux/const.h>
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
@@ -94,11 +95,11 @@ struct mica_pci_addr {
 };
 
 /* Capability bits of struct mica_info. */
-#define MICA_CAP_UNION		(1ULL << 0)	/* file system type mica */
-#define MICA_CAP_CLAIM		(1ULL << 1)	/* MICA_CLAIM can work here */
-#define MICA_CAP_KVM		(1ULL << 2)	/* the kernel has KVM, loaded */
-#define MICA_CAP_IOMMU		(1ULL << 3)	/* an IOMMU is in use */
-#define MICA_CAP_EVENTS		(1ULL << 4)	/* generic netlink family mica */
+#define MICA_CAP_UNION		_BITULL(0)	/* file system type mica */
+#define MICA_CAP_CLAIM		_BITULL(1)	/* MICA_CLAIM can work here */
+#define MICA_CAP_KVM		_BITULL(2)	/* the kernel has KVM, loaded */
+#define MICA_CAP_IOMMU		_BITULL(3)	/* an IOMMU is in use */
+#define MICA_CAP_EVENTS		_BITULL(4)	/* generic netlink family mica */
 
 /**
  * struct mica_info - argument of MICA_INFO
@@ -142,10 +143,10 @@ enum mica_reset_method {
 };
 
 /* Flags of struct mica_bar; one that is not there has a length of zero. */
-#define MICA_BAR_IO		(1U << 0)
-#define MICA_BAR_MEM		(1U << 1)
-#define MICA_BAR_64BIT		(1U << 2)
-#define MICA_BAR_PREFETCH	(1U << 3)
+#define MICA_BAR_IO		_BITUL(0)
+#define MICA_BAR_MEM		_BITUL(1)
+#define MICA_BAR_64BIT		_BITUL(2)
+#define MICA_BAR_PREFETCH	_BITUL(3)
 
 /**
  * struct mica_bar - a range of addresses that a function answers to
@@ -162,13 +163,13 @@ struct mica_bar {
 };
 
 /* Flags of struct mica_device_info.state and struct mica_member.state. */
-#define MICA_STATE_BRIDGE	(1U << 0)	/* cannot be claimed */
-#define MICA_STATE_VF		(1U << 1)	/* a virtual function */
-#define MICA_STATE_CLAIMED	(1U << 2)	/* a session holds it */
-#define MICA_STATE_IN_USE	(1U << 3)	/* it serves the host */
-#define MICA_STATE_OBSTACLE	(1U << 4)	/* member: must be claimed too */
-#define MICA_STATE_MANAGED_DMA	(1U << 5)	/* its driver leaves DMA alone */
-#define MICA_STATE_NOT_PCI	(1U << 6)	/* member: not a PCI function */
+#define MICA_STATE_BRIDGE	_BITUL(0)	/* cannot be claimed */
+#define MICA_STATE_VF		_BITUL(1)	/* a virtual function */
+#define MICA_STATE_CLAIMED	_BITUL(2)	/* a session holds it */
+#define MICA_STATE_IN_USE	_BITUL(3)	/* it serves the host */
+#define MICA_STATE_OBSTACLE	_BITUL(4)	/* member: must be claimed too */
+#define MICA_STATE_MANAGED_DMA	_BITUL(5)	/* its driver leaves DMA alone */
+#define MICA_STATE_NOT_PCI	_BITUL(6)	/* member: not a PCI function */
 
 /**
  * struct mica_member - another member of a function's IOMMU group
@@ -216,7 +217,7 @@ enum mica_known {
 };
 
 /* Judge a claim that has MICA_CLAIM_GROUP. */
-#define MICA_DEVICE_INFO_GROUP	(1U << 0)
+#define MICA_DEVICE_INFO_GROUP	_BITUL(0)
 
 /**
  * struct mica_device_info - argument of MICA_DEVICE_INFO
@@ -325,11 +326,11 @@ struct mica_device_info {
 #define MICA_DEVICE_INFO	_IO(MICA_IOC_TYPE, 0x01)
 
 /* Take every other member of the IOMMU group along. */
-#define MICA_CLAIM_GROUP	(1U << 0)
+#define MICA_CLAIM_GROUP	_BITUL(0)
 /* Take the functions even while they serve the host; the log says so. */
-#define MICA_CLAIM_FORCE	(1U << 1)
+#define MICA_CLAIM_FORCE	_BITUL(1)
 /* Return at once; MICA_WAIT or an event tells the outcome. */
-#define MICA_CLAIM_ASYNC	(1U << 2)
+#define MICA_CLAIM_ASYNC	_BITUL(2)
 
 #define MICA_CLAIM_MAX		64	/* functions in one call */
 
@@ -396,7 +397,7 @@ struct mica_claim {
 #define MICA_CLAIM		_IO(MICA_IOC_TYPE, 0x02)
 
 /* Do not wait: EAGAIN while the work goes on. */
-#define MICA_WAIT_NONBLOCK	(1U << 0)
+#define MICA_WAIT_NONBLOCK	_BITUL(0)
 
 /**
  * struct mica_wait - argument of MICA_WAIT
