@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
  * Generic netlink family "mica": dumps of what is there, and events.
- * The specification is Documentation/netlink/mica.yaml.
+ *
+ * The specification is Documentation/netlink/mica.yaml; this header follows it.
+ *
+ * The family is found in the initial network namespace. Its commands need
+ * CAP_NET_ADMIN there (EPERM), and so does joining the group of events. All
+ * commands are dumps (NLM_F_DUMP, EOPNOTSUPP otherwise). An attribute that a
+ * command does not know is refused with EINVAL.
+ *
+ * What a dump tells of one object was true at one moment; objects that come or
+ * go while a dump is read may be in it or not. Nothing is told twice.
  */
 #ifndef _UAPI_MICA_NETLINK_H
 #define _UAPI_MICA_NETLINK_H
@@ -10,21 +19,48 @@
 #define MICA_FAMILY_VERSION	1
 #define MICA_MCGRP_EVENTS	"events"
 
-enum {
-	MICA_CMD_SESSION_GET = 1,	/* dump */
-	MICA_CMD_DEVICE_GET,		/* dump: devices that sessions hold */
-	MICA_CMD_UNION_GET,		/* dump */
-	MICA_CMD_BRANCH_GET,		/* dump */
-	MICA_CMD_EVENT,			/* notification */
+/**
+ * enum mica_command - commands of the family
+ * @MICA_CMD_SESSION_GET: dump: sessions, by number. MICA_A_SESSION_*
+ * @MICA_CMD_DEVICE_GET: dump: devices that sessions hold, by session and in the
+ *	order in which they were claimed. MICA_A_DEVICE_*; the request may carry
+ *	MICA_A_DEVICE_SESSION to hear of one session alone
+ * @MICA_CMD_UNION_GET: dump: mounted unions, by number. MICA_A_UNION_*
+ * @MICA_CMD_BRANCH_GET: dump: branches, by union and from left to right.
+ *	MICA_A_BRANCH_*; the request may carry MICA_A_BRANCH_UNION to hear of
+ *	one union alone
+ * @MICA_CMD_EVENT: never sent by user space: what happened, to the members of
+ *	the group "events". MICA_A_EVENT_*. A listener that could not be given
+ *	an event gets ENOBUFS from its next recv(), once, and should then ask
+ *	the dumps how things stand
+ */
+enum mica_command {
+	MICA_CMD_SESSION_GET = 1,
+	MICA_CMD_DEVICE_GET,
+	MICA_CMD_UNION_GET,
+	MICA_CMD_BRANCH_GET,
+	MICA_CMD_EVENT,
 
+	/* private: */
 	__MICA_CMD_MAX,
 	MICA_CMD_MAX = (__MICA_CMD_MAX - 1)
 };
 
-/* What an event is about (MICA_A_EVENT_TYPE). */
+/**
+ * enum mica_event_type - what an event is about (MICA_A_EVENT_TYPE)
+ * @MICA_EVENT_CLAIM: a session holds a device now
+ * @MICA_EVENT_RESTORE: a device has left a session; MICA_A_EVENT_ERROR is there
+ *	if it did not come back as it was
+ * @MICA_EVENT_GUEST_START: a guest runs, in process MICA_A_EVENT_PID
+ * @MICA_EVENT_GUEST_END: it ended; MICA_A_EVENT_ERROR is its wait status
+ * @MICA_EVENT_UNION_MOUNT: a union was mounted
+ * @MICA_EVENT_UNION_UMOUNT: a union is gone, its branches are free
+ * @MICA_EVENT_COPY_UP: MICA_A_EVENT_PATH was copied to a rw branch
+ * @MICA_EVENT_WHITEOUT: MICA_A_EVENT_PATH was whited out
+ */
 enum mica_event_type {
-	MICA_EVENT_CLAIM = 1,		/* a session holds a device */
-	MICA_EVENT_RESTORE,		/* a device went back; ERROR if not */
+	MICA_EVENT_CLAIM = 1,
+	MICA_EVENT_RESTORE,
 	MICA_EVENT_GUEST_START,
 	MICA_EVENT_GUEST_END,
 	MICA_EVENT_UNION_MOUNT,
@@ -33,82 +69,158 @@ enum mica_event_type {
 	MICA_EVENT_WHITEOUT,
 };
 
-/* Where a device stands (MICA_A_DEVICE_STATE). */
+/**
+ * enum mica_device_state - where a device stands (MICA_A_DEVICE_STATE)
+ * @MICA_DEVICE_CLAIMING: on its way from its driver to vfio-pci
+ * @MICA_DEVICE_CLAIMED: held by the session, bound to vfio-pci
+ * @MICA_DEVICE_RESTORING: on its way back
+ * @MICA_DEVICE_RESTORED: back on its driver, or on none if it had none
+ * @MICA_DEVICE_TAKEN: somebody else has rebound it, it was left alone
+ * @MICA_DEVICE_NO_DRIVER: its driver is gone, or refused it
+ * @MICA_DEVICE_LOST: it did not answer after the reset
+ * @MICA_DEVICE_UNPLUGGED: it was removed from the host
+ */
 enum mica_device_state {
 	MICA_DEVICE_CLAIMING = 1,
 	MICA_DEVICE_CLAIMED,
 	MICA_DEVICE_RESTORING,
-	MICA_DEVICE_RESTORED,		/* back on its driver, or on none */
-	MICA_DEVICE_TAKEN,		/* somebody else has rebound it */
-	MICA_DEVICE_NO_DRIVER,		/* its driver is gone or refused it */
-	MICA_DEVICE_LOST,		/* dead after the reset */
+	MICA_DEVICE_RESTORED,
+	MICA_DEVICE_TAKEN,
+	MICA_DEVICE_NO_DRIVER,
+	MICA_DEVICE_LOST,
 	MICA_DEVICE_UNPLUGGED,
 };
 
-enum {
+/**
+ * enum mica_event_attr - attributes of MICA_CMD_EVENT
+ * @MICA_A_EVENT_TYPE: u32, &enum mica_event_type
+ * @MICA_A_EVENT_TIME: u64, nanoseconds of CLOCK_REALTIME
+ * @MICA_A_EVENT_SESSION: u32, number of the session
+ * @MICA_A_EVENT_UNION: u32, number of the union
+ * @MICA_A_EVENT_PID: u32, a process in the initial pid namespace
+ * @MICA_A_EVENT_ERROR: s32, a negative errno, or the wait status of a guest;
+ *	not there if zero
+ * @MICA_A_EVENT_DEVICE: string, address of a PCI function: 0000:01:00.0
+ * @MICA_A_EVENT_DRIVER: string, name of a driver
+ * @MICA_A_EVENT_PATH: string, from the root of the union, of any bytes but NUL
+ * @MICA_A_EVENT_TEXT: string, a few words for people
+ * @MICA_A_EVENT_PAD: for alignment, to be skipped
+ *
+ * Those that an event has nothing to say of are not there.
+ */
+enum mica_event_attr {
+	/* private: */
 	MICA_A_EVENT_UNSPEC,
-	MICA_A_EVENT_TYPE,		/* u32 */
-	MICA_A_EVENT_TIME,		/* u64, ns of CLOCK_REALTIME */
-	MICA_A_EVENT_SESSION,		/* u32 */
-	MICA_A_EVENT_UNION,		/* u32 */
-	MICA_A_EVENT_PID,		/* u32 */
-	MICA_A_EVENT_ERROR,		/* s32, negative errno or exit status */
-	MICA_A_EVENT_DEVICE,		/* string, 0000:01:00.0 */
-	MICA_A_EVENT_DRIVER,		/* string */
-	MICA_A_EVENT_PATH,		/* string, from the union's root */
-	MICA_A_EVENT_TEXT,		/* string, for people */
+	/* public: */
+	MICA_A_EVENT_TYPE,
+	MICA_A_EVENT_TIME,
+	MICA_A_EVENT_SESSION,
+	MICA_A_EVENT_UNION,
+	MICA_A_EVENT_PID,
+	MICA_A_EVENT_ERROR,
+	MICA_A_EVENT_DEVICE,
+	MICA_A_EVENT_DRIVER,
+	MICA_A_EVENT_PATH,
+	MICA_A_EVENT_TEXT,
 	MICA_A_EVENT_PAD,
 
+	/* private: */
 	__MICA_A_EVENT_MAX,
 	MICA_A_EVENT_MAX = (__MICA_A_EVENT_MAX - 1)
 };
 
-enum {
+/**
+ * enum mica_session_attr - attributes of MICA_CMD_SESSION_GET
+ * @MICA_A_SESSION_ID: u32, number of the session
+ * @MICA_A_SESSION_PID: u32, the process that opened it
+ * @MICA_A_SESSION_COMM: string, the name that this process had
+ * @MICA_A_SESSION_DEVICES: u32, how many devices it holds
+ * @MICA_A_SESSION_GUEST_PID: u32, process of its guest; not there without one
+ * @MICA_A_SESSION_ENDING: flag, it was closed and its devices are going back
+ */
+enum mica_session_attr {
+	/* private: */
 	MICA_A_SESSION_UNSPEC,
-	MICA_A_SESSION_ID,		/* u32 */
-	MICA_A_SESSION_PID,		/* u32, who opened it */
-	MICA_A_SESSION_COMM,		/* string */
-	MICA_A_SESSION_DEVICES,		/* u32, how many */
-	MICA_A_SESSION_GUEST_PID,	/* u32, absent without a guest */
-	MICA_A_SESSION_ENDING,		/* flag: closed, restore under way */
+	/* public: */
+	MICA_A_SESSION_ID,
+	MICA_A_SESSION_PID,
+	MICA_A_SESSION_COMM,
+	MICA_A_SESSION_DEVICES,
+	MICA_A_SESSION_GUEST_PID,
+	MICA_A_SESSION_ENDING,
 
+	/* private: */
 	__MICA_A_SESSION_MAX,
 	MICA_A_SESSION_MAX = (__MICA_A_SESSION_MAX - 1)
 };
 
-enum {
+/**
+ * enum mica_device_attr - attributes of MICA_CMD_DEVICE_GET
+ * @MICA_A_DEVICE_SESSION: u32, the session that holds it
+ * @MICA_A_DEVICE_NAME: string, address of the PCI function: 0000:01:00.0
+ * @MICA_A_DEVICE_DRIVER: string, the driver that it goes back to; "" for none
+ * @MICA_A_DEVICE_STATE: u32, &enum mica_device_state
+ * @MICA_A_DEVICE_ERROR: s32, why the last step failed; not there if zero
+ */
+enum mica_device_attr {
+	/* private: */
 	MICA_A_DEVICE_UNSPEC,
-	MICA_A_DEVICE_SESSION,		/* u32 */
-	MICA_A_DEVICE_NAME,		/* string, 0000:01:00.0 */
-	MICA_A_DEVICE_DRIVER,		/* string, goes back there; may be "" */
-	MICA_A_DEVICE_STATE,		/* u32, enum mica_device_state */
-	MICA_A_DEVICE_ERROR,		/* s32 */
+	/* public: */
+	MICA_A_DEVICE_SESSION,
+	MICA_A_DEVICE_NAME,
+	MICA_A_DEVICE_DRIVER,
+	MICA_A_DEVICE_STATE,
+	MICA_A_DEVICE_ERROR,
 
+	/* private: */
 	__MICA_A_DEVICE_MAX,
 	MICA_A_DEVICE_MAX = (__MICA_A_DEVICE_MAX - 1)
 };
 
-enum {
+/**
+ * enum mica_union_attr - attributes of MICA_CMD_UNION_GET
+ * @MICA_A_UNION_ID: u32, number of the union
+ * @MICA_A_UNION_MAJOR: u32, major number of its st_dev
+ * @MICA_A_UNION_MINOR: u32, minor number of its st_dev
+ * @MICA_A_UNION_BRANCHES: u32, how many branches it has
+ * @MICA_A_UNION_READONLY: flag, the union as a whole is read-only
+ */
+enum mica_union_attr {
+	/* private: */
 	MICA_A_UNION_UNSPEC,
-	MICA_A_UNION_ID,		/* u32 */
-	MICA_A_UNION_MAJOR,		/* u32, st_dev */
-	MICA_A_UNION_MINOR,		/* u32 */
-	MICA_A_UNION_BRANCHES,		/* u32, how many */
-	MICA_A_UNION_READONLY,		/* flag */
+	/* public: */
+	MICA_A_UNION_ID,
+	MICA_A_UNION_MAJOR,
+	MICA_A_UNION_MINOR,
+	MICA_A_UNION_BRANCHES,
+	MICA_A_UNION_READONLY,
 
+	/* private: */
 	__MICA_A_UNION_MAX,
 	MICA_A_UNION_MAX = (__MICA_A_UNION_MAX - 1)
 };
 
-enum {
+/**
+ * enum mica_branch_attr - attributes of MICA_CMD_BRANCH_GET
+ * @MICA_A_BRANCH_UNION: u32, the union that it belongs to
+ * @MICA_A_BRANCH_INDEX: u32, its place; 0 is the leftmost, which has precedence
+ * @MICA_A_BRANCH_ID: u32, stays the same when branches come, go and move
+ * @MICA_A_BRANCH_PATH: string, as mounted, of any bytes but NUL
+ * @MICA_A_BRANCH_FSTYPE: string, type of its file system
+ * @MICA_A_BRANCH_RW: flag, the union writes to it
+ */
+enum mica_branch_attr {
+	/* private: */
 	MICA_A_BRANCH_UNSPEC,
-	MICA_A_BRANCH_UNION,		/* u32 */
-	MICA_A_BRANCH_INDEX,		/* u32, 0 is the leftmost */
-	MICA_A_BRANCH_ID,		/* u32, stays when branches move */
-	MICA_A_BRANCH_PATH,		/* string, as mounted */
-	MICA_A_BRANCH_FSTYPE,		/* string */
-	MICA_A_BRANCH_RW,		/* flag */
+	/* public: */
+	MICA_A_BRANCH_UNION,
+	MICA_A_BRANCH_INDEX,
+	MICA_A_BRANCH_ID,
+	MICA_A_BRANCH_PATH,
+	MICA_A_BRANCH_FSTYPE,
+	MICA_A_BRANCH_RW,
 
+	/* private: */
 	__MICA_A_BRANCH_MAX,
 	MICA_A_BRANCH_MAX = (__MICA_A_BRANCH_MAX - 1)
 };
