@@ -1,23 +1,263 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Sessions: an open /dev/mica. */
-#include <linux/errno.h>
-#include "mica.h"
+/*
+ * Sessions: an open /dev/mica. A session belongs to the file, not to a process:
+ * descriptors that were duplicated, inherited or sent are the same session, and
+ * the close of the last one ends it, however the processes ended.
+ *
+ * A session that ended and could not give everything back stays in the dump
+ * with what became of its functions, the last MICA_KEPT of them.
+ */
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+#include "guest.h"
+
+#define MICA_KEPT	16
+
+static DEFINE_XARRAY_ALLOC1(mica_sessions);
+static u32 mica_session_last_id;
+/* Guards the table above and keeps the sessions in it from being freed. */
+static DEFINE_MUTEX(mica_sessions_lock);
+static unsigned int mica_sessions_kept;
+
+/* Frees sessions; never a session's own queue, which ends here. */
+static struct workqueue_struct *mica_reaper;
+
+static void mica_session_free(struct mica_session *session)
+{
+	struct mica_held *held, *next;
+
+	list_for_each_entry_safe(held, next, &session->held, list)
+		mica_held_free(held);
+	put_pid(session->opener);
+	kfree(session);
+}
+
+static void mica_session_forget(struct mica_session *session)
+{
+	mutex_lock(&mica_sessions_lock);
+	xa_erase(&mica_sessions, session->id);
+	mutex_unlock(&mica_sessions_lock);
+	mica_session_free(session);
+}
+
+static void mica_session_forget_oldest(void)
+{
+	struct mica_session *session;
+	unsigned long index;
+
+	xa_for_each(&mica_sessions, index, session) {
+		if (!session->kept)
+			continue;
+		xa_erase(&mica_sessions, index);
+		mica_session_free(session);
+		mica_sessions_kept--;
+		return;
+	}
+}
+
+/* The session stays for the dump, until too many others did. */
+static void mica_session_remember(struct mica_session *session)
+{
+	mutex_lock(&mica_sessions_lock);
+	if (mica_sessions_kept == MICA_KEPT)
+		mica_session_forget_oldest();
+	mica_sessions_kept++;
+	session->kept = true;
+	mutex_unlock(&mica_sessions_lock);
+}
+
+/*
+ * Runs in the reaper's queue, which only module_exit destroys: that waits until
+ * this function has returned, so that the module may go with the last act here.
+ */
+static void mica_session_reap(struct work_struct *work)
+{
+	struct mica_session *session =
+		container_of(work, struct mica_session, reap);
+
+	destroy_workqueue(session->queue);
+	if (list_empty(&session->held))
+		mica_session_forget(session);
+	else
+		mica_session_remember(session);
+	module_put(THIS_MODULE);
+}
+
+/* Functions that went back leave the session, the others tell why not. */
+static void mica_session_restore(struct work_struct *work)
+{
+	struct mica_session *session =
+		container_of(work, struct mica_session, restore);
+	struct mica_held *held, *next;
+
+	mica_restore(&session->held);
+	list_for_each_entry_safe(held, next, &session->held, list) {
+		if (held->state == MICA_DEVICE_RESTORED)
+			mica_held_free(held);
+		else
+			mica_custody_release(held);
+	}
+	queue_work(mica_reaper, &session->reap);
+}
+
+int mica_session_open(struct inode *inode, struct file *file)
+{
+	struct mica_session *session;
+	int err;
+
+	session = kzalloc(sizeof(*session), GFP_KERNEL_ACCOUNT);
+	if (!session)
+		return -ENOMEM;
+	mutex_init(&session->make_queue);
+	spin_lock_init(&session->lock);
+	init_waitqueue_head(&session->outcome);
+	INIT_LIST_HEAD(&session->claiming);
+	INIT_LIST_HEAD(&session->held);
+	INIT_WORK(&session->restore, mica_session_restore);
+	INIT_WORK(&session->reap, mica_session_reap);
+	session->opener = get_pid(task_tgid(current));
+	get_task_comm(session->comm, current);
+
+	mutex_lock(&mica_sessions_lock);
+	err = xa_alloc_cyclic(&mica_sessions, &session->id, session,
+			      XA_LIMIT(1, S32_MAX), &mica_session_last_id,
+			      GFP_KERNEL);
+	mutex_unlock(&mica_sessions_lock);
+	if (err < 0) {
+		mica_session_free(session);
+		return err;
+	}
+	file->private_data = session;
+	return 0;
+}
+
+/*
+ * The last close. Whatever the session's queue still does comes to its end
+ * before the way back begins, since the queue is ordered.
+ */
+int mica_session_release(struct inode *inode, struct file *file)
+{
+	struct mica_session *session = file->private_data;
+
+	WRITE_ONCE(session->ending, true);
+	mica_guest_note_drop(session);
+	if (session->claim)
+		mica_claim_put(session->claim);
+	session->claim = NULL;
+	if (!session->queue) {
+		mica_session_forget(session);
+		return 0;
+	}
+	/* The file has a reference still, so this one is safe to take. */
+	__module_get(THIS_MODULE);
+	queue_work(session->queue, &session->restore);
+	return 0;
+}
+
+__poll_t mica_session_poll(struct file *file, struct poll_table_struct *table)
+{
+	struct mica_session *session = file->private_data;
+	__poll_t mask = 0;
+
+	poll_wait(file, &session->outcome, table);
+	spin_lock(&session->lock);
+	if (session->claim && mica_claim_done(session->claim))
+		mask = EPOLLIN | EPOLLRDNORM;
+	spin_unlock(&session->lock);
+	return mask;
+}
+
+/**
+ * mica_session_queue - the queue for what may take long
+ * @session: the session; its file must be open
+ *
+ * It is made at the first call: a session that only looks ends at once, without
+ * a work item that would keep the module for a moment more.
+ *
+ * Context: may sleep.
+ * Return: the queue, or NULL without memory.
+ */
+struct workqueue_struct *mica_session_queue(struct mica_session *session)
+{
+	mutex_lock(&session->make_queue);
+	if (!session->queue)
+		session->queue = alloc_ordered_workqueue("mica-%u", 0,
+							 session->id);
+	mutex_unlock(&session->make_queue);
+	return session->queue;
+}
+
+static u32 mica_session_guest_pid(struct mica_session *session)
+{
+	u32 pid;
+
+	spin_lock(&session->lock);
+	pid = pid_nr(session->guest);
+	spin_unlock(&session->lock);
+	return pid;
+}
 
 int mica_session_next(u32 after_id, struct mica_session_snap *snap)
 {
-	return -ENOENT;
+	unsigned long index = (unsigned long)after_id + 1;
+	struct mica_session *session;
+	int err = -ENOENT;
+
+	mutex_lock(&mica_sessions_lock);
+	session = xa_find(&mica_sessions, &index, U32_MAX, XA_PRESENT);
+	if (session) {
+		snap->id = session->id;
+		snap->pid = pid_nr(session->opener);
+		snap->guest_pid = mica_session_guest_pid(session);
+		snap->nr_devices = mica_custody_count(session);
+		snap->ending = READ_ONCE(session->ending);
+		strscpy(snap->comm, session->comm, sizeof(snap->comm));
+		err = 0;
+	}
+	mutex_unlock(&mica_sessions_lock);
+	return err;
 }
 
 int mica_session_device(u32 id, u32 index, struct mica_device_snap *snap)
 {
-	return -ENOENT;
+	struct mica_session *session;
+	int err = -ENOENT;
+
+	mutex_lock(&mica_sessions_lock);
+	session = xa_load(&mica_sessions, id);
+	if (session)
+		err = mica_custody_snap(session, index, snap);
+	mutex_unlock(&mica_sessions_lock);
+	return err;
 }
 
 int mica_guest_init(void)
 {
-	return 0;
+	int err;
+
+	mica_reaper = alloc_ordered_workqueue("mica-reaper", 0);
+	if (!mica_reaper)
+		return -ENOMEM;
+	err = mica_custody_init();
+	if (err)
+		destroy_workqueue(mica_reaper);
+	return err;
 }
 
 void mica_guest_exit(void)
 {
+	struct mica_session *session;
+	unsigned long index;
+
+	mica_custody_exit();
+	destroy_workqueue(mica_reaper);
+	/* What is left are sessions that are remembered. */
+	xa_for_each(&mica_sessions, index, session)
+		mica_session_free(session);
+	xa_destroy(&mica_sessions);
 }

@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MICA_CLAIM and MICA_WAIT. The caller hands a piece of work to the session's
+ * queue and waits for it, killably; or fetches the outcome later. All that is
+ * refused is refused before the first function is touched, and what fails after
+ * that is undone in the same piece of work.
+ */
+#include <linux/capability.h>
+#include <linux/completion.h>
+#include <linux/fs.h>
+#include <linux/iommu.h>
+#include <linux/kref.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "guest.h"
+
+/**
+ * struct mica_claim_work - a call of MICA_CLAIM
+ * @ref: the queue has one, and the caller or, with ASYNC, the session
+ * @work: in the session's queue
+ * @done: it is through
+ * @session: the session
+ * @flags: MICA_CLAIM_*
+ * @error: the outcome, once @done
+ * @nr_claimed: likewise
+ * @why: likewise
+ * @nr: functions that were asked for
+ * @pdev: these, each with a reference
+ */
+struct mica_claim_work {
+	struct kref ref;
+	struct work_struct work;
+	struct completion done;
+	struct mica_session *session;
+	u32 flags;
+	int error;
+	u32 nr_claimed;
+	struct mica_reason why;
+	unsigned int nr;
+	struct pci_dev *pdev[];
+};
+
+static void mica_claim_free(struct kref *ref)
+{
+	struct mica_claim_work *claim =
+		container_of(ref, struct mica_claim_work, ref);
+
+	while (claim->nr)
+		pci_dev_put(claim->pdev[--claim->nr]);
+	kfree(claim);
+}
+
+/**
+ * mica_claim_put - drop a reference to a claim
+ * @claim: the claim
+ */
+void mica_claim_put(struct mica_claim_work *claim)
+{
+	kref_put(&claim->ref, mica_claim_free);
+}
+
+/**
+ * mica_claim_done - is a claim through
+ * @claim: the claim
+ */
+bool mica_claim_done(struct mica_claim_work *claim)
+{
+	return completion_done(&claim->done);
+}
+
+static bool mica_claim_has(struct list_head *list, struct device *dev)
+{
+	struct mica_held *held;
+
+	list_for_each_entry(held, list, list)
+		if (&held->pdev->dev == dev)
+			return true;
+	return false;
+}
+
+static int mica_claim_add(struct mica_claim_work *claim, struct list_head *list,
+			  struct pci_dev *pdev)
+{
+	struct mica_held *held = mica_held_new(claim->session, pdev);
+
+	if (!held)
+		return -ENOMEM;
+	list_add_tail(&held->list, list);
+	return 0;
+}
+
+/* One other member of the group of a function that is to be claimed. */
+static int mica_claim_member(struct mica_claim_work *claim,
+			     struct list_head *list, struct device *dev,
+			     const char *name)
+{
+	char driver[64];
+	bool managed;
+	int err;
+
+	if (mica_claim_has(list, dev))
+		return 0;
+	err = mica_driver_name(dev, driver, sizeof(driver), &managed);
+	if (err)
+		return err;
+	if (!mica_group_needs(dev, driver, managed))
+		return 0;
+	if (claim->flags & MICA_CLAIM_GROUP && dev_is_pci(dev) &&
+	    !mica_is_bridge(to_pci_dev(dev)))
+		return mica_claim_add(claim, list, to_pci_dev(dev));
+	return mica_group_refuse(dev, driver, name, &claim->why);
+}
+
+static int mica_claim_group(struct mica_claim_work *claim,
+			    struct list_head *list, struct mica_held *held)
+{
+	struct mica_group_members *members;
+	unsigned int i;
+	int err = 0;
+
+	if (!held->group)
+		return mica_check_function(held->pdev, &claim->why) ?: -ENODEV;
+	members = mica_group_members(held->group);
+	if (!members)
+		return -ENOMEM;
+	for (i = 0; i < members->nr && !err; i++)
+		err = mica_claim_member(claim, list, members->dev[i],
+					held->name);
+	mica_group_members_put(members);
+	return err;
+}
+
+/* The functions that were asked for, and what has to come along. */
+static int mica_claim_collect(struct mica_claim_work *claim,
+			      struct list_head *list)
+{
+	struct mica_held *held;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < claim->nr; i++) {
+		err = mica_check_function(claim->pdev[i], &claim->why) ?:
+		      mica_check_free(claim->pdev[i], &claim->why) ?:
+		      mica_claim_add(claim, list, claim->pdev[i]);
+		if (err)
+			return err;
+	}
+	/* The list may grow behind the cursor, by members of the same group. */
+	list_for_each_entry(held, list, list) {
+		err = mica_claim_group(claim, list, held);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int mica_claim_inuse(struct mica_claim_work *claim)
+{
+	struct mica_held *held;
+	int err;
+
+	list_for_each_entry(held, &claim->session->claiming, list) {
+		err = mica_check_user(held->pdev, &claim->why) ?:
+		      mica_inuse(held->pdev, &claim->why);
+		if (err == -EBUSY && claim->why.code != MICA_REASON_USER &&
+		    claim->flags & MICA_CLAIM_FORCE) {
+			pci_warn(held->pdev,
+				 "mica: claimed by force, although %s\n",
+				 claim->why.text);
+			err = 0;
+		}
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int mica_claim_take(struct mica_claim_work *claim)
+{
+	struct mica_held *held;
+	int err;
+
+	list_for_each_entry(held, &claim->session->claiming, list) {
+		err = mica_take(held, &claim->why);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void mica_claim_event(struct mica_session *session, const char *device,
+			     const char *driver, int error, const char *text)
+{
+	struct mica_event ev = {
+		.type = MICA_EVENT_CLAIM,
+		.session = session->id,
+		.error = error,
+		.device = device,
+		.driver = driver,
+		.text = text,
+	};
+
+	mica_event_send(&ev);
+}
+
+static void mica_claim_keep(struct mica_claim_work *claim)
+{
+	struct mica_session *session = claim->session;
+	struct mica_held *held;
+
+	list_for_each_entry(held, &session->claiming, list) {
+		mica_custody_state(held, MICA_DEVICE_CLAIMED, 0);
+		mica_claim_event(session, held->name, held->driver, 0, NULL);
+		claim->nr_claimed++;
+	}
+	mica_custody_keep(session);
+}
+
+static void mica_claim_drop(struct list_head *list)
+{
+	struct mica_held *held, *next;
+
+	list_for_each_entry_safe(held, next, list, list)
+		mica_held_free(held);
+}
+
+static int mica_claim_do(struct mica_claim_work *claim)
+{
+	struct mica_session *session = claim->session;
+	LIST_HEAD(list);
+	int err;
+
+	err = mica_claim_collect(claim, &list) ?:
+	      mica_custody_reserve(session, &list, &claim->why);
+	if (err) {
+		mica_claim_drop(&list);
+		return err;
+	}
+	err = mica_check_vfio(&claim->why) ?:
+	      mica_claim_inuse(claim) ?:
+	      mica_claim_take(claim);
+	if (err) {
+		mica_restore(&session->claiming);
+		mica_claim_drop(&session->claiming);
+		return err;
+	}
+	mica_claim_keep(claim);
+	return 0;
+}
+
+static void mica_claim_worker(struct work_struct *work)
+{
+	struct mica_claim_work *claim =
+		container_of(work, struct mica_claim_work, work);
+	struct mica_session *session = claim->session;
+
+	claim->error = mica_claim_do(claim);
+	if (claim->error)
+		mica_claim_event(session, pci_name(claim->pdev[0]), NULL,
+				 claim->error, claim->why.text);
+	complete_all(&claim->done);
+	wake_up_all(&session->outcome);
+	mica_claim_put(claim);
+}
+
+static int mica_claim_allowed(struct mica_call *call)
+{
+	if (!capable(CAP_SYS_ADMIN))
+		return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE,
+				 NULL, "claiming needs CAP_SYS_ADMIN");
+	if (!file_ns_capable(call->file, &init_user_ns, CAP_SYS_ADMIN))
+		return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE,
+				 NULL,
+				 "the session was opened without CAP_SYS_ADMIN");
+	return 0;
+}
+
+static int mica_claim_lookup(struct mica_claim_work *claim, u64 ptr, u32 nr,
+			     struct mica_reason *why)
+{
+	const struct mica_pci_addr __user *uaddr = u64_to_user_ptr(ptr);
+	struct mica_pci_addr addr;
+	unsigned int i;
+	int err;
+
+	for (; claim->nr < nr; claim->nr++) {
+		if (copy_from_user(&addr, &uaddr[claim->nr], sizeof(addr)))
+			return -EFAULT;
+		err = mica_addr_find(&addr, &claim->pdev[claim->nr], why);
+		if (err)
+			return err;
+		for (i = 0; i < claim->nr; i++) {
+			if (claim->pdev[i] != claim->pdev[claim->nr])
+				continue;
+			mica_fail(why, -EINVAL, MICA_REASON_BAD_VALUE,
+				  pci_name(claim->pdev[i]),
+				  "%s is named twice", pci_name(claim->pdev[i]));
+			pci_dev_put(claim->pdev[i]);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static struct mica_claim_work *mica_claim_new(struct mica_call *call,
+					      const struct mica_claim *arg)
+{
+	struct mica_claim_work *claim;
+	int err;
+
+	claim = kzalloc(struct_size(claim, pdev, arg->nr_devices),
+			GFP_KERNEL_ACCOUNT);
+	if (!claim)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&claim->ref);
+	INIT_WORK(&claim->work, mica_claim_worker);
+	init_completion(&claim->done);
+	claim->session = call->session;
+	claim->flags = arg->flags;
+	err = mica_claim_lookup(claim, arg->devices_ptr, arg->nr_devices,
+				&call->why);
+	if (err) {
+		mica_claim_put(claim);
+		return ERR_PTR(err);
+	}
+	return claim;
+}
+
+/* What a claim ended with, for the caller. */
+static int mica_claim_outcome(struct mica_claim_work *claim,
+			      struct mica_call *call, u32 *nr_claimed)
+{
+	call->why = claim->why;
+	*nr_claimed = claim->nr_claimed;
+	return claim->error;
+}
+
+static int mica_claim_post(struct mica_claim_work *claim,
+			   struct mica_call *call)
+{
+	struct mica_session *session = claim->session;
+	bool busy;
+
+	spin_lock(&session->lock);
+	busy = session->claim;
+	if (!busy) {
+		session->claim = claim;
+		kref_get(&claim->ref);
+	}
+	spin_unlock(&session->lock);
+	if (busy)
+		return mica_fail(&call->why, -EBUSY, MICA_REASON_NONE, NULL,
+				 "the outcome of the last claim has not been fetched; call MICA_WAIT first");
+	return 0;
+}
+
+int mica_claim_run(struct mica_call *call, void *arg)
+{
+	struct mica_claim *args = arg;
+	bool async = args->flags & MICA_CLAIM_ASYNC;
+	struct workqueue_struct *queue;
+	struct mica_claim_work *claim;
+	int err;
+
+	args->nr_claimed = 0;
+	err = mica_claim_allowed(call);
+	if (err)
+		return err;
+	if (!args->nr_devices || args->nr_devices > MICA_CLAIM_MAX)
+		return mica_fail(&call->why, -EINVAL, MICA_REASON_BAD_VALUE,
+				 NULL, "nr_devices must be 1 to %u",
+				 MICA_CLAIM_MAX);
+	queue = mica_session_queue(call->session);
+	if (!queue)
+		return -ENOMEM;
+	claim = mica_claim_new(call, args);
+	if (IS_ERR(claim))
+		return PTR_ERR(claim);
+	if (async) {
+		err = mica_claim_post(claim, call);
+		if (err)
+			goto put;
+	}
+	kref_get(&claim->ref);
+	queue_work(queue, &claim->work);
+	if (async)
+		goto put;
+	err = wait_for_completion_killable(&claim->done);
+	if (err)
+		err = -EINTR;
+	else
+		err = mica_claim_outcome(claim, call, &args->nr_claimed);
+put:
+	mica_claim_put(claim);
+	return err;
+}
+
+/* Of two callers that wait for the same outcome, one gets it. */
+static bool mica_claim_fetched(struct mica_session *session,
+			       struct mica_claim_work *claim)
+{
+	bool ours;
+
+	spin_lock(&session->lock);
+	ours = session->claim == claim;
+	if (ours)
+		session->claim = NULL;
+	spin_unlock(&session->lock);
+	if (ours)
+		mica_claim_put(claim);
+	return ours;
+}
+
+int mica_wait_run(struct mica_call *call, void *arg)
+{
+	struct mica_session *session = call->session;
+	struct mica_claim_work *claim;
+	struct mica_wait *args = arg;
+	int err;
+
+	err = mica_need_zero(call, args->reserved, "reserved");
+	if (err)
+		return err;
+
+	spin_lock(&session->lock);
+	claim = session->claim;
+	if (claim)
+		kref_get(&claim->ref);
+	spin_unlock(&session->lock);
+	if (!claim)
+		return -ECHILD;
+
+	if (args->flags & MICA_WAIT_NONBLOCK)
+		err = mica_claim_done(claim) ? 0 : -EAGAIN;
+	else
+		err = wait_for_completion_killable(&claim->done) ? -EINTR : 0;
+	if (!err)
+		err = mica_claim_fetched(session, claim) ?
+		      mica_claim_outcome(claim, call, &args->nr_claimed) :
+		      -ECHILD;
+	mica_claim_put(claim);
+	return err;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The guest half: sessions, and the functions that they hold. */
+#ifndef _MICA_GUEST_H
+#define _MICA_GUEST_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/poll.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include "../chardev.h"
+#include "../mica.h"
+
+struct inode;
+struct iommu_group;
+struct mica_claim_work;
+
+#define MICA_VFIO_DRIVER	"vfio-pci"
+
+/**
+ * struct mica_session - an open /dev/mica
+ * @id: its number, as events and dumps name it
+ * @opener: process that opened it
+ * @comm: name of that process then
+ * @queue: ordered; made by the first claim, everything that may take long is
+ *	done in it, the way back last
+ * @make_queue: guards the making of @queue
+ * @lock: guards @guest and @claim; a leaf
+ * @guest: process of the guest, if one is noted
+ * @claim: the call with MICA_CLAIM_ASYNC whose outcome is still to be fetched
+ * @outcome: woken when @claim is done
+ * @ending: the last descriptor is closed; a claim at work gives up
+ * @kept: it is only there to be dumped; guarded by the lock of all sessions
+ * @claiming: functions that a claim is taking; guarded by the custody lock
+ * @held: functions that it holds; likewise
+ * @restore: the way back
+ * @reap: frees the session once @restore has returned
+ *
+ * The file has it until release; then @restore, then @reap. Nothing else frees
+ * it, and @reap waits for all that is in @queue.
+ */
+struct mica_session {
+	u32 id;
+	struct pid *opener;
+	char comm[TASK_COMM_LEN];
+	struct workqueue_struct *queue;
+	struct mutex make_queue;	/* @queue, until it is made */
+	spinlock_t lock;		/* @guest, @claim */
+	struct pid *guest;
+	struct mica_claim_work *claim;
+	wait_queue_head_t outcome;
+	bool ending;
+	bool kept;
+	struct list_head claiming;
+	struct list_head held;
+	struct work_struct restore;
+	struct work_struct reap;
+};
+
+/**
+ * struct mica_held - a function in the custody of a session
+ * @list: in its session's list
+ * @table: in the table of all of them
+ * @session: whose it is
+ * @pdev: the function, with a reference
+ * @group: its IOMMU group, with a reference
+ * @name: its address as the kernel writes it
+ * @driver: name of the driver that it had, or NULL
+ * @override: driver_override that it had, or NULL
+ * @state: where it stands; guarded by the custody lock, as are @error and
+ *	@driver while it is being recorded
+ * @error: what the way back failed with
+ * @unplugged: it left the bus; set under the custody lock, never cleared
+ * @overridden: its driver_override is ours
+ * @taken: vfio-pci had it, so a guest may have
+ * @reset: it was reset since
+ * @lost: it does not answer any more
+ * @leave: nothing more is to be done with it
+ *
+ * The members without a lock belong to the session's queue.
+ */
+struct mica_held {
+	struct list_head list;
+	struct list_head table;
+	struct mica_session *session;
+	struct pci_dev *pdev;
+	struct iommu_group *group;
+	char name[32];
+	char *driver;
+	char *override;
+	enum mica_device_state state;
+	int error;
+	bool unplugged;
+	bool overridden;
+	bool taken;
+	bool reset;
+	bool lost;
+	bool leave;
+};
+
+/* session.c */
+int mica_session_open(struct inode *inode, struct file *file);
+int mica_session_release(struct inode *inode, struct file *file);
+__poll_t mica_session_poll(struct file *file, struct poll_table_struct *table);
+struct workqueue_struct *mica_session_queue(struct mica_session *session);
+
+/* claim.c */
+int mica_claim_run(struct mica_call *call, void *arg);
+int mica_wait_run(struct mica_call *call, void *arg);
+bool mica_claim_done(struct mica_claim_work *claim);
+void mica_claim_put(struct mica_claim_work *claim);
+
+/* take.c */
+int mica_take(struct mica_held *held, struct mica_reason *why);
+
+/* check.c */
+int mica_check_function(struct pci_dev *pdev, struct mica_reason *why);
+int mica_check_free(struct pci_dev *pdev, struct mica_reason *why);
+int mica_check_user(struct pci_dev *pdev, struct mica_reason *why);
+int mica_check_vfio(struct mica_reason *why);
+
+/* group.c */
+/**
+ * struct mica_group_members - the devices of an IOMMU group
+ * @nr: how many
+ * @dev: each with a reference
+ */
+struct mica_group_members {
+	unsigned int nr;
+	struct device *dev[];
+};
+
+struct mica_group_members *mica_group_members(struct iommu_group *group);
+void mica_group_members_put(struct mica_group_members *members);
+bool mica_is_bridge(struct pci_dev *pdev);
+bool mica_group_needs(struct device *dev, const char *driver, bool managed);
+int mica_group_refuse(struct device *dev, const char *driver, const char *name,
+		      struct mica_reason *why);
+
+/* driver.c */
+int mica_driver_name(struct device *dev, char *name, size_t len, bool *managed);
+bool mica_driver_is(struct pci_dev *pdev, const char *driver);
+bool mica_driver_bind(struct pci_dev *pdev, const char *driver);
+void mica_driver_unbind(struct pci_dev *pdev);
+int mica_override_read(struct pci_dev *pdev, char **override);
+int mica_override_write(struct pci_dev *pdev, const char *override);
+
+/* custody.c */
+struct mica_held *mica_held_new(struct mica_session *session,
+				struct pci_dev *pdev);
+void mica_held_free(struct mica_held *held);
+int mica_custody_reserve(struct mica_session *session, struct list_head *held,
+			 struct mica_reason *why);
+void mica_custody_keep(struct mica_session *session);
+void mica_custody_release(struct mica_held *held);
+void mica_custody_record(struct mica_held *held, char *driver, char *override);
+void mica_custody_state(struct mica_held *held, enum mica_device_state state,
+			int error);
+bool mica_custody_unplugged(struct mica_held *held);
+u32 mica_custody_holder(struct pci_dev *pdev);
+unsigned int mica_custody_count(struct mica_session *session);
+int mica_custody_snap(struct mica_session *session, u32 index,
+		      struct mica_device_snap *snap);
+int mica_custody_init(void);
+void mica_custody_exit(void);
+
+/* restore.c */
+void mica_restore(struct list_head *list);
+
+/* reset.c */
+u32 mica_reset_methods(struct pci_dev *pdev);
+void mica_reset_all(struct list_head *list);
+
+/* inuse.c */
+int mica_inuse(struct pci_dev *pdev, struct mica_reason *why);
+
+/* disk.c */
+int mica_disk_inuse(struct device *dev, const char *owner,
+		    struct mica_reason *why);
+int mica_disk_heads_inuse(const struct class *block, const char *controller,
+			  const char *owner, struct mica_reason *why);
+
+/* inspect.c */
+u64 mica_guest_caps(void);
+int mica_addr_find(const struct mica_pci_addr *addr, struct pci_dev **pdev,
+		   struct mica_reason *why);
+int mica_device_info_run(struct mica_call *call, void *arg);
+
+/* note.c */
+int mica_guest_note_run(struct mica_call *call, void *arg);
+void mica_guest_note_drop(struct mica_session *session);
+
+#endif /* _MICA_GUEST_H */
