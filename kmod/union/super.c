@@ -1,23 +1,451 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The file system type mica. */
-#include <linux/errno.h>
-#include "mica.h"
+/* Superblocks of the file system type mica: mounting, the list of unions. */
+#include <linux/capability.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/slab.h>
+#include "options.h"
+
+static DEFINE_MUTEX(unions_lock);
+static LIST_HEAD(unions);
+
+/* Before 6.8 a file of a branch has the union's path and asks for its own. */
+static struct dentry *mica_d_real(struct dentry *dentry, MICA_D_REAL_ARG which)
+{
+#ifndef HAVE_BACKING_FILE
+	const struct mica_parts *parts;
+#endif
+
+	if (!d_is_reg(dentry))
+		return dentry;
+#ifndef HAVE_BACKING_FILE
+	if (which == d_inode(dentry))
+		return dentry;
+	for (parts = mica_parts(d_inode(dentry)); parts; parts = parts->old)
+		if (d_inode(parts->part[0].dentry) == which)
+			return parts->part[0].dentry;
+#endif
+	return mica_real(d_inode(dentry));
+}
+
+static const struct dentry_operations mica_dentry_operations = {
+	.d_real = mica_d_real,
+};
+
+/**
+ * mica_event_path - tell who listens what happened to a name
+ * @type: what happened
+ * @dentry: the name
+ */
+void mica_event_path(enum mica_event_type type, struct dentry *dentry)
+{
+	struct mica_event ev = {
+		.type = type,
+		.union_id = mica_super(dentry->d_sb)->id,
+		.pid = task_tgid_nr(current),
+	};
+	char *buf;
+
+	if (!mica_events_wanted())
+		return;
+	buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!buf)
+		return;
+	ev.path = dentry_path_raw(dentry, buf, PATH_MAX);
+	if (IS_ERR(ev.path))
+		ev.path = NULL;
+	mica_event_send(&ev);
+	kfree(buf);
+}
+
+static void free_branches(struct mica_branches *set)
+{
+	unsigned int i;
+
+	if (!set)
+		return;
+	for (i = 0; i < set->nr; i++)
+		mica_branch_free(set->slot[i].branch);
+	kvfree(set);
+}
+
+static void free_super(struct mica_super *ms)
+{
+	if (!ms)
+		return;
+	free_branches(ms->branches);
+	if (ms->cred)
+		put_cred(ms->cred);
+	kfree(ms->workdir);
+	kfree(ms);
+}
+
+/* Called at unmount, and when a mount fails after the root is there. */
+void mica_super_free(struct super_block *sb)
+{
+	struct mica_super *ms = mica_super(sb);
+	struct mica_event ev = {
+		.type = MICA_EVENT_UNION_UMOUNT,
+		.union_id = ms->id,
+	};
+
+	mutex_lock(&unions_lock);
+	list_del(&ms->list);
+	mutex_unlock(&unions_lock);
+	mica_event_send(&ev);
+	sb->s_fs_info = NULL;
+	free_super(ms);
+}
+
+static void register_super(struct mica_super *ms)
+{
+	static u32 last_id;
+	struct mica_event ev = { .type = MICA_EVENT_UNION_MOUNT };
+
+	mutex_lock(&unions_lock);
+	ms->id = ++last_id;
+	list_add_tail(&ms->list, &unions);
+	mutex_unlock(&unions_lock);
+	ev.union_id = ms->id;
+	mica_event_send(&ev);
+}
+
+/* What a directory has to be for this union to write to it. */
+static int check_writable(struct fs_context *fc, const struct mica_spec *spec,
+			  const struct layer_format *format)
+{
+	const struct super_block *lower = spec->path.dentry->d_sb;
+
+	if (sb_rdonly(lower) || __mnt_is_readonly(spec->path.mnt)) {
+		errorfc(fc, "%s: is read-only, it can only be a ro branch",
+			spec->name);
+		return -EROFS;
+	}
+	if (lower->s_magic == MICA_SUPER_MAGIC)
+		return invalfc(fc, "%s: is on a union, it can only be a ro branch",
+			       spec->name);
+	if (spec->path.dentry->d_flags &
+	    (DCACHE_OP_REVALIDATE | DCACHE_OP_WEAK_REVALIDATE) &&
+	    (lower->s_stack_depth == 0 ||
+	     format->form == MICA_FORM_OVERLAY))
+		return invalfc(fc, "%s: a %s cannot be a rw branch",
+			       spec->name, lower->s_type->name);
+	return 0;
+}
+
+static int check_spec(struct fs_context *fc, const struct mica_spec *spec)
+{
+	struct mica_options *opts = fc->fs_private;
+	struct mica_spec *other;
+
+	if (is_idmapped_mnt(spec->path.mnt))
+		return invalfc(fc, "%s: idmapped mounts are not supported",
+			       spec->name);
+	list_for_each_entry(other, &opts->specs, list) {
+		if (other == spec)
+			break;
+		if (other->path.dentry->d_sb != spec->path.dentry->d_sb)
+			continue;
+		if (is_subdir(other->path.dentry, spec->path.dentry) ||
+		    is_subdir(spec->path.dentry, other->path.dentry))
+			return invalfc(fc, "%s and %s: one contains the other",
+				       other->name, spec->name);
+	}
+	return spec->rw ? check_writable(fc, spec, opts->format) : 0;
+}
+
+static int check_workdir(struct fs_context *fc)
+{
+	struct mica_options *opts = fc->fs_private;
+	const struct path *work = &opts->work->path;
+	const struct path *upper;
+
+	upper = &list_first_entry(&opts->specs, struct mica_spec, list)->path;
+	if (work->mnt != upper->mnt)
+		return invalfc(fc, "workdir: must be on the mount of upperdir");
+	if (is_subdir(work->dentry, upper->dentry) ||
+	    is_subdir(upper->dentry, work->dentry))
+		return invalfc(fc, "workdir and upperdir: one contains the other");
+	return 0;
+}
+
+/* Numbers the file systems that branches are on. */
+static unsigned int fs_of(const struct mica_branches *set, unsigned int slot)
+{
+	const struct super_block *lower = set->slot[slot].branch->mnt->mnt_sb;
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < slot; i++) {
+		if (set->slot[i].branch->mnt->mnt_sb == lower)
+			return set->slot[i].branch->fs;
+		nr = max(nr, set->slot[i].branch->fs + 1);
+	}
+	return nr;
+}
+
+static int make_writable(struct fs_context *fc, struct mica_branch *b)
+{
+	struct mica_options *opts = fc->fs_private;
+	const struct path *workdir = opts->work ? &opts->work->path : NULL;
+	int err;
+
+	b->format = opts->format;
+	err = mica_branch_own(b, d_inode(b->mnt->mnt_root));
+	if (!err && workdir)
+		err = mica_branch_own(b, d_inode(workdir->dentry));
+	if (err) {
+		errorfc(fc, "%s: is in use by another union", b->name);
+		return err;
+	}
+	err = mica_branch_prepare_work(b, workdir);
+	if (err)
+		errorfc(fc, "%s: cannot be written to as a branch (%d)",
+			b->name, err);
+	return err;
+}
+
+static int make_branches(struct super_block *sb, struct fs_context *fc,
+			 struct mica_super *ms)
+{
+	struct mica_options *opts = fc->fs_private;
+	struct mica_branches *set;
+	struct mica_branch *b;
+	struct mica_spec *spec;
+	int err;
+
+	set = kvzalloc(offsetof(struct mica_branches, slot[opts->nr]),
+		       GFP_KERNEL);
+	if (!set)
+		return -ENOMEM;
+	ms->branches = set;
+
+	list_for_each_entry(spec, &opts->specs, list) {
+		err = check_spec(fc, spec);
+		if (err)
+			return err;
+		b = mica_branch_new(&spec->path, spec->name, spec->read);
+		if (IS_ERR(b)) {
+			errorfc(fc, "%s: cannot be cloned (%ld)", spec->name,
+				PTR_ERR(b));
+			return PTR_ERR(b);
+		}
+		set->slot[set->nr].branch = b;
+		set->slot[set->nr].rw = spec->rw;
+		b->fs = fs_of(set, set->nr++);
+		set->read |= b->read;
+		sb->s_stack_depth = max(sb->s_stack_depth,
+					b->mnt->mnt_sb->s_stack_depth + 1);
+	}
+	if (sb->s_stack_depth > FILESYSTEM_MAX_STACK_DEPTH)
+		return invalfc(fc, "branches are stacked too deep");
+	return 0;
+}
+
+static int make_all_writable(struct fs_context *fc, struct mica_super *ms)
+{
+	const struct mica_branches *set = ms->branches;
+	const struct cred *old = override_creds(ms->cred);
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < set->nr && !err; i++)
+		if (set->slot[i].rw)
+			err = make_writable(fc, set->slot[i].branch);
+	revert_creds(old);
+	return err;
+}
+
+/* The root has a part in every branch down to the first that is opaque. */
+static struct inode *make_root(struct super_block *sb)
+{
+	const struct mica_branches *set = mica_branches(sb);
+	struct mica_parts *parts = mica_parts_alloc(set->nr);
+	const struct cred *old;
+	int opaque = 0;
+
+	if (!parts)
+		return ERR_PTR(-ENOMEM);
+	old = mica_override_creds(sb);
+	while (parts->nr < set->nr && !opaque) {
+		const struct mica_branch *b = set->slot[parts->nr].branch;
+		struct mica_part *part = &parts->part[parts->nr];
+
+		part->slot = parts->nr++;
+		part->dentry = dget(b->mnt->mnt_root);
+		opaque = mica_is_opaque(b, part->dentry);
+	}
+	revert_creds(old);
+	if (opaque < 0) {
+		mica_parts_free(parts);
+		return ERR_PTR(opaque);
+	}
+	return mica_iget(sb, parts);
+}
+
+static struct cred *mounter_cred(void)
+{
+	struct cred *cred = prepare_creds();
+
+	/* Quotas and reserved blocks of a branch hold for the union too. */
+	if (cred)
+		cap_lower(cred->cap_effective, CAP_SYS_RESOURCE);
+	return cred;
+}
+
+static int prepare_super(struct super_block *sb, struct fs_context *fc,
+			 struct mica_super *ms)
+{
+	struct mica_options *opts = fc->fs_private;
+	int err;
+
+	ms->sb = sb;
+	ms->format = opts->format;
+	ms->overlay_syntax = opts->overlay_syntax;
+	ms->do_volatile = opts->do_volatile;
+	ms->cred = mounter_cred();
+	if (!ms->cred)
+		return -ENOMEM;
+	if (opts->work) {
+		ms->workdir = kstrdup(opts->work->name, GFP_KERNEL);
+		if (!ms->workdir)
+			return -ENOMEM;
+		err = check_workdir(fc);
+		if (err)
+			return err;
+	}
+	return make_branches(sb, fc, ms) ?: make_all_writable(fc, ms);
+}
+
+/**
+ * mica_fill_super - mount a union
+ * @sb: its new superblock
+ * @fc: what it was asked to be, checked by options.c
+ *
+ * Return: 0, or an error that @fc has been told the reason of.
+ */
+int mica_fill_super(struct super_block *sb, struct fs_context *fc)
+{
+	struct mica_super *ms;
+	struct inode *root;
+	int err;
+
+	ms = kzalloc(sizeof(*ms), GFP_KERNEL);
+	if (!ms)
+		return -ENOMEM;
+	err = prepare_super(sb, fc, ms);
+	if (err) {
+		free_super(ms);
+		return err;
+	}
+
+	sb->s_fs_info = ms;
+	sb->s_magic = MICA_SUPER_MAGIC;
+	sb->s_maxbytes = MAX_LFS_FILESIZE;
+	sb->s_time_gran = 1;
+	sb->s_op = &mica_super_operations;
+	sb->s_xattr = (const struct xattr_handler **)mica_xattr_handlers;
+	sb->s_flags |= SB_POSIXACL;
+	set_default_d_op(sb, &mica_dentry_operations);
+	if (mica_rw_slot_left_of(sb, ms->branches->nr) < 0)
+		sb->s_flags |= SB_RDONLY;
+
+	root = make_root(sb);
+	if (!IS_ERR(root)) {
+		sb->s_root = d_make_root(root);
+		err = sb->s_root ? 0 : -ENOMEM;
+	} else {
+		err = PTR_ERR(root);
+	}
+	if (err) {
+		sb->s_fs_info = NULL;
+		free_super(ms);
+		return err;
+	}
+	register_super(ms);
+	return 0;
+}
+
+static struct mica_super *find_super(u32 id)
+{
+	struct mica_super *ms;
+
+	list_for_each_entry(ms, &unions, list)
+		if (ms->id >= id)
+			return ms;
+	return NULL;
+}
 
 int mica_union_next(u32 after_id, struct mica_union_snap *snap)
 {
-	return -ENOENT;
+	struct mica_super *ms;
+
+	mutex_lock(&unions_lock);
+	ms = find_super(after_id + 1);
+	if (ms) {
+		snap->id = ms->id;
+		snap->dev = ms->sb->s_dev;
+		snap->nr_branches = ms->branches->nr;
+		snap->readonly = sb_rdonly(ms->sb);
+	}
+	mutex_unlock(&unions_lock);
+	return ms ? 0 : -ENOENT;
 }
 
 int mica_union_branch(u32 id, u32 index, struct mica_branch_snap *snap)
 {
-	return -ENOENT;
+	const struct mica_branches *set;
+	struct mica_super *ms;
+	int err = -ENOENT;
+
+	mutex_lock(&unions_lock);
+	ms = find_super(id);
+	set = ms && ms->id == id ? ms->branches : NULL;
+	if (set && index < set->nr) {
+		const struct mica_branch *b = set->slot[index].branch;
+
+		snap->id = b->id;
+		snap->rw = set->slot[index].rw;
+		strscpy(snap->fstype, b->mnt->mnt_sb->s_type->name,
+			sizeof(snap->fstype));
+		snap->path = kstrdup(b->name, GFP_KERNEL);
+		err = snap->path ? 0 : -ENOMEM;
+	}
+	mutex_unlock(&unions_lock);
+	return err;
 }
+
+static struct file_system_type mica_fs_type = {
+	.owner			= THIS_MODULE,
+	.name			= "mica",
+	.init_fs_context	= mica_init_fs_context,
+	.kill_sb		= kill_anon_super,
+};
 
 int mica_union_init(void)
 {
+	int err;
+
+	err = mica_inode_cache_init();
+	if (err)
+		return err;
+	err = mica_copy_up_init();
+	if (err)
+		goto free_cache;
+	err = register_filesystem(&mica_fs_type);
+	if (err)
+		goto stop_copy_up;
 	return 0;
+
+stop_copy_up:
+	mica_copy_up_exit();
+free_cache:
+	mica_inode_cache_exit();
+	return err;
 }
 
 void mica_union_exit(void)
 {
+	unregister_filesystem(&mica_fs_type);
+	mica_copy_up_exit();
+	mica_inode_cache_exit();
 }

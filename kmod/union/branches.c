@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Branches: what they are made of, who may write to them, their order. */
+#include <linux/mount.h>
+#include <linux/slab.h>
+#include "union.h"
+
+#define MICA_META_DIR ".wh..wh.mica"
+
+/* Bits of an inode number that tell the file system, above a branch's own. */
+#define MICA_INO_FS_SHIFT 56
+
+/**
+ * mica_branch_new - make a branch of a directory
+ * @path: the directory
+ * @name: its path, as the user gave it
+ * @read: MICA_FORM_* that it is read in
+ *
+ * Return: the branch, or an error.
+ */
+struct mica_branch *mica_branch_new(const struct path *path, const char *name,
+				    unsigned int read)
+{
+	static atomic_t last_id;
+	struct mica_branch *b;
+	struct vfsmount *mnt;
+
+	b = kzalloc(sizeof(*b), GFP_KERNEL);
+	if (!b)
+		return ERR_PTR(-ENOMEM);
+	b->name = kstrdup(name, GFP_KERNEL);
+	if (!b->name) {
+		kfree(b);
+		return ERR_PTR(-ENOMEM);
+	}
+	b->id = atomic_inc_return(&last_id);
+	b->read = read;
+
+	/* Of our own, so that no change of mounts can reach it. */
+	mnt = clone_private_mount(path);
+	if (IS_ERR(mnt)) {
+		kfree(b->name);
+		kfree(b);
+		return ERR_CAST(mnt);
+	}
+	b->mnt = mnt;
+	return b;
+}
+
+static void disown(struct inode *inode)
+{
+	spin_lock(&inode->i_lock);
+	inode_state_clear(inode, I_OVL_INUSE);
+	spin_unlock(&inode->i_lock);
+}
+
+void mica_branch_free(struct mica_branch *b)
+{
+	int i;
+
+	if (IS_ERR_OR_NULL(b))
+		return;
+	for (i = 0; i < ARRAY_SIZE(b->owned); i++) {
+		if (!b->owned[i])
+			continue;
+		disown(b->owned[i]);
+		iput(b->owned[i]);
+	}
+	dput(b->work);
+	mntput(b->mnt);
+	kfree(b->name);
+	kfree(b);
+}
+
+/**
+ * mica_branch_own - take a directory of a branch for this union alone
+ * @b: the branch
+ * @inode: the directory
+ *
+ * The mark is overlayfs's, so that the two keep out of each other's way.
+ *
+ * Return: 0, or -EBUSY if a union or an overlay has it.
+ */
+int mica_branch_own(struct mica_branch *b, struct inode *inode)
+{
+	bool taken;
+
+	spin_lock(&inode->i_lock);
+	taken = inode_state_read_once(inode) & I_OVL_INUSE;
+	if (!taken)
+		inode_state_set(inode, I_OVL_INUSE);
+	spin_unlock(&inode->i_lock);
+	if (taken)
+		return -EBUSY;
+
+	ihold(inode);
+	b->owned[b->owned[0] ? 1 : 0] = inode;
+	return 0;
+}
+
+static struct dentry *need_dir(const struct mica_branch *b, struct dentry *dir,
+			       const struct qstr *name)
+{
+	struct dentry *dentry = lower_lookup(b, dir, name);
+
+	if (!dentry)
+		dentry = lower_create(b, dir, name, S_IFDIR | 0700, 0, NULL);
+	if (!IS_ERR(dentry) && !d_is_dir(dentry)) {
+		dput(dentry);
+		return ERR_PTR(-ENOTDIR);
+	}
+	return dentry;
+}
+
+/* The place for the branch's work directory: a hidden one, or @workdir. */
+static struct dentry *work_parent(const struct mica_branch *b,
+				  const struct path *workdir)
+{
+	if (workdir)
+		return dget(workdir->dentry);
+	return need_dir(b, b->mnt->mnt_root, &QSTR(MICA_META_DIR));
+}
+
+/**
+ * mica_branch_prepare_work - make ready what a branch needs to be written to
+ * @b: the branch
+ * @workdir: directory to work in, on the same file system, or NULL to use
+ *	a hidden one in the branch
+ *
+ * Whatever an earlier mount left there, after a crash, is removed.
+ * The caller has the mounter's credentials.
+ *
+ * Return: 0, or an error; -EINVAL if the branch cannot hold @b->format.
+ */
+int mica_branch_prepare_work(struct mica_branch *b, const struct path *workdir)
+{
+	struct dentry *parent;
+	int err;
+
+	err = mnt_want_write(b->mnt);
+	if (err)
+		return err;
+	parent = work_parent(b, workdir);
+	err = PTR_ERR_OR_ZERO(parent);
+	if (err)
+		goto out;
+	b->work = need_dir(b, parent, &QSTR("work"));
+	dput(parent);
+	err = PTR_ERR_OR_ZERO(b->work);
+	if (err) {
+		b->work = NULL;
+		goto out;
+	}
+	err = lower_empty(b, b->work, 64);
+	if (!err && b->format->form == MICA_FORM_OVERLAY &&
+	    b->format->set_opaque(b, b->work))
+		err = -EINVAL;
+out:
+	mnt_drop_write(b->mnt);
+	return err;
+}
+
+/**
+ * mica_rw_slot_left_of - the nearest writable branch to the left
+ * @sb: the union
+ * @slot: position to start left of
+ *
+ * Return: its slot, or -EROFS if there is none.
+ */
+int mica_rw_slot_left_of(const struct super_block *sb, unsigned int slot)
+{
+	while (slot--)
+		if (mica_slot_rw(sb, slot))
+			return slot;
+	return -EROFS;
+}
+
+/**
+ * mica_ino - the inode number that the union shows
+ * @sb: the union
+ * @slot: branch of the inode
+ * @ino: its number there
+ *
+ * Return: a number that no inode of another file system of the union has, as
+ * long as those file systems keep to 56 bits.
+ */
+u64 mica_ino(const struct super_block *sb, unsigned int slot, u64 ino)
+{
+	return ino ^ ((u64)mica_branch(sb, slot)->fs << MICA_INO_FS_SHIFT);
+}

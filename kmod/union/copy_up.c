@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Copying something to a branch where it can be changed.
+ *
+ * A copy is made in the work directory of the branch, whole, and renamed into
+ * place: at every moment the name shows the old one or the new one. No lock
+ * of a directory is held while data is copied. Copying is done under the lock
+ * of the union's inode, one ancestor after the other from the top, so at most
+ * one such lock is held.
+ */
+#include <linux/completion.h>
+#include <linux/file.h>
+#include <linux/mount.h>
+#include <linux/sched/signal.h>
+#include <linux/security.h>
+#include <linux/slab.h>
+#include <linux/splice.h>
+#include <linux/workqueue.h>
+#include "union.h"
+
+/* So much is copied between two looks for a fatal signal. */
+#define MICA_COPY_CHUNK (1 << 20)
+
+/**
+ * struct mica_copy - one copy under way
+ * @dentry: name in the union
+ * @slot: where to
+ * @b: the branch there
+ * @size: bytes of data wanted, at most
+ * @src: what is copied
+ * @stat: its attributes
+ * @name: name of the copy in the work directory
+ * @temp: the copy there
+ */
+struct mica_copy {
+	struct dentry *dentry;
+	unsigned int slot;
+	const struct mica_branch *b;
+	loff_t size;
+	struct path src;
+	struct kstat stat;
+	char name[MICA_TEMP_NAME_SIZE];
+	struct dentry *temp;
+};
+
+static int copy_acl(const struct mica_copy *c, const char *name)
+{
+	struct posix_acl *acl;
+	int err;
+
+	acl = vfs_get_acl(mnt_idmap(c->src.mnt), c->src.dentry, name);
+	if (IS_ERR(acl))
+		return PTR_ERR(acl);
+	err = vfs_set_acl(mnt_idmap(c->b->mnt), c->temp, name, acl);
+	posix_acl_release(acl);
+	return err;
+}
+
+static int copy_xattr(const struct mica_copy *c, const char *name)
+{
+	struct mnt_idmap *idmap = mnt_idmap(c->src.mnt);
+	ssize_t size;
+	void *value;
+	int err;
+
+	size = vfs_getxattr(idmap, c->src.dentry, name, NULL, 0);
+	if (size < 0)
+		return size;
+	value = kvmalloc(size ?: 1, GFP_KERNEL);
+	if (!value)
+		return -ENOMEM;
+	size = vfs_getxattr(idmap, c->src.dentry, name, value, size);
+	err = size < 0 ? size :
+	      lower_setxattr(c->b, c->temp, name, value, size, 0);
+	kvfree(value);
+	return err;
+}
+
+static bool is_acl(const char *name)
+{
+	return !strcmp(name, XATTR_NAME_POSIX_ACL_ACCESS) ||
+	       !strcmp(name, XATTR_NAME_POSIX_ACL_DEFAULT);
+}
+
+/* What protects a file has to come along, or there is no copy. */
+static bool must_copy(const char *name)
+{
+	return is_acl(name) || !strncmp(name, XATTR_SECURITY_PREFIX,
+					XATTR_SECURITY_PREFIX_LEN);
+}
+
+static int copy_one_xattr(const struct mica_copy *c, const char *name)
+{
+	int err;
+
+	if (mica_xattr_private(name))
+		return 0;
+	err = security_inode_copy_up_xattr(c->src.dentry, name);
+	if (err == 1 || err == -ECANCELED)
+		return 0;
+	if (err < 0 && err != -EOPNOTSUPP)
+		return err;
+
+	err = is_acl(name) ? copy_acl(c, name) : copy_xattr(c, name);
+	if (err == -ENODATA)
+		return 0;
+	if (err == -EOPNOTSUPP && !must_copy(name)) {
+		pr_warn_ratelimited("%pd2: %s has no place for xattr %s\n",
+				    c->dentry, c->b->name, name);
+		return 0;
+	}
+	return err;
+}
+
+static int copy_xattrs(const struct mica_copy *c)
+{
+	struct dentry *src = c->src.dentry;
+	char *list, *name;
+	ssize_t len;
+	int err = 0;
+
+	if (!(d_inode(src)->i_opflags & IOP_XATTR))
+		return 0;
+	len = vfs_listxattr(src, NULL, 0);
+	if (len <= 0)
+		return len == -EOPNOTSUPP ? 0 : len;
+	list = kvmalloc(len, GFP_KERNEL);
+	if (!list)
+		return -ENOMEM;
+	len = vfs_listxattr(src, list, len);
+	if (len < 0)
+		err = len == -EOPNOTSUPP ? 0 : len;
+	for (name = list; !err && name < list + len; name += strlen(name) + 1)
+		err = copy_one_xattr(c, name);
+	kvfree(list);
+	return err;
+}
+
+static int copy_attr(const struct mica_copy *c)
+{
+	struct iattr owner = {
+		.ia_valid = ATTR_UID | ATTR_GID,
+		.ia_uid = c->stat.uid,
+		.ia_gid = c->stat.gid,
+	};
+	struct iattr rest = {
+		.ia_valid = ATTR_ATIME | ATTR_ATIME_SET | ATTR_MTIME |
+			    ATTR_MTIME_SET,
+		.ia_atime = c->stat.atime,
+		.ia_mtime = c->stat.mtime,
+	};
+	int err;
+
+	/* A change of the owner may clear bits of the mode. */
+	err = lower_setattr(c->b, c->temp, &owner);
+	if (err)
+		return err;
+	if (!S_ISLNK(c->stat.mode)) {
+		rest.ia_valid |= ATTR_MODE;
+		rest.ia_mode = c->stat.mode;
+	}
+	return lower_setattr(c->b, c->temp, &rest);
+}
+
+static int copy_range(struct file *from, struct file *to, loff_t pos,
+		      loff_t end)
+{
+	loff_t out = pos;
+	long n;
+
+	while (pos < end) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		file_start_write(to);
+		n = do_splice_direct(from, &pos, to, &out,
+				     min_t(loff_t, end - pos, MICA_COPY_CHUNK),
+				     SPLICE_F_MOVE);
+		file_end_write(to);
+		if (n < 0)
+			return n;
+		if (!n)
+			break;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Where data begins at or after @pos; @size if there is only a hole. */
+static loff_t next_data(struct file *file, loff_t pos, loff_t size)
+{
+	loff_t data = vfs_llseek(file, pos, SEEK_DATA);
+
+	if (data == -ENXIO)
+		return size;
+	return data < 0 ? pos : data;
+}
+
+static loff_t end_of_data(struct file *file, loff_t pos, loff_t size)
+{
+	loff_t hole = vfs_llseek(file, pos, SEEK_HOLE);
+
+	return hole <= pos ? size : min(hole, size);
+}
+
+static int copy_file(const struct mica_copy *c, struct file *from,
+		     struct file *to, loff_t size)
+{
+	struct iattr grow = { .ia_valid = ATTR_SIZE, .ia_size = size };
+	loff_t pos = 0, end;
+	int err;
+
+	if (vfs_clone_file_range(from, 0, to, 0, size, 0) == size)
+		return 0;
+
+	while ((pos = next_data(from, pos, size)) < size) {
+		end = end_of_data(from, pos, size);
+		err = copy_range(from, to, pos, end);
+		if (err)
+			return err;
+		pos = end;
+	}
+	/* A hole at the end is written by nobody. */
+	return i_size_read(file_inode(to)) == size ? 0 :
+	       lower_setattr(c->b, c->temp, &grow);
+}
+
+static int copy_data(const struct mica_copy *c)
+{
+	const struct path dst = { .mnt = c->b->mnt, .dentry = c->temp };
+	loff_t size = min(c->size, c->stat.size);
+	struct file *from, *to;
+	int err;
+
+	if (!S_ISREG(c->stat.mode) || !size)
+		return 0;
+	from = dentry_open(&c->src, O_RDONLY | O_LARGEFILE | O_NOATIME,
+			   current_cred());
+	if (IS_ERR(from))
+		return PTR_ERR(from);
+	to = dentry_open(&dst, O_WRONLY | O_LARGEFILE, current_cred());
+	if (IS_ERR(to)) {
+		err = PTR_ERR(to);
+		goto put_from;
+	}
+	err = copy_file(c, from, to, size);
+	if (!err && !mica_super(c->dentry->d_sb)->do_volatile)
+		err = vfs_fsync(to, 0);
+	fput(to);
+put_from:
+	fput(from);
+	return err;
+}
+
+static int make_temp(struct mica_copy *c)
+{
+	umode_t mode = c->stat.mode & S_IFMT;
+	DEFINE_DELAYED_CALL(done);
+	const char *target = NULL;
+
+	if (S_ISLNK(mode)) {
+		target = vfs_get_link(c->src.dentry, &done);
+		if (IS_ERR(target))
+			return PTR_ERR(target);
+	}
+	/* Nobody but the union may reach it before it has its owner. */
+	if (!S_ISLNK(mode))
+		mode |= S_ISDIR(mode) ? 0700 : 0600;
+	mica_temp_name(c->name);
+	c->temp = lower_create(c->b, c->b->work, &QSTR(c->name), mode,
+			       c->stat.rdev, target);
+	do_delayed_call(&done);
+	return PTR_ERR_OR_ZERO(c->temp);
+}
+
+static int make_temp_as_lsm_wants(struct mica_copy *c)
+{
+	const struct cred *old = NULL;
+	struct cred *cred = NULL;
+	int err;
+
+	err = security_inode_copy_up(c->dentry, &cred);
+	if (err < 0)
+		return err;
+	if (cred)
+		old = override_creds(cred);
+	err = make_temp(c);
+	if (cred) {
+		revert_creds(old);
+		put_cred(cred);
+	}
+	return err;
+}
+
+/* Puts the copy where its name says; the directory keeps its times. */
+static int put_in_place(const struct mica_copy *c, struct dentry *dir)
+{
+	struct inode *inode = d_inode(dir);
+	struct iattr times = {
+		.ia_valid = ATTR_ATIME | ATTR_ATIME_SET | ATTR_MTIME |
+			    ATTR_MTIME_SET,
+		.ia_atime = inode_get_atime(inode),
+		.ia_mtime = inode_get_mtime(inode),
+	};
+	struct name_snapshot name;
+	int err;
+
+	take_dentry_name_snapshot(&name, c->dentry);
+	err = lower_rename(c->b, c->b->work, &QSTR(c->name), d_inode(c->temp),
+			   dir, &name.name, 0);
+	release_dentry_name_snapshot(&name);
+	if (!err)
+		lower_setattr(c->b, dir, &times);
+	return err;
+}
+
+/* All parts of the inode, with the copy among them. */
+static struct mica_parts *parts_with(const struct inode *inode,
+				     unsigned int slot, struct dentry *copy)
+{
+	const struct mica_parts *old = mica_parts(inode);
+	unsigned int i, nr = S_ISDIR(inode->i_mode) ? old->nr : 0;
+	struct mica_parts *parts = mica_parts_alloc(nr + 1);
+	struct mica_part *to;
+
+	if (!parts)
+		return NULL;
+	to = parts->part;
+	for (i = 0; i < nr && old->part[i].slot < slot; i++)
+		*to++ = old->part[i];
+	to->slot = slot;
+	to->dentry = copy;
+	to++;
+	for (; i < nr; i++)
+		*to++ = old->part[i];
+	parts->nr = nr + 1;
+	for (i = 0; i < parts->nr; i++)
+		dget(parts->part[i].dentry);
+	return parts;
+}
+
+/* Fills the copy, then @dir gets it; without one it never had a name. */
+static int finish_copy(struct mica_copy *c, struct dentry *dir)
+{
+	struct inode *inode = d_inode(c->dentry);
+	struct mica_parts *parts;
+	int err;
+
+	err = copy_data(c);
+	if (err)
+		return err;
+	parts = parts_with(inode, c->slot, c->temp);
+	if (!parts)
+		return -ENOMEM;
+
+	err = mnt_want_write(c->b->mnt);
+	if (err)
+		goto free_parts;
+	/* Data first: writing takes security.capability away. */
+	err = copy_xattrs(c) ?: copy_attr(c);
+	if (!err)
+		err = dir ? put_in_place(c, dir) :
+		      lower_remove(c->b, c->b->work, &QSTR(c->name), NULL);
+	mnt_drop_write(c->b->mnt);
+	if (err)
+		goto free_parts;
+	if (c->size == MICA_COPY_ALL)
+		set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
+	mica_add_part(inode, parts);
+	return 0;
+
+free_parts:
+	mica_parts_free(parts);
+	return err;
+}
+
+static int copy(struct mica_copy *c, struct dentry *dir)
+{
+	int err;
+
+	err = vfs_getattr_nosec(&c->src, &c->stat, STATX_BASIC_STATS,
+				AT_STATX_SYNC_AS_STAT);
+	if (err)
+		return err;
+	if (S_ISREG(c->stat.mode)) {
+		err = mica_check_metacopy(mica_branch(c->dentry->d_sb,
+						      mica_parts(d_inode(c->dentry))->part[0].slot),
+					  c->src.dentry);
+		if (err)
+			return err;
+	}
+
+	err = mnt_want_write(c->b->mnt);
+	if (err)
+		return err;
+	err = make_temp_as_lsm_wants(c);
+	mnt_drop_write(c->b->mnt);
+	if (err)
+		return err;
+
+	err = finish_copy(c, dir);
+	if (err && !mnt_want_write(c->b->mnt)) {
+		lower_discard(c->b, c->b->work, &QSTR(c->name));
+		mnt_drop_write(c->b->mnt);
+	}
+	dput(c->temp);
+	return err;
+}
+
+static bool has_part(const struct inode *inode, unsigned int slot)
+{
+	if (S_ISDIR(inode->i_mode))
+		return mica_part_in(inode, slot);
+	return mica_parts(inode)->part[0].slot <= slot;
+}
+
+/* @parent has a part in @slot already, or @dentry has no name any more. */
+static int copy_one(struct dentry *parent, struct dentry *dentry,
+		    unsigned int slot, loff_t size)
+{
+	struct super_block *sb = dentry->d_sb;
+	struct inode *inode = d_inode(dentry);
+	struct mica_copy c = {
+		.dentry = dentry,
+		.slot = slot,
+		.b = mica_branch(sb, slot),
+		.size = size,
+	};
+	const struct cred *old;
+	int err;
+
+	if (mutex_lock_killable(&mica_i(inode)->lock))
+		return -EINTR;
+	if (has_part(inode, slot)) {
+		mutex_unlock(&mica_i(inode)->lock);
+		return 0;
+	}
+	if (test_bit(MICA_I_GONE, &mica_i(inode)->flags))
+		parent = NULL;
+	mica_real_path(inode, &c.src);
+	old = mica_override_creds(sb);
+	err = copy(&c, parent ? mica_part_in(d_inode(parent), slot) : NULL);
+	revert_creds(old);
+	mutex_unlock(&mica_i(inode)->lock);
+
+	if (!err && parent) {
+		set_bit(MICA_I_COPIED_CHILD, &mica_i(d_inode(parent))->flags);
+		mica_copyattr(d_inode(parent));
+		mica_event_path(MICA_EVENT_COPY_UP, dentry);
+	}
+	return err;
+}
+
+/**
+ * mica_copy_up_to - let something, and its ancestors, be in a branch
+ * @dentry: its name
+ * @slot: the branch, a writable one
+ * @size: bytes of data that are wanted of a file, MICA_COPY_ALL for all
+ *
+ * A directory gets a part there. Something else is copied from where it is,
+ * further right, and is there from now on.
+ *
+ * Return: 0, or an error, and then nothing has changed but that some of the
+ * ancestors may have a part there.
+ */
+int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size)
+{
+	struct dentry *next, *parent;
+	int err = 0;
+	bool done;
+
+	if (test_bit(MICA_I_GONE, &mica_i(d_inode(dentry))->flags))
+		return copy_one(NULL, dentry, slot, size);
+
+	while (!err && !has_part(d_inode(dentry), slot)) {
+		next = dget(dentry);
+		parent = dget_parent(next);
+		while (!has_part(d_inode(parent), slot)) {
+			dput(next);
+			next = parent;
+			parent = dget_parent(next);
+		}
+		done = next == dentry;
+		err = copy_one(parent, next, slot, done ? size : 0);
+		dput(parent);
+		dput(next);
+	}
+	return err;
+}
+
+/**
+ * mica_copy_up_data - make sure that something can be changed
+ * @dentry: its name
+ * @size: bytes of data that are wanted of a file, MICA_COPY_ALL for all
+ *
+ * Return: 0 or an error, -EROFS if no branch to the left of it is writable.
+ */
+int mica_copy_up_data(struct dentry *dentry, loff_t size)
+{
+	struct inode *inode = d_inode(dentry);
+	int slot;
+
+	if (mica_is_rw(inode))
+		return 0;
+	slot = mica_rw_slot_left_of(inode->i_sb,
+				    mica_parts(inode)->part[0].slot);
+	return slot < 0 ? slot : mica_copy_up_to(dentry, slot, size);
+}
+
+int mica_copy_up(struct dentry *dentry)
+{
+	return mica_copy_up_data(dentry, MICA_COPY_ALL);
+}
+
+struct copy_work {
+	struct work_struct work;
+	struct completion done;
+	refcount_t ref;
+	struct file *file;
+	int err;
+};
+
+static struct workqueue_struct *copy_queue;
+
+static void put_copy_work(struct copy_work *cw)
+{
+	if (refcount_dec_and_test(&cw->ref))
+		kfree(cw);
+}
+
+static void do_copy_work(struct work_struct *work)
+{
+	struct copy_work *cw = container_of(work, struct copy_work, work);
+
+	cw->err = mica_copy_up(file_dentry(cw->file));
+	complete(&cw->done);
+	fput(cw->file);
+	put_copy_work(cw);
+}
+
+/**
+ * mica_copy_up_in_worker - copy up where locks of directories cannot be taken
+ * @file: open file of the union
+ *
+ * For mmap(): the caller holds mmap_lock, which comes after those locks. A
+ * caller that is killed leaves the worker to finish.
+ *
+ * Return: 0 or an error.
+ */
+int mica_copy_up_in_worker(struct file *file)
+{
+	struct copy_work *cw;
+	int err;
+
+	cw = kzalloc(sizeof(*cw), GFP_KERNEL);
+	if (!cw)
+		return -ENOMEM;
+	INIT_WORK(&cw->work, do_copy_work);
+	init_completion(&cw->done);
+	refcount_set(&cw->ref, 2);
+	cw->file = get_file(file);
+	queue_work(copy_queue, &cw->work);
+	err = wait_for_completion_killable(&cw->done) ? -EINTR : cw->err;
+	put_copy_work(cw);
+	return err;
+}
+
+int mica_copy_up_init(void)
+{
+	copy_queue = alloc_workqueue("mica_copy", WQ_UNBOUND, 0);
+	return copy_queue ? 0 : -ENOMEM;
+}
+
+void mica_copy_up_exit(void)
+{
+	destroy_workqueue(copy_queue);
+}

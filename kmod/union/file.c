@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Files of the union: every operation goes to the file of the branch.
+ *
+ * A file that was opened before its copy-up has two: the one that was there at
+ * open, and, from the first use after it, the copy. Opening for writing copies
+ * nothing, so what is opened in a branch that is not writable is opened for
+ * reading.
+ */
+#include <linux/file.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/slab.h>
+#include <linux/splice.h>
+#include <linux/uio.h>
+#include "union.h"
+
+/* Flags that fcntl(F_SETFL) may change after the branch's file was opened. */
+#define MICA_SETFL_MASK (O_APPEND | O_NONBLOCK | O_NDELAY | O_DIRECT)
+
+struct mica_file {
+	struct file *first;
+	struct file *copy;
+};
+
+static int check_data(struct inode *inode)
+{
+	const struct mica_part *part = &mica_parts(inode)->part[0];
+	const struct cred *old;
+	int err;
+
+	if (test_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags))
+		return 0;
+	old = mica_override_creds(inode->i_sb);
+	err = mica_check_metacopy(mica_branch(inode->i_sb, part->slot),
+				  part->dentry);
+	revert_creds(old);
+	if (!err)
+		set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
+	return err;
+}
+
+static struct file *open_real(const struct file *file,
+			      const struct mica_part *part)
+{
+	struct inode *inode = file_inode(file);
+	unsigned int flags = file->f_flags;
+	const struct cred *old;
+	struct file *real;
+	struct path path;
+
+	flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC);
+	if (!mica_slot_rw(inode->i_sb, part->slot))
+		flags &= ~(O_ACCMODE | O_APPEND);
+	mica_part_path(inode->i_sb, part, &path);
+	old = mica_override_creds(inode->i_sb);
+	real = backing_file_open(file, flags | O_NOATIME, &path,
+				 current_cred());
+	revert_creds(old);
+	return real;
+}
+
+static int set_flags(struct file *real, unsigned int flags)
+{
+	unsigned int change = (real->f_flags ^ flags) & MICA_SETFL_MASK;
+
+	if (!(real->f_mode & FMODE_WRITE))
+		change &= ~O_APPEND;
+	if (!change)
+		return 0;
+	if ((change & flags & O_DIRECT) && !(real->f_mode & FMODE_CAN_ODIRECT))
+		return -EINVAL;
+	spin_lock(&real->f_lock);
+	real->f_flags ^= change;
+	real->f_iocb_flags = iocb_flags(real);
+	spin_unlock(&real->f_lock);
+	return 0;
+}
+
+/*
+ * The branch's file that has the data now. It lives as long as @file.
+ */
+static struct file *real_file(const struct file *file)
+{
+	struct mica_file *mf = file->private_data;
+	const struct mica_part *part = &mica_parts(file_inode(file))->part[0];
+	struct inode *inode = d_inode(part->dentry);
+	struct file *real = mf->first, *copy;
+	int err;
+
+	if (file_inode(real) != inode) {
+		real = smp_load_acquire(&mf->copy);
+		if (real && file_inode(real) != inode)
+			return ERR_PTR(-EIO);
+	}
+	if (!real) {
+		copy = open_real(file, part);
+		if (IS_ERR(copy))
+			return copy;
+		real = cmpxchg(&mf->copy, NULL, copy);
+		if (real)
+			fput(copy);
+		else
+			real = copy;
+	}
+	err = set_flags(real, file->f_flags);
+	return err ? ERR_PTR(err) : real;
+}
+
+/* The same, once it can be written to. The union's inode is locked. */
+static struct file *real_file_for_change(struct file *file)
+{
+	int err = mica_copy_up(file_dentry(file));
+
+	if (err)
+		return ERR_PTR(err);
+	mica_copyattr(file_inode(file));
+	return real_file(file);
+}
+
+static int mica_open(struct inode *inode, struct file *file)
+{
+	const struct mica_part *part = &mica_parts(inode)->part[0];
+	struct mica_file *mf;
+	int err;
+
+	err = check_data(inode);
+	if (err)
+		return err;
+	/* Better now than at the first write. */
+	if ((file->f_mode & FMODE_WRITE) && !mica_slot_rw(inode->i_sb, part->slot) &&
+	    mica_rw_slot_left_of(inode->i_sb, part->slot) < 0)
+		return -EROFS;
+
+	mf = kzalloc(sizeof(*mf), GFP_KERNEL);
+	if (!mf)
+		return -ENOMEM;
+	mf->first = open_real(file, part);
+	if (IS_ERR(mf->first)) {
+		err = PTR_ERR(mf->first);
+		kfree(mf);
+		return err;
+	}
+	file->f_flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC);
+	file->private_data = mf;
+	return 0;
+}
+
+static int mica_release(struct inode *inode, struct file *file)
+{
+	struct mica_file *mf = file->private_data;
+
+	fput(mf->first);
+	if (mf->copy)
+		fput(mf->copy);
+	kfree(mf);
+	return 0;
+}
+
+static loff_t mica_llseek(struct file *file, loff_t offset, int whence)
+{
+	struct inode *inode = file_inode(file);
+	const struct cred *old;
+	struct file *real;
+	loff_t pos;
+
+	real = real_file(file);
+	if (IS_ERR(real))
+		return PTR_ERR(real);
+
+	/* The position is the union's; the branch knows sizes and holes. */
+	mutex_lock(&mica_i(inode)->lock);
+	real->f_pos = file->f_pos;
+	old = mica_override_creds(inode->i_sb);
+	pos = vfs_llseek(real, offset, whence);
+	revert_creds(old);
+	file->f_pos = real->f_pos;
+	mutex_unlock(&mica_i(inode)->lock);
+	return pos;
+}
+
+static MICA_END_WRITE(mica_end_write)
+{
+	mica_copyattr(file_inode(mica_end_write_file(iocb)));
+}
+
+static ssize_t mica_read_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	struct file *file = iocb->ki_filp;
+	struct backing_file_ctx ctx = MICA_BACKING_CTX(file);
+	struct file *real = real_file(file);
+
+	if (IS_ERR(real))
+		return PTR_ERR(real);
+	return backing_file_read_iter(real, iter, iocb, iocb->ki_flags, &ctx);
+}
+
+static ssize_t mica_write_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	struct file *file = iocb->ki_filp;
+	struct inode *inode = file_inode(file);
+	struct backing_file_ctx ctx = MICA_BACKING_CTX(file);
+	int flags = iocb->ki_flags;
+	struct file *real;
+	ssize_t ret;
+
+	if (!iov_iter_count(iter))
+		return 0;
+	ctx.end_write = mica_end_write;
+	if (mica_super(inode->i_sb)->do_volatile)
+		flags &= ~(IOCB_DSYNC | IOCB_SYNC);
+
+	inode_lock(inode);
+	real = real_file_for_change(file);
+	ret = PTR_ERR_OR_ZERO(real);
+	if (!ret)
+		ret = backing_file_write_iter(real, iter, iocb, flags, &ctx);
+	inode_unlock(inode);
+	return ret;
+}
+
+static ssize_t mica_splice_read(struct file *in, loff_t *ppos,
+				struct pipe_inode_info *pipe, size_t len,
+				unsigned int flags)
+{
+	struct backing_file_ctx ctx = MICA_BACKING_CTX(in);
+	struct file *real = real_file(in);
+	struct kiocb iocb;
+	ssize_t ret;
+
+	if (IS_ERR(real))
+		return PTR_ERR(real);
+	init_sync_kiocb(&iocb, in);
+	iocb.ki_pos = *ppos;
+	ret = backing_file_splice_read(real, &iocb, pipe, len, flags, &ctx);
+	*ppos = iocb.ki_pos;
+	return ret;
+}
+
+static ssize_t mica_splice_write(struct pipe_inode_info *pipe,
+				 struct file *out, loff_t *ppos, size_t len,
+				 unsigned int flags)
+{
+	struct inode *inode = file_inode(out);
+	struct backing_file_ctx ctx = MICA_BACKING_CTX(out);
+	struct file *real;
+	struct kiocb iocb;
+	ssize_t ret;
+
+	ctx.end_write = mica_end_write;
+	inode_lock(inode);
+	real = real_file_for_change(out);
+	ret = PTR_ERR_OR_ZERO(real);
+	if (!ret) {
+		init_sync_kiocb(&iocb, out);
+		iocb.ki_pos = *ppos;
+		ret = backing_file_splice_write(pipe, real, &iocb, len, flags,
+						&ctx);
+		*ppos = iocb.ki_pos;
+	}
+	inode_unlock(inode);
+	return ret;
+}
+
+static int mica_fsync(struct file *file, loff_t start, loff_t end,
+		      int datasync)
+{
+	struct inode *inode = file_inode(file);
+	const struct cred *old;
+	struct file *real;
+	int err;
+
+	/* What is not writable has nothing to write back. */
+	if (mica_super(inode->i_sb)->do_volatile || !mica_is_rw(inode))
+		return 0;
+	real = real_file(file);
+	if (IS_ERR(real))
+		return PTR_ERR(real);
+	old = mica_override_creds(inode->i_sb);
+	err = vfs_fsync_range(real, start, end, datasync);
+	revert_creds(old);
+	return err;
+}
+
+static int mica_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct backing_file_ctx ctx = MICA_BACKING_CTX(file);
+	struct file *real;
+	int err;
+
+	/* A shared mapping that can be written to is a change. */
+	if ((vma->vm_flags & VM_SHARED) && (vma->vm_flags & VM_MAYWRITE) &&
+	    !mica_is_rw(file_inode(file))) {
+		err = mica_copy_up_in_worker(file);
+		if (err)
+			return err;
+	}
+	real = real_file(file);
+	if (IS_ERR(real))
+		return PTR_ERR(real);
+	return backing_file_mmap(real, vma, &ctx);
+}
+
+static long mica_fallocate(struct file *file, int mode, loff_t offset,
+			   loff_t len)
+{
+	struct inode *inode = file_inode(file);
+	const struct cred *old;
+	struct file *real;
+	long ret;
+
+	inode_lock(inode);
+	real = real_file_for_change(file);
+	ret = PTR_ERR_OR_ZERO(real) ?: file_remove_privs(file);
+	if (!ret) {
+		old = mica_override_creds(inode->i_sb);
+		ret = vfs_fallocate(real, mode, offset, len);
+		revert_creds(old);
+		mica_copyattr(inode);
+	}
+	inode_unlock(inode);
+	return ret;
+}
+
+static int mica_fadvise(struct file *file, loff_t offset, loff_t len,
+			int advice)
+{
+	struct file *real = real_file(file);
+	const struct cred *old;
+	int ret;
+
+	if (IS_ERR(real))
+		return PTR_ERR(real);
+	old = mica_override_creds(file_inode(file)->i_sb);
+	ret = vfs_fadvise(real, offset, len, advice);
+	revert_creds(old);
+	return ret;
+}
+
+static ssize_t mica_copy_file_range(struct file *in, loff_t pos_in,
+				    struct file *out, loff_t pos_out,
+				    size_t len, unsigned int flags)
+{
+	struct inode *inode = file_inode(out);
+	struct file *from, *to;
+	const struct cred *old;
+	ssize_t ret;
+
+	inode_lock(inode);
+	to = real_file_for_change(out);
+	ret = PTR_ERR_OR_ZERO(to) ?: file_remove_privs(out);
+	if (ret)
+		goto unlock;
+	from = real_file(in);
+	ret = PTR_ERR_OR_ZERO(from);
+	if (ret)
+		goto unlock;
+	old = mica_override_creds(inode->i_sb);
+	ret = vfs_copy_file_range(from, pos_in, to, pos_out, len, flags);
+	revert_creds(old);
+	mica_copyattr(inode);
+unlock:
+	inode_unlock(inode);
+	return ret;
+}
+
+static loff_t mica_remap_file_range(struct file *in, loff_t pos_in,
+				    struct file *out, loff_t pos_out,
+				    loff_t len, unsigned int flags)
+{
+	struct inode *inode = file_inode(out);
+	bool dedupe = flags & REMAP_FILE_DEDUP;
+	struct file *from, *to;
+	const struct cred *old;
+	loff_t ret;
+
+	if (flags & ~(REMAP_FILE_DEDUP | REMAP_FILE_ADVISORY))
+		return -EINVAL;
+	/* Sharing blocks is no reason to make a copy. */
+	if (dedupe && (!mica_is_rw(file_inode(in)) || !mica_is_rw(inode)))
+		return -EPERM;
+
+	inode_lock(inode);
+	to = real_file_for_change(out);
+	ret = PTR_ERR_OR_ZERO(to);
+	if (!ret && !dedupe)
+		ret = file_remove_privs(out);
+	if (ret)
+		goto unlock;
+	from = real_file(in);
+	ret = PTR_ERR_OR_ZERO(from);
+	if (ret)
+		goto unlock;
+	old = mica_override_creds(inode->i_sb);
+	if (dedupe)
+		ret = vfs_dedupe_file_range_one(from, pos_in, to, pos_out, len,
+						flags);
+	else
+		ret = vfs_clone_file_range(from, pos_in, to, pos_out, len,
+					   flags);
+	revert_creds(old);
+	mica_copyattr(inode);
+unlock:
+	inode_unlock(inode);
+	return ret;
+}
+
+static int flush_real(struct file *real, fl_owner_t id)
+{
+	return real && real->f_op->flush ? real->f_op->flush(real, id) : 0;
+}
+
+static int mica_flush(struct file *file, fl_owner_t id)
+{
+	struct mica_file *mf = file->private_data;
+	const struct cred *old;
+	int err;
+
+	old = mica_override_creds(file_inode(file)->i_sb);
+	err = flush_real(mf->first, id);
+	err = flush_real(READ_ONCE(mf->copy), id) ?: err;
+	revert_creds(old);
+	return err;
+}
+
+const struct file_operations mica_file_operations = {
+	.owner		= THIS_MODULE,
+	.open		= mica_open,
+	.release	= mica_release,
+	.llseek		= mica_llseek,
+	.read_iter	= mica_read_iter,
+	.write_iter	= mica_write_iter,
+	.splice_read	= mica_splice_read,
+	.splice_write	= mica_splice_write,
+	.fsync		= mica_fsync,
+	.flush		= mica_flush,
+	.mmap		= mica_mmap,
+	.fallocate	= mica_fallocate,
+	.fadvise	= mica_fadvise,
+	.copy_file_range	= mica_copy_file_range,
+	.remap_file_range	= mica_remap_file_range,
+	.setlease	= generic_setlease,
+};
+
+/* Says that O_DIRECT can be asked for; the branch's file decides. */
+const struct address_space_operations mica_aops = {
+	.direct_IO	= noop_direct_IO,
+};

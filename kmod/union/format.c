@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The two on-disk forms of whiteouts and opaque directories.
+ *
+ * dot: a regular file .wh.NAME hides NAME in the branches to the right, and
+ *	.wh..wh..opq in a directory hides what is to the right of it. An entry
+ *	of the same branch is not hidden; a directory beside its own whiteout
+ *	is opaque.
+ * overlay: a character device 0:0 called NAME, or an empty file of that name
+ *	with the xattr trusted.overlay.whiteout; trusted.overlay.opaque = "y".
+ *
+ * Both are read, as far as a branch allows; one of them is written.
+ */
+#include <linux/mount.h>
+#include "union.h"
+
+#define DOT_PREFIX	".wh."
+#define DOT_PREFIX_LEN	4
+#define DOT_META	".wh..wh."
+#define DOT_META_LEN	8
+
+#define OVL_PREFIX	"trusted.overlay."
+
+static const struct qstr dot_opaque = QSTR_INIT(".wh..wh..opq", 12);
+static const struct qstr dot_opaque_old = QSTR_INIT(".wh.__dir_opaque", 16);
+
+/**
+ * mica_dot_whiteout_name - is this the name of a whiteout in dot form?
+ * @name: the name
+ * @len: its length
+ *
+ * Return: whether it hides another name. The other names with the prefix are
+ * reserved and hide nothing.
+ */
+bool mica_dot_whiteout_name(const char *name, int len)
+{
+	if (len <= DOT_PREFIX_LEN || memcmp(name, DOT_PREFIX, DOT_PREFIX_LEN))
+		return false;
+	if (len >= DOT_META_LEN && !memcmp(name, DOT_META, DOT_META_LEN))
+		return false;
+	if (len == dot_opaque_old.len && !memcmp(name, dot_opaque_old.name, len))
+		return false;
+	name += DOT_PREFIX_LEN;
+	len -= DOT_PREFIX_LEN;
+	return !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')));
+}
+
+/**
+ * mica_name_reserved - does this name mean something to the union itself?
+ * @sb: the union
+ * @name: the name
+ *
+ * Return: whether it is never shown and cannot be made.
+ */
+bool mica_name_reserved(const struct super_block *sb, const struct qstr *name)
+{
+	return (mica_branches(sb)->read & MICA_FORM_DOT) &&
+	       name->len >= DOT_PREFIX_LEN &&
+	       !memcmp(name->name, DOT_PREFIX, DOT_PREFIX_LEN);
+}
+
+/* Composes the whiteout of @name in @buf; false if that would be too long. */
+static bool dot_name(struct qstr *wh, char *buf, const struct qstr *name)
+{
+	if (name->len + DOT_PREFIX_LEN > NAME_MAX)
+		return false;
+	memcpy(buf, DOT_PREFIX, DOT_PREFIX_LEN);
+	memcpy(buf + DOT_PREFIX_LEN, name->name, name->len);
+	buf[DOT_PREFIX_LEN + name->len] = 0;
+	*wh = (struct qstr)QSTR_INIT(buf, name->len + DOT_PREFIX_LEN);
+	return true;
+}
+
+/* Is there a regular file of that name? Others mean nothing. */
+static int has_file(const struct mica_branch *b, struct dentry *dir,
+		    const struct qstr *name)
+{
+	struct dentry *dentry = lower_lookup(b, dir, name);
+	int ret;
+
+	if (IS_ERR_OR_NULL(dentry))
+		return PTR_ERR_OR_ZERO(dentry);
+	ret = d_is_reg(dentry);
+	dput(dentry);
+	return ret;
+}
+
+/* The value's length, 0 if there is none, or an error that matters. */
+static int overlay_xattr(const struct mica_branch *b, struct dentry *dentry,
+			 const char *name, char *value, size_t size)
+{
+	int ret = lower_getxattr(b, dentry, name, value, size);
+
+	return ret == -ENODATA || ret == -EOPNOTSUPP ? 0 : ret;
+}
+
+/**
+ * mica_is_whiteout - is this entry of a branch itself a whiteout?
+ * @b: the branch
+ * @dentry: the entry
+ *
+ * Return: 1, 0 or an error.
+ */
+int mica_is_whiteout(const struct mica_branch *b, struct dentry *dentry)
+{
+	const struct inode *inode = d_inode(dentry);
+	int ret;
+
+	if (!(b->read & MICA_FORM_OVERLAY))
+		return 0;
+	if (IS_WHITEOUT(inode))
+		return 1;
+	if (!S_ISREG(inode->i_mode) || i_size_read(inode))
+		return 0;
+	ret = lower_getxattr(b, dentry, OVL_PREFIX "whiteout", NULL, 0);
+	if (ret == -ENODATA || ret == -EOPNOTSUPP)
+		return 0;
+	return ret < 0 ? ret : 1;
+}
+
+/**
+ * mica_hides - does a file beside it hide this name to the right?
+ * @b: the branch
+ * @dir: directory in it
+ * @name: the name
+ *
+ * Return: 1, 0 or an error.
+ */
+int mica_hides(const struct mica_branch *b, struct dentry *dir,
+	       const struct qstr *name)
+{
+	char buf[NAME_MAX + 1];
+	struct qstr wh;
+
+	if (!(b->read & MICA_FORM_DOT) || !dot_name(&wh, buf, name))
+		return 0;
+	return has_file(b, dir, &wh);
+}
+
+/**
+ * mica_is_opaque - does this directory hide what is to the right of it?
+ * @b: the branch
+ * @dir: directory in it
+ *
+ * Return: 1, 0 or an error.
+ */
+int mica_is_opaque(const struct mica_branch *b, struct dentry *dir)
+{
+	char value;
+	int ret = 0;
+
+	if (b->read & MICA_FORM_DOT)
+		ret = has_file(b, dir, &dot_opaque) ?:
+		      has_file(b, dir, &dot_opaque_old);
+	if (!ret && (b->read & MICA_FORM_OVERLAY)) {
+		ret = overlay_xattr(b, dir, OVL_PREFIX "opaque", &value, 1);
+		if (ret == -ERANGE)
+			ret = 0;
+		else if (ret > 0)
+			ret = value == 'y';
+	}
+	return ret;
+}
+
+static int refuse(const struct mica_branch *b, struct dentry *dentry,
+		  const char *what)
+{
+	char name[32];
+	int ret;
+
+	if (!(b->read & MICA_FORM_OVERLAY))
+		return 0;
+	snprintf(name, sizeof(name), OVL_PREFIX "%s", what);
+	ret = lower_getxattr(b, dentry, name, NULL, 0);
+	if (ret == -ENODATA || ret == -EOPNOTSUPP)
+		return 0;
+	if (ret < 0)
+		return ret;
+	pr_warn_ratelimited("%pd2 in %s has a %s, which is not supported\n",
+			    dentry, b->name, what);
+	return -EIO;
+}
+
+/**
+ * mica_check_redirect - refuse a directory that continues under another name
+ * @b: the branch
+ * @dir: directory in it
+ *
+ * Return: 0, or -EIO if showing it would show wrong data.
+ */
+int mica_check_redirect(const struct mica_branch *b, struct dentry *dir)
+{
+	return refuse(b, dir, "redirect");
+}
+
+/**
+ * mica_check_metacopy - refuse a file whose data is in another layer
+ * @b: the branch
+ * @dentry: the file
+ *
+ * Return: 0, or -EIO if reading it would give wrong data.
+ */
+int mica_check_metacopy(const struct mica_branch *b, struct dentry *dentry)
+{
+	return refuse(b, dentry, "metacopy");
+}
+
+/**
+ * mica_unhide - remove the dot whiteout of a name, if there is one
+ * @b: the branch
+ * @dir: directory in it
+ * @name: the name
+ *
+ * Return: 0 or an error.
+ */
+int mica_unhide(const struct mica_branch *b, struct dentry *dir,
+		const struct qstr *name)
+{
+	char buf[NAME_MAX + 1];
+	struct qstr wh;
+	int err;
+
+	if (!dot_name(&wh, buf, name))
+		return 0;
+	err = lower_remove(b, dir, &wh, NULL);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int make_file(const struct mica_branch *b, struct dentry *dir,
+		     const struct qstr *name)
+{
+	struct dentry *dentry = lower_create(b, dir, name, S_IFREG | 0444, 0,
+					     NULL);
+
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	dput(dentry);
+	return 0;
+}
+
+static int overlay_whiteout(const struct mica_branch *b, struct dentry *dir,
+			    const struct qstr *name)
+{
+	struct dentry *dentry = lower_create(b, dir, name,
+					     S_IFCHR | WHITEOUT_MODE,
+					     WHITEOUT_DEV, NULL);
+
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	dput(dentry);
+	return 0;
+}
+
+static int overlay_vacate(const struct mica_branch *b, struct dentry *dir,
+			  const struct qstr *name, unsigned int *flags)
+{
+	*flags |= RENAME_WHITEOUT;
+	return 0;
+}
+
+static int overlay_set_opaque(const struct mica_branch *b, struct dentry *dir)
+{
+	return lower_setxattr(b, dir, OVL_PREFIX "opaque", "y", 1, 0);
+}
+
+static int dot_whiteout(const struct mica_branch *b, struct dentry *dir,
+			const struct qstr *name)
+{
+	char buf[NAME_MAX + 1];
+	struct qstr wh;
+	int err;
+
+	/* A whole NAME_MAX is left to names, so the longest need the other. */
+	if (!dot_name(&wh, buf, name))
+		return overlay_whiteout(b, dir, name);
+	err = make_file(b, dir, &wh);
+	return err == -EEXIST ? 0 : err;
+}
+
+static int dot_vacate(const struct mica_branch *b, struct dentry *dir,
+		      const struct qstr *name, unsigned int *flags)
+{
+	char buf[NAME_MAX + 1];
+	struct qstr wh;
+	int err;
+
+	if (!dot_name(&wh, buf, name))
+		return overlay_vacate(b, dir, name, flags);
+	err = make_file(b, dir, &wh);
+	if (err == -EEXIST)
+		return 0;
+	return err ?: 1;
+}
+
+static int dot_set_opaque(const struct mica_branch *b, struct dentry *dir)
+{
+	int err = make_file(b, dir, &dot_opaque);
+
+	return err == -EEXIST ? 0 : err;
+}
+
+static const struct layer_format formats[] = {
+	{
+		.name		= "dot",
+		.form		= MICA_FORM_DOT,
+		.whiteout	= dot_whiteout,
+		.vacate		= dot_vacate,
+		.set_opaque	= dot_set_opaque,
+	}, {
+		.name		= "overlay",
+		.form		= MICA_FORM_OVERLAY,
+		.whiteout	= overlay_whiteout,
+		.vacate		= overlay_vacate,
+		.set_opaque	= overlay_set_opaque,
+	},
+};
+
+const struct layer_format *mica_format_by_name(const char *name)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(formats); i++)
+		if (!strcmp(formats[i].name, name))
+			return &formats[i];
+	return NULL;
+}
+
+const struct layer_format *mica_format_by_form(unsigned int form)
+{
+	return &formats[form == MICA_FORM_OVERLAY];
+}

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Inodes of the union: making them, their attributes, permissions. */
+#include <linux/lockdep.h>
+#include <linux/mount.h>
+#include <linux/slab.h>
+#include <linux/statfs.h>
+#include "union.h"
+
+#define MICA_COPIED_FLAGS (S_SYNC | S_APPEND | S_IMMUTABLE)
+
+/**
+ * mica_copyattr - refresh what the VFS reads from an inode of the union
+ * @inode: the inode
+ *
+ * A link count is only taken from where links can be made and removed: below
+ * a branch that is not writable, a removed name keeps its file.
+ */
+void mica_copyattr(struct inode *inode)
+{
+	const struct mica_parts *parts = mica_parts(inode);
+	struct inode *real = d_inode(parts->part[0].dentry);
+
+	inode->i_mode = real->i_mode;
+	inode->i_uid = real->i_uid;
+	inode->i_gid = real->i_gid;
+	inode_set_atime_to_ts(inode, inode_get_atime(real));
+	inode_set_mtime_to_ts(inode, inode_get_mtime(real));
+	inode_set_ctime_to_ts(inode, inode_get_ctime(real));
+	i_size_write(inode, i_size_read(real));
+	inode_set_flags(inode, real->i_flags & MICA_COPIED_FLAGS,
+			MICA_COPIED_FLAGS);
+
+	if (S_ISDIR(inode->i_mode) && parts->nr > 1)
+		set_nlink(inode, 1);
+	else if (mica_slot_rw(inode->i_sb, parts->part[0].slot))
+		set_nlink(inode, real->i_nlink);
+}
+
+/*
+ * Unions stack on unions, so the same code takes the locks of two of them:
+ * one class of locks for each depth.
+ */
+static void set_lock_classes(struct inode *inode)
+{
+#ifdef CONFIG_LOCKDEP
+	static struct lock_class_key file_key[FILESYSTEM_MAX_STACK_DEPTH];
+	static struct lock_class_key dir_key[FILESYSTEM_MAX_STACK_DEPTH];
+	static struct lock_class_key lock_key[FILESYSTEM_MAX_STACK_DEPTH];
+	int depth = inode->i_sb->s_stack_depth - 1;
+
+	if (S_ISDIR(inode->i_mode))
+		lockdep_set_class(&inode->i_rwsem, &dir_key[depth]);
+	else
+		lockdep_set_class(&inode->i_rwsem, &file_key[depth]);
+	lockdep_set_class(&mica_i(inode)->lock, &lock_key[depth]);
+#endif
+}
+
+static const char *mica_get_link(struct dentry *dentry, struct inode *inode,
+				 struct delayed_call *done)
+{
+	const struct cred *old;
+	const char *target;
+
+	if (!dentry)
+		return ERR_PTR(-ECHILD);
+	old = mica_override_creds(inode->i_sb);
+	target = vfs_get_link(mica_real(inode), done);
+	revert_creds(old);
+	return target;
+}
+
+static const struct inode_operations mica_file_inode_operations = {
+	.permission	= mica_permission,
+	.setattr	= mica_setattr,
+	.getattr	= mica_getattr,
+	.listxattr	= mica_listxattr,
+	MICA_ACL_INODE_OPS,
+};
+
+static const struct inode_operations mica_symlink_inode_operations = {
+	.get_link	= mica_get_link,
+	.permission	= mica_permission,
+	.setattr	= mica_setattr,
+	.getattr	= mica_getattr,
+	.listxattr	= mica_listxattr,
+};
+
+static void init_inode(struct inode *inode, struct mica_parts *parts)
+{
+	const struct mica_part *first = &parts->part[0];
+	struct inode *real = d_inode(first->dentry);
+
+	mica_i(inode)->parts = parts;
+	inode->i_ino = mica_ino(inode->i_sb, first->slot, real->i_ino);
+	set_nlink(inode, real->i_nlink);
+	mica_copyattr(inode);
+	/* Times are those of the branch, which keeps them. */
+	inode->i_flags |= S_NOATIME | S_NOCMTIME;
+#ifdef CONFIG_FS_POSIX_ACL
+	inode->i_acl = ACL_DONT_CACHE;
+	inode->i_default_acl = ACL_DONT_CACHE;
+#endif
+	set_lock_classes(inode);
+
+	switch (inode->i_mode & S_IFMT) {
+	case S_IFREG:
+		inode->i_op = &mica_file_inode_operations;
+		inode->i_fop = &mica_file_operations;
+		inode->i_mapping->a_ops = &mica_aops;
+		break;
+	case S_IFDIR:
+		inode->i_op = &mica_dir_inode_operations;
+		inode->i_fop = &mica_dir_operations;
+		break;
+	case S_IFLNK:
+		inode->i_op = &mica_symlink_inode_operations;
+		break;
+	default:
+		inode->i_op = &mica_file_inode_operations;
+		init_special_inode(inode, inode->i_mode, real->i_rdev);
+	}
+}
+
+static int test_key(struct inode *inode, void *key)
+{
+	return READ_ONCE(mica_i(inode)->key) == key;
+}
+
+static int set_key(struct inode *inode, void *key)
+{
+	mica_i(inode)->key = key;
+	return 0;
+}
+
+static unsigned long key_hash(const struct inode *key)
+{
+	return (unsigned long)key / sizeof(*key);
+}
+
+/**
+ * mica_iget - the inode of the union for what was found in the branches
+ * @sb: the union
+ * @parts: where it is; taken over, also if it fails
+ *
+ * Names that are links to one inode of a branch share an inode of the union,
+ * but for a branch that is not writable: there each name is copied up for
+ * itself and they are one no longer.
+ *
+ * Return: an inode with a reference, or an error.
+ */
+struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts)
+{
+	struct inode *real = d_inode(parts->part[0].dentry);
+	struct inode *inode;
+
+	if (S_ISDIR(real->i_mode) || real->i_nlink == 1 ||
+	    mica_slot_rw(sb, parts->part[0].slot)) {
+		inode = iget5_locked(sb, key_hash(real), test_key, set_key,
+				     real);
+	} else {
+		inode = new_inode(sb);
+		if (inode)
+			init_inode(inode, parts);
+		parts = inode ? NULL : parts;
+	}
+	if (!inode) {
+		mica_parts_free(parts);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	if (inode_state_read_once(inode) & I_NEW) {
+		init_inode(inode, parts);
+		unlock_new_inode(inode);
+	} else {
+		mica_parts_free(parts);
+	}
+	return inode;
+}
+
+/**
+ * mica_add_part - let an inode be somewhere else as well
+ * @inode: the inode; its lock is held
+ * @parts: all its parts, old and new; taken over
+ *
+ * From here on it is found by its new first part.
+ */
+void mica_add_part(struct inode *inode, struct mica_parts *parts)
+{
+	struct mica_inode *mi = mica_i(inode);
+	struct inode *real = d_inode(parts->part[0].dentry);
+
+	parts->old = mi->parts;
+	if (mi->key != real) {
+		__remove_inode_hash(inode);
+		WRITE_ONCE(mi->key, real);
+		__insert_inode_hash(inode, key_hash(real));
+	}
+	smp_store_release(&mi->parts, parts);
+	mica_copyattr(inode);
+}
+
+/* The caller against the union's inode, the mounter against the branch's. */
+int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
+{
+	struct inode *real = mica_real_inode(inode);
+	const struct cred *old;
+	struct path path;
+	int err;
+
+	/* Only a walk without references can meet an inode that is going. */
+	if (!real)
+		return -ECHILD;
+	err = generic_permission(&nop_mnt_idmap, inode, mask);
+	if (err)
+		return err;
+
+	/* What is not writable there will be copied, for which it is read. */
+	if (!mica_is_rw(inode) && !special_file(real->i_mode) &&
+	    (mask & MAY_WRITE)) {
+		mask &= ~(MAY_WRITE | MAY_APPEND);
+		mask |= MAY_READ;
+	}
+	mica_real_path(inode, &path);
+	old = mica_override_creds(inode->i_sb);
+	err = inode_permission(mnt_idmap(path.mnt), real, mask);
+	revert_creds(old);
+	return err;
+}
+
+static int setattr_real(struct inode *inode, struct iattr *attr)
+{
+	const struct mica_branch *b;
+	struct dentry *real = mica_real(inode);
+	const struct cred *old;
+	int err;
+
+	b = mica_branch(inode->i_sb, mica_parts(inode)->part[0].slot);
+	err = mnt_want_write(b->mnt);
+	if (err)
+		return err;
+	if (attr->ia_valid & ATTR_SIZE) {
+		err = get_write_access(d_inode(real));
+		if (err)
+			goto out;
+	}
+	old = mica_override_creds(inode->i_sb);
+	err = lower_setattr(b, real, attr);
+	revert_creds(old);
+	if (!err)
+		mica_copyattr(inode);
+	if (attr->ia_valid & ATTR_SIZE)
+		put_write_access(d_inode(real));
+out:
+	mnt_drop_write(b->mnt);
+	return err;
+}
+
+int mica_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+		 struct iattr *attr)
+{
+	int err;
+
+	err = setattr_prepare(&nop_mnt_idmap, dentry, attr);
+	if (err)
+		return err;
+	err = mica_copy_up_data(dentry, attr->ia_valid & ATTR_SIZE ?
+				attr->ia_size : MICA_COPY_ALL);
+	if (err)
+		return err;
+
+	/* The branch works out for itself which bits go. */
+	if (attr->ia_valid & (ATTR_KILL_SUID | ATTR_KILL_SGID))
+		attr->ia_valid &= ~ATTR_MODE;
+	/* It is not the branch's file that was opened. */
+	attr->ia_valid &= ~(ATTR_FILE | ATTR_OPEN);
+	return setattr_real(d_inode(dentry), attr);
+}
+
+int mica_getattr(struct mnt_idmap *idmap, const struct path *path,
+		 struct kstat *stat, u32 mask, unsigned int flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+	const struct cred *old;
+	struct path real;
+	int err;
+
+	mica_real_path(inode, &real);
+	old = mica_override_creds(inode->i_sb);
+	err = vfs_getattr_nosec(&real, stat, mask, flags);
+	revert_creds(old);
+	if (err)
+		return err;
+
+	stat->dev = inode->i_sb->s_dev;
+	stat->ino = inode->i_ino;
+	stat->nlink = inode->i_nlink;
+	return 0;
+}
+
+static struct kmem_cache *mica_inode_cache;
+
+static struct inode *mica_alloc_inode(struct super_block *sb)
+{
+	struct mica_inode *mi = alloc_inode_sb(sb, mica_inode_cache,
+					       GFP_KERNEL);
+
+	if (!mi)
+		return NULL;
+	mi->parts = NULL;
+	mi->key = NULL;
+	mi->flags = 0;
+	atomic64_set(&mi->version, 0);
+	mutex_init(&mi->lock);
+	return &mi->vfs_inode;
+}
+
+static void mica_destroy_inode(struct inode *inode)
+{
+	struct mica_parts *parts;
+	unsigned int i;
+
+	for (parts = mica_i(inode)->parts; parts; parts = parts->old)
+		for (i = 0; i < parts->nr; i++)
+			dput(parts->part[i].dentry);
+}
+
+/* A walk without references may read the parts until now. */
+static void mica_free_inode(struct inode *inode)
+{
+	struct mica_inode *mi = mica_i(inode);
+	struct mica_parts *parts, *old;
+
+	for (parts = mi->parts; parts; parts = old) {
+		old = parts->old;
+		kfree(parts);
+	}
+	mutex_destroy(&mi->lock);
+	kmem_cache_free(mica_inode_cache, mi);
+}
+
+static int mica_statfs(struct dentry *dentry, struct kstatfs *buf)
+{
+	struct super_block *sb = dentry->d_sb;
+	unsigned int slot = 0;
+	struct path path;
+	int err;
+
+	/* What is free is what can be written to. */
+	while (slot < mica_branches(sb)->nr && !mica_slot_rw(sb, slot))
+		slot++;
+	if (slot == mica_branches(sb)->nr)
+		slot = 0;
+	path.mnt = mica_branch(sb, slot)->mnt;
+	path.dentry = path.mnt->mnt_root;
+	err = vfs_statfs(&path, buf);
+	buf->f_type = MICA_SUPER_MAGIC;
+	buf->f_fsid = u64_to_fsid(huge_encode_dev(sb->s_dev));
+	return err;
+}
+
+static int mica_sync_fs(struct super_block *sb, int wait)
+{
+	const struct mica_branches *set = mica_branches(sb);
+	unsigned int i;
+	int err = 0;
+
+	/* Without waiting, each file system is reached on its own anyway. */
+	if (!wait || mica_super(sb)->do_volatile)
+		return 0;
+	for (i = 0; i < set->nr; i++) {
+		struct super_block *lower = set->slot[i].branch->mnt->mnt_sb;
+		int ret;
+
+		if (!set->slot[i].rw)
+			continue;
+		down_read(&lower->s_umount);
+		ret = sync_filesystem(lower);
+		up_read(&lower->s_umount);
+		err = err ?: ret;
+	}
+	return err;
+}
+
+static void mica_put_super(struct super_block *sb)
+{
+	mica_super_free(sb);
+}
+
+const struct super_operations mica_super_operations = {
+	.alloc_inode	= mica_alloc_inode,
+	.destroy_inode	= mica_destroy_inode,
+	.free_inode	= mica_free_inode,
+	.drop_inode	= inode_just_drop,
+	.statfs		= mica_statfs,
+	.sync_fs	= mica_sync_fs,
+	.put_super	= mica_put_super,
+	.show_options	= mica_show_options,
+};
+
+static void init_once(void *inode)
+{
+	inode_init_once(&((struct mica_inode *)inode)->vfs_inode);
+}
+
+int mica_inode_cache_init(void)
+{
+	mica_inode_cache = kmem_cache_create("mica_inode",
+					     sizeof(struct mica_inode), 0,
+					     SLAB_RECLAIM_ACCOUNT |
+					     SLAB_ACCOUNT, init_once);
+	return mica_inode_cache ? 0 : -ENOMEM;
+}
+
+void mica_inode_cache_exit(void)
+{
+	/* Inodes are freed by RCU. */
+	rcu_barrier();
+	kmem_cache_destroy(mica_inode_cache);
+}

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every call that changes a branch, or asks it for more than a field of an
+ * inode. The caller has the mounter's credentials, and mnt_want_write() on the
+ * branch's mount for what changes it. Locks of the branch's directories are
+ * taken and dropped in here.
+ */
+#include <linux/mount.h>
+#include <linux/slab.h>
+#include "union.h"
+
+int lower_getxattr(const struct mica_branch *b, struct dentry *dentry,
+		   const char *name, void *value, size_t size)
+{
+	if (!(d_inode(dentry)->i_opflags & IOP_XATTR))
+		return -EOPNOTSUPP;
+	return vfs_getxattr(mnt_idmap(b->mnt), dentry, name, value, size);
+}
+
+int lower_setxattr(const struct mica_branch *b, struct dentry *dentry,
+		   const char *name, const void *value, size_t size, int flags)
+{
+	return vfs_setxattr(mnt_idmap(b->mnt), dentry, name, value, size,
+			    flags);
+}
+
+/**
+ * lower_lookup - look a name up in a directory of a branch
+ * @b: the branch
+ * @dir: directory in it
+ * @name: the name
+ *
+ * Return: a counted dentry, NULL if there is no such name, or an error.
+ */
+struct dentry *lower_lookup(const struct mica_branch *b, struct dentry *dir,
+			    const struct qstr *name)
+{
+	struct qstr q = QSTR_INIT(name->name, name->len);
+	struct dentry *dentry;
+
+	dentry = lookup_one_positive_unlocked(mnt_idmap(b->mnt), &q, dir);
+	return dentry == ERR_PTR(-ENOENT) ? NULL : dentry;
+}
+
+/**
+ * lower_create - make a new entry in a directory of a branch
+ * @b: the branch
+ * @dir: directory in it
+ * @name: name of the new entry
+ * @mode: its type and permissions
+ * @rdev: device number, for a device
+ * @target: what a symbolic link points to
+ *
+ * Return: a counted dentry, or an error; -EEXIST if the name is taken.
+ */
+struct dentry *lower_create(const struct mica_branch *b, struct dentry *dir,
+			    const struct qstr *name, umode_t mode, dev_t rdev,
+			    const char *target)
+{
+	struct mnt_idmap *idmap = mnt_idmap(b->mnt);
+	struct qstr q = QSTR_INIT(name->name, name->len);
+	struct dentry *dentry;
+	int err;
+
+	dentry = start_creating(idmap, dir, &q);
+	if (IS_ERR(dentry))
+		return dentry;
+
+	err = -EEXIST;
+	if (d_is_positive(dentry))
+		goto out;
+
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		err = vfs_create(idmap, dentry, mode, NULL);
+		break;
+	case S_IFDIR:
+		dentry = vfs_mkdir(idmap, d_inode(dir), dentry, mode, NULL);
+		if (IS_ERR(dentry))
+			return dentry;
+		err = 0;
+		break;
+	case S_IFLNK:
+		err = vfs_symlink(idmap, d_inode(dir), dentry, target, NULL);
+		break;
+	default:
+		err = vfs_mknod(idmap, d_inode(dir), dentry, mode, rdev, NULL);
+	}
+	/* A file system may leave it to a later look-up to find the inode. */
+	if (!err && d_really_is_negative(dentry))
+		err = -EIO;
+out:
+	if (err) {
+		end_creating(dentry);
+		return ERR_PTR(err);
+	}
+	return end_creating_keep(dentry);
+}
+
+/**
+ * lower_link - make a hard link
+ * @b: the branch
+ * @dir: directory in it
+ * @name: new name
+ * @from: what gets it, in the same branch
+ *
+ * Return: a counted dentry of the new name, or an error.
+ */
+struct dentry *lower_link(const struct mica_branch *b, struct dentry *dir,
+			  const struct qstr *name, struct dentry *from)
+{
+	struct mnt_idmap *idmap = mnt_idmap(b->mnt);
+	struct qstr q = QSTR_INIT(name->name, name->len);
+	struct dentry *dentry;
+	int err = -EEXIST;
+
+	dentry = start_creating(idmap, dir, &q);
+	if (IS_ERR(dentry))
+		return dentry;
+	if (d_is_negative(dentry))
+		err = vfs_link(from, idmap, d_inode(dir), dentry, NULL);
+	if (err) {
+		end_creating(dentry);
+		return ERR_PTR(err);
+	}
+	return end_creating_keep(dentry);
+}
+
+/**
+ * lower_remove - remove a file or an empty directory
+ * @b: the branch
+ * @dir: directory in it
+ * @name: the name
+ * @inode: what has to be there, or NULL for anything
+ *
+ * Return: 0 or an error, -ESTALE if something else is there.
+ */
+int lower_remove(const struct mica_branch *b, struct dentry *dir,
+		 const struct qstr *name, const struct inode *inode)
+{
+	struct mnt_idmap *idmap = mnt_idmap(b->mnt);
+	struct qstr q = QSTR_INIT(name->name, name->len);
+	struct dentry *dentry;
+	int err;
+
+	dentry = start_removing(idmap, dir, &q);
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	if (inode && d_inode(dentry) != inode)
+		err = -ESTALE;
+	else if (d_is_dir(dentry))
+		err = vfs_rmdir(idmap, d_inode(dir), dentry, NULL);
+	else
+		err = vfs_unlink(idmap, d_inode(dir), dentry, NULL);
+	end_removing(dentry);
+	return err;
+}
+
+/**
+ * lower_rename - rename inside a branch
+ * @b: the branch
+ * @old_dir: directory of the old name
+ * @old_name: old name
+ * @inode: what has to be there
+ * @new_dir: directory of the new name
+ * @new_name: new name
+ * @flags: RENAME_*
+ *
+ * Return: 0 or an error, -ESTALE if something else has the old name.
+ */
+int lower_rename(const struct mica_branch *b, struct dentry *old_dir,
+		 const struct qstr *old_name, const struct inode *inode,
+		 struct dentry *new_dir, const struct qstr *new_name,
+		 unsigned int flags)
+{
+	struct qstr from = QSTR_INIT(old_name->name, old_name->len);
+	struct qstr to = QSTR_INIT(new_name->name, new_name->len);
+	struct renamedata rd = {
+		.mnt_idmap = mnt_idmap(b->mnt),
+		.old_parent = old_dir,
+		.new_parent = new_dir,
+		.flags = flags,
+	};
+	int err;
+
+	err = start_renaming(&rd, 0, &from, &to);
+	if (err)
+		return err;
+	if (d_inode(rd.old_dentry) != inode)
+		err = -ESTALE;
+	else if ((flags & RENAME_NOREPLACE) && d_is_positive(rd.new_dentry))
+		err = -EEXIST;
+	else if ((flags & RENAME_EXCHANGE) && d_is_negative(rd.new_dentry))
+		err = -ENOENT;
+	else
+		err = vfs_rename(&rd);
+	end_renaming(&rd);
+	return err;
+}
+
+int lower_setattr(const struct mica_branch *b, struct dentry *dentry,
+		  struct iattr *attr)
+{
+	int err;
+
+	inode_lock(d_inode(dentry));
+	err = notify_change(mnt_idmap(b->mnt), dentry, attr, NULL);
+	inode_unlock(d_inode(dentry));
+	return err;
+}
+
+struct empty_ctx {
+	struct dir_context ctx;
+	struct list_head names;
+	int err;
+};
+
+struct empty_name {
+	struct list_head list;
+	int len;
+	char name[];
+};
+
+static bool note_name(struct dir_context *ctx, const char *name, int len,
+		      loff_t pos, u64 ino, unsigned int type)
+{
+	struct empty_ctx *e = container_of(ctx, struct empty_ctx, ctx);
+	struct empty_name *n;
+
+	if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
+		return true;
+	n = kmalloc(sizeof(*n) + len + 1, GFP_KERNEL);
+	if (!n) {
+		e->err = -ENOMEM;
+		return false;
+	}
+	memcpy(n->name, name, len);
+	n->name[len] = 0;
+	n->len = len;
+	list_add_tail(&n->list, &e->names);
+	return true;
+}
+
+static int collect_names(const struct mica_branch *b, struct dentry *dir,
+			 struct empty_ctx *e)
+{
+	const struct path path = { .mnt = b->mnt, .dentry = dir };
+	struct file *file;
+	loff_t pos;
+	int err;
+
+	file = dentry_open(&path, O_RDONLY | O_DIRECTORY | O_LARGEFILE,
+			   current_cred());
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	do {
+		pos = e->ctx.pos;
+		err = iterate_dir(file, &e->ctx);
+		err = err ?: e->err;
+	} while (!err && e->ctx.pos != pos);
+	fput(file);
+	return err;
+}
+
+/**
+ * lower_empty - remove everything in a directory
+ * @b: the branch
+ * @dir: directory in it, one that the union does not show
+ * @depth: how deep to go
+ *
+ * Return: 0 or the first error; -ENOTEMPTY if it is deeper than @depth.
+ */
+int lower_empty(const struct mica_branch *b, struct dentry *dir, int depth)
+{
+	struct empty_ctx e = {
+		.ctx.actor = note_name,
+		.names = LIST_HEAD_INIT(e.names),
+	};
+	struct empty_name *n, *next;
+	int err, first;
+
+	first = collect_names(b, dir, &e);
+	list_for_each_entry_safe(n, next, &e.names, list) {
+		struct qstr q = QSTR_INIT(n->name, n->len);
+
+		err = lower_remove(b, dir, &q, NULL);
+		if (err == -ENOTEMPTY && depth > 0) {
+			struct dentry *child = lower_lookup(b, dir, &q);
+
+			err = PTR_ERR_OR_ZERO(child);
+			if (child && !err) {
+				err = lower_empty(b, child, depth - 1) ?:
+				      lower_remove(b, dir, &q, NULL);
+				dput(child);
+			}
+		}
+		first = first ?: err;
+		list_del(&n->list);
+		kfree(n);
+	}
+	return first;
+}
+
+/* Temporary names live in the work directory only. */
+void mica_temp_name(char *name)
+{
+	static atomic_t last;
+
+	snprintf(name, MICA_TEMP_NAME_SIZE, "#%x", atomic_inc_return(&last));
+}
+
+/**
+ * lower_discard - remove an entry of the work directory, with what is in it
+ * @b: the branch
+ * @dir: its work directory
+ * @name: the entry
+ *
+ * A failure leaves the entry to the next mount, which empties the directory.
+ * Return: 0 or an error, which has been logged.
+ */
+int lower_discard(const struct mica_branch *b, struct dentry *dir,
+		  const struct qstr *name)
+{
+	struct dentry *dentry;
+	int err;
+
+	err = lower_remove(b, dir, name, NULL);
+	if (err == -ENOTEMPTY) {
+		dentry = lower_lookup(b, dir, name);
+		err = PTR_ERR_OR_ZERO(dentry);
+		if (dentry && !err) {
+			err = lower_empty(b, dentry, 2) ?:
+			      lower_remove(b, dir, name, NULL);
+			dput(dentry);
+		}
+	}
+	if (err)
+		pr_warn_ratelimited("%s: left behind in the work directory of %s (%d)\n",
+				    name->name, b->name, err);
+	return err;
+}

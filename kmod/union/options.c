@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Mount options: parsing them, showing them so that they can be given back. */
+#include <linux/ctype.h>
+#include <linux/fs_parser.h>
+#include <linux/mount.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include "options.h"
+
+enum {
+	OPT_DIRS,
+	OPT_DIRS_RW,
+	OPT_DIRS_RO,
+	OPT_LOWERDIR,
+	OPT_UPPERDIR,
+	OPT_WORKDIR,
+	OPT_WHITEOUT,
+	OPT_VOLATILE,
+	OPT_FIXED,
+};
+
+static const struct constant_table only_all[] = { { "all", 0 }, {} };
+static const struct constant_table only_left[] = { { "left", 0 }, {} };
+static const struct constant_table only_parent[] = { { "parent", 0 }, {} };
+static const struct constant_table only_full[] = { { "full", 0 }, {} };
+static const struct constant_table only_off[] = { { "off", 0 }, {} };
+
+/* One branch: its path, or a descriptor of it. */
+static int param_is_branch(struct p_log *log,
+			   const struct fs_parameter_spec *spec,
+			   struct fs_parameter *param,
+			   struct fs_parse_result *result)
+{
+	if (param->type == fs_value_is_file ||
+	    (param->type == fs_value_is_string && *param->string))
+		return 0;
+	return inval_plog(log, "Bad value for '%s'", param->key);
+}
+
+static const struct fs_parameter_spec mica_parameters[] = {
+	fsparam_string("dirs", OPT_DIRS),
+	__fsparam(param_is_branch, "dirs+rw", OPT_DIRS_RW, 0, NULL),
+	__fsparam(param_is_branch, "dirs+ro", OPT_DIRS_RO, 0, NULL),
+	fsparam_string("lowerdir", OPT_LOWERDIR),
+	fsparam_string("upperdir", OPT_UPPERDIR),
+	fsparam_string("workdir", OPT_WORKDIR),
+	fsparam_string("whiteout", OPT_WHITEOUT),
+	fsparam_flag("volatile", OPT_VOLATILE),
+	/* What there is no choice of, yet, can be said all the same. */
+	fsparam_enum("delete", OPT_FIXED, only_all),
+	fsparam_enum("copyup", OPT_FIXED, only_left),
+	fsparam_enum("create", OPT_FIXED, only_parent),
+	fsparam_enum("data", OPT_FIXED, only_full),
+	fsparam_enum("redirect_dir", OPT_FIXED, only_off),
+	fsparam_enum("metacopy", OPT_FIXED, only_off),
+	fsparam_enum("index", OPT_FIXED, only_off),
+	{}
+};
+
+static void free_spec(struct mica_spec *spec)
+{
+	path_put(&spec->path);
+	kfree(spec->name);
+	kfree(spec);
+}
+
+/* Takes over @name. */
+static struct mica_spec *new_spec(struct fs_context *fc, const char *key,
+				  char *name, struct file *file)
+{
+	struct mica_spec *spec = kzalloc(sizeof(*spec), GFP_KERNEL);
+	int err;
+
+	if (!spec || !name) {
+		kfree(spec);
+		kfree(name);
+		return ERR_PTR(-ENOMEM);
+	}
+	spec->name = name;
+
+	if (file) {
+		spec->path = file->f_path;
+		path_get(&spec->path);
+		err = d_is_dir(spec->path.dentry) ? 0 : -ENOTDIR;
+	} else {
+		err = kern_path(name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY,
+				&spec->path);
+	}
+	if (err) {
+		errorfc(fc, "%s: %s cannot be used (%d)", key, name, err);
+		free_spec(spec);
+		return ERR_PTR(err);
+	}
+	return spec;
+}
+
+static int add_spec(struct fs_context *fc, const char *key, char *name,
+		    struct file *file, bool rw, unsigned int read)
+{
+	struct mica_options *opts = fc->fs_private;
+	struct mica_spec *spec;
+
+	if (opts->nr == MICA_MAX_BRANCHES) {
+		kfree(name);
+		return invalfc(fc, "%s: more than %d branches", key,
+			       MICA_MAX_BRANCHES);
+	}
+	spec = new_spec(fc, key, name, file);
+	if (IS_ERR(spec))
+		return PTR_ERR(spec);
+	spec->rw = rw;
+	spec->read = read;
+	list_add_tail(&spec->list, &opts->specs);
+	opts->nr++;
+	return 0;
+}
+
+/*
+ * Cuts the next element off *rest at an unescaped ':' and returns it, escapes
+ * and all; NULL at the end.
+ */
+static char *next_element(char **rest)
+{
+	char *start = *rest, *p;
+
+	if (!start)
+		return NULL;
+	for (p = start; *p && *p != ':'; p++)
+		if (*p == '\\' && p[1])
+			p++;
+	*rest = *p ? p + 1 : NULL;
+	*p = 0;
+	return start;
+}
+
+/* The last unescaped '=' of an element, which sets off the mode. */
+static char *find_mode(char *element)
+{
+	char *found = NULL, *p;
+
+	for (p = element; *p; p++) {
+		if (*p == '\\' && p[1])
+			p++;
+		else if (*p == '=')
+			found = p;
+	}
+	return found;
+}
+
+static bool is_octal(const char *p)
+{
+	return isodigit(p[0]) && isodigit(p[1]) && isodigit(p[2]);
+}
+
+/* "\:" is a colon, and so is "\072": mount(8) has its own idea of commas. */
+static void unescape(char *name)
+{
+	char *to = name;
+
+	while (*name) {
+		if (*name != '\\' || !name[1]) {
+			*to++ = *name++;
+		} else if (is_octal(name + 1)) {
+			*to++ = (name[1] - '0') << 6 | (name[2] - '0') << 3 |
+				(name[3] - '0');
+			name += 4;
+		} else {
+			*to++ = name[1];
+			name += 2;
+		}
+	}
+	*to = 0;
+}
+
+static const struct {
+	const char *name;
+	bool rw;
+	unsigned int read;
+} modes[] = {
+	{ "rw", true, MICA_FORM_DOT | MICA_FORM_OVERLAY },
+	{ "ro", false, MICA_FORM_DOT | MICA_FORM_OVERLAY },
+	{ "ro+dot", false, MICA_FORM_DOT },
+	{ "ro+overlay", false, MICA_FORM_OVERLAY },
+};
+
+static int find_mode_by_name(const char *name)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++)
+		if (!strcmp(modes[i].name, name))
+			return i;
+	return -1;
+}
+
+static int parse_dirs(struct fs_context *fc, char *value)
+{
+	struct mica_options *opts = fc->fs_private;
+	char *element, *mode;
+	int m, err;
+
+	while ((element = next_element(&value))) {
+		/* With no mode given, the first is rw and the others ro. */
+		m = opts->nr ? 1 : 0;
+		mode = find_mode(element);
+		if (mode) {
+			*mode++ = 0;
+			m = find_mode_by_name(mode);
+			if (m < 0)
+				return invalfc(fc, "dirs: unknown mode '%s'",
+					       mode);
+		}
+		unescape(element);
+		if (!*element)
+			return invalfc(fc, "dirs: a branch without a path");
+		err = add_spec(fc, "dirs", kstrdup(element, GFP_KERNEL), NULL,
+			       modes[m].rw, modes[m].read);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int parse_lowerdir(struct fs_context *fc, char *value)
+{
+	char *element;
+	int err;
+
+	while ((element = next_element(&value))) {
+		unescape(element);
+		if (!*element)
+			return invalfc(fc, "lowerdir: data-only layers are not supported");
+		err = add_spec(fc, "lowerdir", kstrdup(element, GFP_KERNEL),
+			       NULL, false, MICA_FORM_OVERLAY);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int parse_single(struct fs_context *fc, const char *key, char *value,
+			struct mica_spec **slot)
+{
+	struct mica_spec *spec;
+
+	if (*slot)
+		return invalfc(fc, "%s: given twice", key);
+	unescape(value);
+	spec = new_spec(fc, key, kstrdup(value, GFP_KERNEL), NULL);
+	if (IS_ERR(spec))
+		return PTR_ERR(spec);
+	spec->rw = true;
+	spec->read = MICA_FORM_OVERLAY;
+	*slot = spec;
+	return 0;
+}
+
+static int parse_branch(struct fs_context *fc, struct fs_parameter *param,
+			bool rw)
+{
+	struct file *file = NULL;
+	char *name;
+
+	if (param->type == fs_value_is_file) {
+		char *buf = kmalloc(PATH_MAX, GFP_KERNEL);
+		char *p;
+
+		if (!buf)
+			return -ENOMEM;
+		file = param->file;
+		p = file_path(file, buf, PATH_MAX);
+		name = IS_ERR(p) ? ERR_CAST(p) : kstrdup(p, GFP_KERNEL);
+		kfree(buf);
+		if (IS_ERR(name))
+			return PTR_ERR(name);
+	} else {
+		name = kstrdup(param->string, GFP_KERNEL);
+	}
+	return add_spec(fc, param->key, name, file, rw,
+			MICA_FORM_DOT | MICA_FORM_OVERLAY);
+}
+
+static int mica_parse_param(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct mica_options *opts = fc->fs_private;
+	struct fs_parse_result result;
+	int opt;
+
+	opt = fs_parse(fc, mica_parameters, param, &result);
+	if (opt < 0)
+		return opt;
+
+	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE) {
+		/* mount(8) gives all of them again; they stay as they are. */
+		if (fc->oldapi)
+			return 0;
+		return invalfc(fc, "%s: cannot be changed by a remount",
+			       param->key);
+	}
+
+	switch (opt) {
+	case OPT_DIRS:
+		return parse_dirs(fc, param->string);
+	case OPT_DIRS_RW:
+		return parse_branch(fc, param, true);
+	case OPT_DIRS_RO:
+		return parse_branch(fc, param, false);
+	case OPT_LOWERDIR:
+		opts->overlay_syntax = true;
+		return parse_lowerdir(fc, param->string);
+	case OPT_UPPERDIR:
+		opts->overlay_syntax = true;
+		return parse_single(fc, param->key, param->string,
+				    &opts->upper);
+	case OPT_WORKDIR:
+		opts->overlay_syntax = true;
+		return parse_single(fc, param->key, param->string,
+				    &opts->work);
+	case OPT_WHITEOUT:
+		opts->format = mica_format_by_name(param->string);
+		if (!opts->format)
+			return invalfc(fc, "whiteout: neither dot nor overlay");
+		return 0;
+	case OPT_VOLATILE:
+		opts->do_volatile = true;
+		return 0;
+	}
+	return 0;
+}
+
+/*
+ * Like the generic one, but that "\," is part of a value: a path may have a
+ * comma in it.
+ */
+static int mica_parse_monolithic(struct fs_context *fc, void *data)
+{
+	char *key = data, *end, *value;
+	int err;
+
+	if (!key)
+		return 0;
+	err = security_sb_eat_lsm_opts(key, &fc->security);
+	if (err)
+		return err;
+
+	for (; key; key = end) {
+		for (end = key; *end && *end != ','; end++)
+			if (*end == '\\' && end[1])
+				end++;
+		if (*end)
+			*end++ = 0;
+		else
+			end = NULL;
+		if (!*key)
+			continue;
+		value = strchr(key, '=');
+		if (value == key)
+			continue;
+		if (value)
+			*value++ = 0;
+		err = vfs_parse_fs_string(fc, key, value);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static void mica_free_fc(struct fs_context *fc)
+{
+	struct mica_options *opts = fc->fs_private;
+	struct mica_spec *spec, *next;
+
+	if (!opts)
+		return;
+	list_for_each_entry_safe(spec, next, &opts->specs, list)
+		free_spec(spec);
+	if (opts->upper)
+		free_spec(opts->upper);
+	if (opts->work)
+		free_spec(opts->work);
+	kfree(opts);
+}
+
+static int check_options(struct fs_context *fc)
+{
+	struct mica_options *opts = fc->fs_private;
+	bool dirs = false;
+	struct mica_spec *spec;
+
+	list_for_each_entry(spec, &opts->specs, list)
+		if (spec->read & MICA_FORM_DOT)
+			dirs = true;
+
+	if (!opts->nr)
+		return invalfc(fc, "no branches: dirs= or lowerdir= is needed");
+	if (opts->overlay_syntax && dirs)
+		return invalfc(fc, "dirs= does not go with overlay's options");
+	if (opts->upper && !opts->work)
+		return invalfc(fc, "upperdir: needs a workdir");
+	if (opts->work && !opts->upper)
+		return invalfc(fc, "workdir: needs an upperdir");
+	if (opts->overlay_syntax && opts->format &&
+	    opts->format->form == MICA_FORM_DOT)
+		return invalfc(fc, "whiteout: dot does not go with overlay's options");
+	if (!opts->format)
+		opts->format = mica_format_by_form(opts->overlay_syntax ?
+						   MICA_FORM_OVERLAY :
+						   MICA_FORM_DOT);
+	if (opts->upper) {
+		list_add(&opts->upper->list, &opts->specs);
+		opts->upper = NULL;
+		opts->nr++;
+	}
+	return 0;
+}
+
+static int mica_get_tree(struct fs_context *fc)
+{
+	return check_options(fc) ?: get_tree_nodev(fc, mica_fill_super);
+}
+
+static int mica_reconfigure(struct fs_context *fc)
+{
+	struct super_block *sb = fc->root->d_sb;
+
+	if (!(fc->sb_flags & SB_RDONLY) && sb_rdonly(sb) &&
+	    mica_rw_slot_left_of(sb, mica_branches(sb)->nr) < 0) {
+		errorfc(fc, "none of the branches is writable");
+		return -EROFS;
+	}
+	if ((fc->sb_flags & SB_RDONLY) && !sb_rdonly(sb))
+		return sync_filesystem(sb);
+	return 0;
+}
+
+static const struct fs_context_operations mica_context_operations = {
+	.free			= mica_free_fc,
+	.parse_param		= mica_parse_param,
+	.parse_monolithic	= mica_parse_monolithic,
+	.get_tree		= mica_get_tree,
+	.reconfigure		= mica_reconfigure,
+};
+
+int mica_init_fs_context(struct fs_context *fc)
+{
+	struct mica_options *opts = kzalloc(sizeof(*opts), GFP_KERNEL);
+
+	if (!opts)
+		return -ENOMEM;
+	INIT_LIST_HEAD(&opts->specs);
+	fc->fs_private = opts;
+	fc->ops = &mica_context_operations;
+	return 0;
+}
+
+static void show_name(struct seq_file *m, const char *name)
+{
+	for (; *name; name++) {
+		/* "\134" is mountinfo's way to say the backslash of unescape(). */
+		if (strchr(":=,\\\"", *name))
+			seq_printf(m, "\\134%03o", (unsigned char)*name);
+		else if (isspace(*name) || *name == '#')
+			seq_printf(m, "\\%03o", (unsigned char)*name);
+		else
+			seq_putc(m, *name);
+	}
+}
+
+static const char *mode_name(const struct mica_slot *slot)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++)
+		if (modes[i].rw == slot->rw &&
+		    modes[i].read == slot->branch->read)
+			return modes[i].name;
+	return "ro";
+}
+
+static void show_overlay(struct seq_file *m, const struct mica_super *ms)
+{
+	const struct mica_branches *set = ms->branches;
+	unsigned int lower = set->slot[0].rw ? 1 : 0;
+	unsigned int i;
+
+	for (i = lower; i < set->nr; i++) {
+		seq_puts(m, i == lower ? ",lowerdir=" : ":");
+		show_name(m, set->slot[i].branch->name);
+	}
+	if (!lower)
+		return;
+	seq_puts(m, ",upperdir=");
+	show_name(m, set->slot[0].branch->name);
+	seq_puts(m, ",workdir=");
+	show_name(m, ms->workdir);
+}
+
+int mica_show_options(struct seq_file *m, struct dentry *root)
+{
+	const struct mica_super *ms = mica_super(root->d_sb);
+	const struct mica_branches *set = ms->branches;
+	unsigned int i;
+
+	if (ms->overlay_syntax) {
+		show_overlay(m, ms);
+	} else {
+		for (i = 0; i < set->nr; i++) {
+			seq_puts(m, i ? ":" : ",dirs=");
+			show_name(m, set->slot[i].branch->name);
+			seq_printf(m, "=%s", mode_name(&set->slot[i]));
+		}
+		if (ms->format->form != MICA_FORM_DOT)
+			seq_printf(m, ",whiteout=%s", ms->format->name);
+	}
+	if (ms->do_volatile)
+		seq_puts(m, ",volatile");
+	return 0;
+}

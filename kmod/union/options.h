@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a mount was asked for, from the parser to super.c. */
+#ifndef _MICA_UNION_OPTIONS_H
+#define _MICA_UNION_OPTIONS_H
+
+#include "union.h"
+
+struct mica_spec {
+	struct list_head list;
+	char *name;
+	struct path path;
+	bool rw;
+	unsigned int read;
+};
+
+struct mica_options {
+	struct list_head specs;		/* branches, leftmost first */
+	unsigned int nr;
+	struct mica_spec *upper;
+	struct mica_spec *work;
+	const struct layer_format *format;
+	bool overlay_syntax;
+	bool do_volatile;
+};
+
+int mica_fill_super(struct super_block *sb, struct fs_context *fc);
+
+#endif /* _MICA_UNION_OPTIONS_H */

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reading directories. At the first read after open or rewind the names of all
+ * parts are put together; what is given to the caller comes from that list, so
+ * no lock of a branch is held while memory of the caller is touched, and a
+ * position is an index that stays good.
+ */
+#include <linux/file.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/rbtree.h>
+#include <linux/slab.h>
+#include "union.h"
+
+struct mica_name {
+	struct rb_node node;
+	u64 ino;
+	unsigned int part;	/* where it was seen first */
+	unsigned int type;
+	bool whiteout;
+	unsigned int len;
+	char name[];
+};
+
+/**
+ * struct mica_list - the names of a directory
+ * @root: all names, those that a whiteout hides too
+ * @shown: those that are shown, in order
+ * @nr: how many
+ * @room: for how many there is room in @shown
+ * @version: of the directory when they were read
+ */
+struct mica_list {
+	struct rb_root root;
+	struct mica_name **shown;
+	size_t nr;
+	size_t room;
+	s64 version;
+};
+
+struct mica_dir_file {
+	struct mica_list *list;
+};
+
+struct mica_scan {
+	struct dir_context ctx;
+	struct super_block *sb;
+	struct mica_list *list;
+	unsigned int part;
+	unsigned int slot;
+	bool dot;
+	bool check_empty_files;
+	int err;
+};
+
+static void free_list(struct mica_list *list)
+{
+	struct mica_name *n, *next;
+
+	if (!list)
+		return;
+	rbtree_postorder_for_each_entry_safe(n, next, &list->root, node)
+		kfree(n);
+	kvfree(list->shown);
+	kfree(list);
+}
+
+static int compare(const struct mica_name *n, const char *name,
+		   unsigned int len)
+{
+	if (n->len != len)
+		return n->len < len ? -1 : 1;
+	return memcmp(n->name, name, len);
+}
+
+/* Finds @name, or makes it; *made tells which. */
+static struct mica_name *get_name(struct mica_list *list, const char *name,
+				  unsigned int len, bool *made)
+{
+	struct rb_node **link = &list->root.rb_node, *parent = NULL;
+	struct mica_name *n;
+	int cmp;
+
+	*made = false;
+	while (*link) {
+		parent = *link;
+		n = rb_entry(parent, struct mica_name, node);
+		cmp = compare(n, name, len);
+		if (!cmp)
+			return n;
+		link = cmp > 0 ? &parent->rb_left : &parent->rb_right;
+	}
+	n = kmalloc(sizeof(*n) + len + 1, GFP_KERNEL);
+	if (!n)
+		return NULL;
+	memcpy(n->name, name, len);
+	n->name[len] = 0;
+	n->len = len;
+	rb_link_node(&n->node, parent, link);
+	rb_insert_color(&n->node, &list->root);
+	*made = true;
+	return n;
+}
+
+static int show(struct mica_list *list, struct mica_name *n)
+{
+	struct mica_name **shown;
+	size_t room;
+
+	if (list->nr == list->room) {
+		room = max_t(size_t, 64, list->room * 2);
+		shown = kvmalloc_array(room, sizeof(*shown), GFP_KERNEL);
+		if (!shown)
+			return -ENOMEM;
+		if (list->nr)
+			memcpy(shown, list->shown, list->nr * sizeof(*shown));
+		kvfree(list->shown);
+		list->shown = shown;
+		list->room = room;
+	}
+	list->shown[list->nr++] = n;
+	return 0;
+}
+
+/* An entry of a branch's directory; a whiteout of the same branch gives way. */
+static int add_entry(struct mica_scan *s, const char *name, int len, u64 ino,
+		     unsigned int type, bool whiteout)
+{
+	struct mica_name *n;
+	bool made;
+
+	n = get_name(s->list, name, len, &made);
+	if (!n)
+		return -ENOMEM;
+	if (!made && (whiteout || !n->whiteout || n->part != s->part))
+		return 0;
+	n->ino = ino;
+	n->part = s->part;
+	n->type = type;
+	n->whiteout = whiteout;
+	return whiteout ? 0 : show(s->list, n);
+}
+
+static bool scan_actor(struct dir_context *ctx, const char *name, int len,
+		       loff_t pos, u64 ino, unsigned int type)
+{
+	struct mica_scan *s = container_of(ctx, struct mica_scan, ctx);
+
+	type &= DT_MAX - 1;
+	if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
+		return true;
+	if (mica_name_reserved(s->sb, &(struct qstr)QSTR_INIT(name, len))) {
+		if (s->dot && mica_dot_whiteout_name(name, len))
+			s->err = add_entry(s, name + 4, len - 4, 0, 0, true);
+	} else {
+		s->err = add_entry(s, name, len, mica_ino(s->sb, s->slot, ino),
+				   type, false);
+	}
+	return !s->err;
+}
+
+static int read_part(struct mica_scan *s, const struct mica_part *part)
+{
+	struct path path;
+	struct file *file;
+	loff_t pos;
+	int err;
+
+	mica_part_path(s->sb, part, &path);
+	file = dentry_open(&path, O_RDONLY | O_DIRECTORY | O_LARGEFILE,
+			   current_cred());
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	s->ctx.pos = 0;
+	do {
+		pos = s->ctx.pos;
+		err = iterate_dir(file, &s->ctx);
+		err = err ?: s->err;
+	} while (!err && s->ctx.pos != pos && !fatal_signal_pending(current));
+	fput(file);
+	return fatal_signal_pending(current) ? -EINTR : err;
+}
+
+/* Can this only be told from a whiteout by looking at the inode? */
+static bool may_be_whiteout(const struct mica_name *n, bool check_files)
+{
+	return n->type == DT_CHR || n->type == DT_UNKNOWN ||
+	       (check_files && n->type == DT_REG);
+}
+
+/* Whiteouts of the overlay form look like entries until one looks at them. */
+static int drop_whiteouts(struct mica_scan *s, const struct mica_part *part,
+			  size_t first)
+{
+	const struct mica_branch *b = mica_branch(s->sb, part->slot);
+	struct mica_list *list = s->list;
+	size_t from, to = first;
+	int ret = 0;
+
+	if (!(b->read & MICA_FORM_OVERLAY))
+		return 0;
+	for (from = first; from < list->nr; from++) {
+		struct mica_name *n = list->shown[from];
+		struct qstr q = QSTR_INIT(n->name, n->len);
+		struct dentry *dentry;
+
+		if (!ret && may_be_whiteout(n, s->check_empty_files)) {
+			dentry = lower_lookup(b, part->dentry, &q);
+			ret = PTR_ERR_OR_ZERO(dentry);
+			if (dentry && !ret) {
+				ret = mica_is_whiteout(b, dentry);
+				dput(dentry);
+			}
+		}
+		if (ret > 0) {
+			n->whiteout = true;
+			ret = 0;
+		} else {
+			list->shown[to++] = n;
+		}
+	}
+	list->nr = to;
+	return ret;
+}
+
+/* overlayfs marks directories that hold whiteouts which are regular files. */
+static bool has_file_whiteouts(const struct mica_branch *b, struct dentry *dir)
+{
+	char value;
+
+	return (b->read & MICA_FORM_OVERLAY) &&
+	       lower_getxattr(b, dir, "trusted.overlay.opaque", &value, 1) == 1 &&
+	       value == 'x';
+}
+
+static struct mica_list *new_list(void)
+{
+	return kzalloc(sizeof(struct mica_list), GFP_KERNEL);
+}
+
+/* Adds the names of one part, behind what is to the left of it. */
+static int scan_part(struct mica_list *list, struct super_block *sb,
+		     unsigned int index, const struct mica_part *part)
+{
+	const struct mica_branch *b = mica_branch(sb, part->slot);
+	struct mica_scan s = {
+		.ctx.actor = scan_actor,
+		.sb = sb,
+		.list = list,
+		.part = index,
+		.slot = part->slot,
+		.dot = b->read & MICA_FORM_DOT,
+		.check_empty_files = has_file_whiteouts(b, part->dentry),
+	};
+	size_t first = list->nr;
+
+	return read_part(&s, part) ?: drop_whiteouts(&s, part, first);
+}
+
+static struct mica_list *read_names(struct inode *dir)
+{
+	const struct mica_parts *parts;
+	struct mica_list *list = new_list();
+	const struct cred *old;
+	unsigned int i;
+	int err = 0;
+
+	if (!list)
+		return ERR_PTR(-ENOMEM);
+	list->version = atomic64_read(&mica_i(dir)->version);
+	parts = mica_parts(dir);
+
+	old = mica_override_creds(dir->i_sb);
+	for (i = 0; !err && i < parts->nr; i++)
+		err = scan_part(list, dir->i_sb, i, &parts->part[i]);
+	revert_creds(old);
+	if (err) {
+		free_list(list);
+		return ERR_PTR(err);
+	}
+	return list;
+}
+
+/* A name whose inode has changed branches keeps its number while in memory. */
+static u64 shown_ino(struct dentry *dir, const struct mica_name *n)
+{
+	struct qstr q = QSTR_INIT(n->name, n->len);
+	struct dentry *child;
+	u64 ino = n->ino;
+
+	if (!test_bit(MICA_I_COPIED_CHILD, &mica_i(d_inode(dir))->flags))
+		return ino;
+	child = try_lookup_noperm(&q, dir);
+	if (IS_ERR_OR_NULL(child))
+		return ino;
+	if (d_is_positive(child))
+		ino = d_inode(child)->i_ino;
+	dput(child);
+	return ino;
+}
+
+static int mica_iterate(struct file *file, struct dir_context *ctx)
+{
+	struct mica_dir_file *df = file->private_data;
+	struct dentry *dir = file->f_path.dentry;
+	struct mica_list *list = df->list;
+	const struct mica_name *n;
+
+	if (list && !ctx->pos &&
+	    list->version != atomic64_read(&mica_i(d_inode(dir))->version)) {
+		free_list(list);
+		df->list = NULL;
+		list = NULL;
+	}
+	if (!list) {
+		list = read_names(d_inode(dir));
+		if (IS_ERR(list))
+			return PTR_ERR(list);
+		df->list = list;
+	}
+
+	if (!dir_emit_dots(file, ctx))
+		return 0;
+	while (ctx->pos - 2 < list->nr) {
+		n = list->shown[ctx->pos - 2];
+		if (!dir_emit(ctx, n->name, n->len, shown_ino(dir, n), n->type))
+			break;
+		ctx->pos++;
+	}
+	return 0;
+}
+
+static loff_t mica_dir_llseek(struct file *file, loff_t offset, int whence)
+{
+	struct mica_dir_file *df = file->private_data;
+	struct inode *inode = file_inode(file);
+	loff_t pos;
+
+	/* SEEK_END has no meaning that anybody could rely on. */
+	if (whence != SEEK_SET && whence != SEEK_CUR)
+		return -EINVAL;
+	inode_lock(inode);
+	if (whence == SEEK_CUR)
+		offset += file->f_pos;
+	pos = vfs_setpos(file, offset, MAX_LFS_FILESIZE);
+	/* rewinddir() is to show what is there now. */
+	if (!pos) {
+		free_list(df->list);
+		df->list = NULL;
+	}
+	inode_unlock(inode);
+	return pos;
+}
+
+static int mica_dir_open(struct inode *inode, struct file *file)
+{
+	file->private_data = kzalloc(sizeof(struct mica_dir_file), GFP_KERNEL);
+	return file->private_data ? 0 : -ENOMEM;
+}
+
+static int mica_dir_release(struct inode *inode, struct file *file)
+{
+	struct mica_dir_file *df = file->private_data;
+
+	free_list(df->list);
+	kfree(df);
+	return 0;
+}
+
+static int mica_dir_fsync(struct file *file, loff_t start, loff_t end,
+			  int datasync)
+{
+	struct inode *inode = file_inode(file);
+	const struct cred *old;
+	struct file *real;
+	struct path path;
+	int err;
+
+	if (mica_super(inode->i_sb)->do_volatile || !mica_is_rw(inode))
+		return 0;
+	mica_real_path(inode, &path);
+	old = mica_override_creds(inode->i_sb);
+	real = dentry_open(&path, O_RDONLY | O_DIRECTORY | O_LARGEFILE,
+			   current_cred());
+	err = PTR_ERR_OR_ZERO(real);
+	if (!err) {
+		err = vfs_fsync_range(real, start, end, datasync);
+		fput(real);
+	}
+	revert_creds(old);
+	return err;
+}
+
+const struct file_operations mica_dir_operations = {
+	.owner		= THIS_MODULE,
+	.open		= mica_dir_open,
+	.release	= mica_dir_release,
+	.read		= generic_read_dir,
+	.iterate_shared	= mica_iterate,
+	.llseek		= mica_dir_llseek,
+	.fsync		= mica_dir_fsync,
+};
+
+/**
+ * mica_dir_is_empty - can this directory be removed?
+ * @dentry: a directory of the union
+ *
+ * Return: 1, 0 or an error.
+ */
+int mica_dir_is_empty(struct dentry *dentry)
+{
+	struct mica_list *list = read_names(d_inode(dentry));
+	int ret;
+
+	if (IS_ERR(list))
+		return PTR_ERR(list);
+	ret = !list->nr;
+	free_list(list);
+	return ret;
+}
+
+/**
+ * mica_only_whiteouts - has a branch's directory nothing else in it?
+ * @sb: the union
+ * @part: directory of a branch
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: whether it is safe to be taken apart.
+ */
+bool mica_only_whiteouts(struct super_block *sb, const struct mica_part *part)
+{
+	struct mica_list *list = new_list();
+	bool ret;
+
+	if (!list)
+		return false;
+	ret = !scan_part(list, sb, 0, part) && !list->nr;
+	free_list(list);
+	return ret;
+}

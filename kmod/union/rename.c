@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * rename: both names end up in one branch, where one rename does it.
+ *
+ * A directory that has parts elsewhere, or is not on a writable branch, is
+ * EXDEV, and mv copies it.
+ */
+#include <linux/mount.h>
+#include <linux/slab.h>
+#include "union.h"
+
+/**
+ * struct mica_move - a rename under way
+ * @old_dir: directory of the old name
+ * @old: old name
+ * @new_dir: directory of the new name
+ * @new: new name
+ * @flags: RENAME_* of the caller
+ * @slot: branch it happens in
+ * @b: the same
+ * @from: the old directory there
+ * @to: the new directory there
+ * @hide_old: something would show in place of the old name
+ * @below_new: something would merge with a directory of the new name
+ */
+struct mica_move {
+	struct inode *old_dir;
+	struct dentry *old;
+	struct inode *new_dir;
+	struct dentry *new;
+	unsigned int flags;
+	unsigned int slot;
+	const struct mica_branch *b;
+	struct dentry *from;
+	struct dentry *to;
+	bool hide_old;
+	bool below_new;
+};
+
+static bool can_move(const struct inode *inode)
+{
+	return !S_ISDIR(inode->i_mode) ||
+	       (mica_parts(inode)->nr == 1 && mica_is_rw(inode));
+}
+
+/* Decides for a branch, and brings there what has to be there. */
+static int bring_together(struct mica_move *m)
+{
+	bool exchange = m->flags & RENAME_EXCHANGE;
+	int slot, err;
+
+	err = mica_copy_up(m->old);
+	if (!err && exchange)
+		err = mica_copy_up(m->new);
+	if (err)
+		return err;
+
+	slot = mica_parts(d_inode(m->old))->part[0].slot;
+	if (exchange)
+		slot = min_t(int, slot,
+			     mica_parts(d_inode(m->new))->part[0].slot);
+	slot = mica_target_slot(m->new_dir, &m->new->d_name, slot);
+	if (slot < 0)
+		return slot;
+
+	/* A directory cannot be brought anywhere else. */
+	if (d_is_dir(m->old) &&
+	    mica_parts(d_inode(m->old))->part[0].slot != slot)
+		return -EXDEV;
+	if (exchange && d_is_dir(m->new) &&
+	    mica_parts(d_inode(m->new))->part[0].slot != slot)
+		return -EXDEV;
+
+	err = mica_copy_up_to(m->old, slot, MICA_COPY_ALL);
+	if (!err && exchange)
+		err = mica_copy_up_to(m->new, slot, MICA_COPY_ALL);
+	if (!err)
+		err = mica_copy_up_to(m->old->d_parent, slot, 0);
+	if (!err)
+		err = mica_copy_up_to(m->new->d_parent, slot, 0);
+	if (err)
+		return err;
+
+	m->slot = slot;
+	m->b = mica_branch(m->old->d_sb, slot);
+	m->from = mica_part_in(m->old_dir, slot);
+	m->to = mica_part_in(m->new_dir, slot);
+	return 0;
+}
+
+static int look_below(struct mica_move *m)
+{
+	int ret;
+
+	ret = mica_something_below(m->old_dir, &m->old->d_name, m->slot);
+	if (ret < 0)
+		return ret;
+	m->hide_old = ret;
+	ret = mica_something_below(m->new_dir, &m->new->d_name, m->slot);
+	if (ret < 0)
+		return ret;
+	m->below_new = ret;
+	return 0;
+}
+
+/* Is there a directory in the branch that has to make room? */
+static bool over_dir(const struct mica_move *m)
+{
+	return d_is_positive(m->new) && d_is_dir(m->new) &&
+	       !(m->flags & RENAME_EXCHANGE) &&
+	       mica_part_in(d_inode(m->new), m->slot);
+}
+
+/*
+ * A directory to be replaced is empty in the union, but whiteouts may be in
+ * it. They hide what is below; once it is opaque it can do without.
+ */
+static int clear_target(const struct mica_move *m)
+{
+	struct dentry *dir = mica_part_in(d_inode(m->new), m->slot);
+	unsigned int flags = 0;
+	int ret;
+
+	if (m->below_new) {
+		ret = m->b->format->vacate(m->b, m->to, &m->new->d_name,
+					   &flags);
+		if (ret < 0)
+			return ret;
+		/* No whiteout can stand beside it, so say it in itself. */
+		if (flags)
+			ret = m->b->format->set_opaque(m->b, dir);
+		if (ret < 0)
+			return ret;
+	}
+	return lower_empty(m->b, dir, 2);
+}
+
+/* A directory moved over something below hides that, before it is seen. */
+static int set_opaque(const struct mica_move *m)
+{
+	bool exchange = m->flags & RENAME_EXCHANGE;
+	int err = 0;
+
+	if (d_is_dir(m->old) && m->below_new)
+		err = m->b->format->set_opaque(m->b, mica_real(d_inode(m->old)));
+	if (!err && exchange && d_is_dir(m->new) && m->hide_old)
+		err = m->b->format->set_opaque(m->b, mica_real(d_inode(m->new)));
+	return err;
+}
+
+/* Is a whiteout of the overlay form in the way of a directory? */
+static int whiteout_in_the_way(const struct mica_move *m)
+{
+	struct dentry *there;
+	int ret = 0;
+
+	if (!d_is_dir(m->old) || d_is_positive(m->new))
+		return 0;
+	there = lower_lookup(m->b, m->to, &m->new->d_name);
+	if (IS_ERR_OR_NULL(there))
+		return PTR_ERR_OR_ZERO(there);
+	ret = mica_is_whiteout(m->b, there);
+	dput(there);
+	return ret;
+}
+
+static int move_in_branch(struct mica_move *m)
+{
+	const struct qstr *old = &m->old->d_name, *new = &m->new->d_name;
+	const struct inode *inode = mica_real_inode(d_inode(m->old));
+	unsigned int flags = m->flags & RENAME_EXCHANGE;
+	bool exchange = flags;
+	int made = 0, swap = 0, err;
+
+	err = set_opaque(m);
+	if (!err && over_dir(m))
+		err = clear_target(m);
+	if (err)
+		return err;
+	if (!exchange) {
+		swap = whiteout_in_the_way(m);
+		if (swap < 0)
+			return swap;
+	}
+
+	if (swap > 0) {
+		/* The whiteout comes to the old name, where it may be needed. */
+		err = lower_rename(m->b, m->from, old, inode, m->to, new,
+				   RENAME_EXCHANGE);
+		if (!err && !m->hide_old)
+			lower_remove(m->b, m->from, old, NULL);
+		return err;
+	}
+
+	if (m->hide_old && !exchange)
+		made = m->b->format->vacate(m->b, m->from, old, &flags);
+	if (made < 0)
+		return made;
+	err = lower_rename(m->b, m->from, old, inode, m->to, new, flags);
+	if (err && made)
+		mica_unhide(m->b, m->from, old);
+	/* Harmless beside a file; a directory is opaque in itself by now. */
+	if (!err)
+		mica_unhide(m->b, m->to, new);
+	return err;
+}
+
+static int move(struct mica_move *m)
+{
+	const struct cred *old = mica_override_creds(m->old->d_sb);
+	int err;
+
+	err = look_below(m);
+	if (!err)
+		err = mnt_want_write(m->b->mnt);
+	if (!err) {
+		err = move_in_branch(m);
+		mnt_drop_write(m->b->mnt);
+	}
+	revert_creds(old);
+	return err;
+}
+
+/* What had the new name and was replaced. */
+static void let_go(const struct mica_move *m, struct inode *inode)
+{
+	if (!mica_is_rw(inode)) {
+		set_bit(MICA_I_GONE, &mica_i(inode)->flags);
+		if (!S_ISDIR(inode->i_mode))
+			drop_nlink(inode);
+	} else if (!S_ISDIR(inode->i_mode)) {
+		mica_copyattr(inode);
+	}
+	if (S_ISDIR(inode->i_mode))
+		clear_nlink(inode);
+}
+
+int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
+		struct dentry *old, struct inode *new_dir, struct dentry *new,
+		unsigned int flags)
+{
+	struct mica_move m = {
+		.old_dir = old_dir,
+		.old = old,
+		.new_dir = new_dir,
+		.new = new,
+		.flags = flags,
+	};
+	struct inode *victim = d_inode(new);
+	bool exchange = flags & RENAME_EXCHANGE;
+	int err;
+
+	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	if (mica_name_reserved(old->d_sb, &new->d_name))
+		return -EPERM;
+	if (!can_move(d_inode(old)) || (exchange && !can_move(victim)))
+		return -EXDEV;
+	if (victim && !exchange && S_ISDIR(victim->i_mode)) {
+		err = mica_dir_is_empty(new);
+		if (err <= 0)
+			return err ?: -ENOTEMPTY;
+	}
+
+	err = bring_together(&m);
+	if (err)
+		return err;
+	if (victim && !exchange)
+		mutex_lock(&mica_i(victim)->lock);
+	err = move(&m);
+	if (victim && !exchange) {
+		if (!err)
+			let_go(&m, victim);
+		mutex_unlock(&mica_i(victim)->lock);
+	}
+
+	if (!err && m.hide_old && !exchange)
+		mica_event_path(MICA_EVENT_WHITEOUT, old);
+	mica_copyattr(old_dir);
+	mica_copyattr(new_dir);
+	if (!err)
+		mica_copyattr(d_inode(old));
+	mica_dir_changed(old_dir);
+	mica_dir_changed(new_dir);
+	return err;
+}

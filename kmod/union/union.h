@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The union file system: what its files share.
+ *
+ * A union has a set of branches, the leftmost first. An inode of the union has
+ * parts: where it is in the branches, leftmost first. The first part is the
+ * one that is shown; only directories have more than one. "Slot" is the
+ * position of a branch in the set.
+ */
+#ifndef _MICA_UNION_H
+#define _MICA_UNION_H
+
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/mutex.h>
+#include <linux/namei.h>
+#include <linux/xattr.h>
+#include "../compat/acl.h"
+#include "../compat/backing-file.h"
+#include "../compat/dcache.h"
+#include "../compat/idmap.h"
+#include "../compat/inode.h"
+#include "../compat/namei.h"
+#include "../compat/super.h"
+#include "../mica.h"
+
+#define MICA_SUPER_MAGIC	0x6d696361
+#define MICA_MAX_BRANCHES	1024
+
+/* On-disk forms of whiteouts and opaque directories, as a mask. */
+#define MICA_FORM_DOT		1u
+#define MICA_FORM_OVERLAY	2u
+
+struct mica_branch;
+struct layer_format;
+
+/**
+ * struct mica_branch - a directory tree that takes part in a union
+ * @id: number that stays the same wherever the branch stands
+ * @fs: which of the union's file systems it is on, for inode numbers
+ * @read: MICA_FORM_* that whiteouts are read in
+ * @format: form that whiteouts are written in
+ * @name: its path, as it was given
+ * @mnt: private mount of its root
+ * @work: directory for what is not finished; NULL on a branch never writable
+ * @owned: inodes marked as belonging to this union, the root and @work
+ *
+ * It does not change while a union uses it.
+ */
+struct mica_branch {
+	u32 id;
+	unsigned int fs;
+	unsigned int read;
+	const struct layer_format *format;
+	char *name;
+	struct vfsmount *mnt;
+	struct dentry *work;
+	struct inode *owned[2];
+};
+
+struct mica_slot {
+	struct mica_branch *branch;
+	bool rw;
+};
+
+/**
+ * struct mica_branches - the branches of a union, in order
+ * @nr: how many
+ * @read: forms that any of them reads
+ * @slot: the branches, leftmost first
+ *
+ * It is never changed, only replaced as a whole.
+ */
+struct mica_branches {
+	unsigned int nr;
+	unsigned int read;
+	struct mica_slot slot[];
+};
+
+struct mica_part {
+	unsigned int slot;
+	struct dentry *dentry;
+};
+
+/**
+ * struct mica_parts - where an inode of the union is
+ * @old: what it replaced; readers may still look at that, so both live as
+ *	long as the inode
+ * @nr: how many parts, at least 1
+ * @part: the parts, leftmost first
+ */
+struct mica_parts {
+	struct mica_parts *old;
+	unsigned int nr;
+	struct mica_part part[];
+};
+
+/* Bits of mica_inode.flags. */
+enum {
+	MICA_I_DATA_CHECKED,	/* its data is where its first part is */
+	MICA_I_COPIED_CHILD,	/* a name in it shows another inode number */
+	MICA_I_GONE,		/* its name went, its file is still there */
+};
+
+struct mica_inode {
+	struct inode vfs_inode;
+	struct mica_parts *parts;
+	struct inode *key;
+	struct mutex lock;	/* adding a part */
+	unsigned long flags;
+	atomic64_t version;	/* of the names in a directory */
+};
+
+struct mica_super {
+	struct list_head list;
+	struct super_block *sb;
+	u32 id;
+	struct mica_branches *branches;
+	const struct cred *cred;
+	const struct layer_format *format;
+	bool overlay_syntax;
+	bool do_volatile;
+	char *workdir;
+};
+
+static inline struct mica_super *mica_super(const struct super_block *sb)
+{
+	return sb->s_fs_info;
+}
+
+static inline struct mica_inode *mica_i(const struct inode *inode)
+{
+	return container_of(inode, struct mica_inode, vfs_inode);
+}
+
+static inline const struct mica_branches *
+mica_branches(const struct super_block *sb)
+{
+	return mica_super(sb)->branches;
+}
+
+static inline struct mica_branch *mica_branch(const struct super_block *sb,
+					      unsigned int slot)
+{
+	return mica_branches(sb)->slot[slot].branch;
+}
+
+static inline bool mica_slot_rw(const struct super_block *sb,
+				unsigned int slot)
+{
+	return mica_branches(sb)->slot[slot].rw;
+}
+
+/* Parts are published whole, see mica_add_part(). */
+static inline const struct mica_parts *mica_parts(const struct inode *inode)
+{
+	return smp_load_acquire(&mica_i(inode)->parts);
+}
+
+static inline struct dentry *mica_real(const struct inode *inode)
+{
+	return mica_parts(inode)->part[0].dentry;
+}
+
+static inline struct inode *mica_real_inode(const struct inode *inode)
+{
+	return d_inode(mica_real(inode));
+}
+
+static inline bool mica_is_rw(const struct inode *inode)
+{
+	return mica_slot_rw(inode->i_sb, mica_parts(inode)->part[0].slot);
+}
+
+static inline void mica_part_path(const struct super_block *sb,
+				  const struct mica_part *part,
+				  struct path *path)
+{
+	path->mnt = mica_branch(sb, part->slot)->mnt;
+	path->dentry = part->dentry;
+}
+
+static inline void mica_real_path(const struct inode *inode, struct path *path)
+{
+	mica_part_path(inode->i_sb, &mica_parts(inode)->part[0], path);
+}
+
+static inline const struct cred *mica_cred(const struct super_block *sb)
+{
+	return mica_super(sb)->cred;
+}
+
+/* Who works in the branches is the mounter; undo with revert_creds(). */
+static inline const struct cred *
+mica_override_creds(const struct super_block *sb)
+{
+	return override_creds(mica_cred(sb));
+}
+
+static inline void mica_dir_changed(struct inode *dir)
+{
+	atomic64_inc(&mica_i(dir)->version);
+}
+
+/* branches.c */
+struct mica_branch *mica_branch_new(const struct path *path, const char *name,
+				    unsigned int read);
+void mica_branch_free(struct mica_branch *branch);
+int mica_branch_own(struct mica_branch *branch, struct inode *inode);
+int mica_branch_prepare_work(struct mica_branch *branch,
+			     const struct path *workdir);
+int mica_rw_slot_left_of(const struct super_block *sb, unsigned int slot);
+u64 mica_ino(const struct super_block *sb, unsigned int slot, u64 ino);
+
+/* options.c */
+int mica_init_fs_context(struct fs_context *fc);
+int mica_show_options(struct seq_file *m, struct dentry *root);
+
+/* super.c */
+void mica_super_free(struct super_block *sb);
+void mica_event_path(enum mica_event_type type, struct dentry *dentry);
+
+/* lower.c */
+int lower_getxattr(const struct mica_branch *b, struct dentry *dentry,
+		   const char *name, void *value, size_t size);
+int lower_setxattr(const struct mica_branch *b, struct dentry *dentry,
+		   const char *name, const void *value, size_t size, int flags);
+struct dentry *lower_lookup(const struct mica_branch *b, struct dentry *dir,
+			    const struct qstr *name);
+struct dentry *lower_create(const struct mica_branch *b, struct dentry *dir,
+			    const struct qstr *name, umode_t mode, dev_t rdev,
+			    const char *target);
+struct dentry *lower_link(const struct mica_branch *b, struct dentry *dir,
+			  const struct qstr *name, struct dentry *from);
+int lower_remove(const struct mica_branch *b, struct dentry *dir,
+		 const struct qstr *name, const struct inode *inode);
+int lower_rename(const struct mica_branch *b, struct dentry *old_dir,
+		 const struct qstr *old_name, const struct inode *inode,
+		 struct dentry *new_dir, const struct qstr *new_name,
+		 unsigned int flags);
+int lower_setattr(const struct mica_branch *b, struct dentry *dentry,
+		  struct iattr *attr);
+int lower_empty(const struct mica_branch *b, struct dentry *dir, int depth);
+int lower_discard(const struct mica_branch *b, struct dentry *dir,
+		  const struct qstr *name);
+
+#define MICA_TEMP_NAME_SIZE 20
+void mica_temp_name(char *name);
+
+/* format.c */
+struct layer_format {
+	const char *name;
+	unsigned int form;
+
+	/* Hides @name in @dir, which has no such entry. */
+	int (*whiteout)(const struct mica_branch *b, struct dentry *dir,
+			const struct qstr *name);
+	/*
+	 * Makes sure that @name is hidden once its entry moves away from @dir
+	 * by a rename with @flags, which it may add to. What it made goes
+	 * again with mica_unhide() if the rename fails.
+	 */
+	int (*vacate)(const struct mica_branch *b, struct dentry *dir,
+		      const struct qstr *name, unsigned int *flags);
+	/* Nothing to the right of @dir is part of it any more. */
+	int (*set_opaque)(const struct mica_branch *b, struct dentry *dir);
+};
+
+const struct layer_format *mica_format_by_name(const char *name);
+const struct layer_format *mica_format_by_form(unsigned int form);
+bool mica_name_reserved(const struct super_block *sb, const struct qstr *name);
+int mica_is_whiteout(const struct mica_branch *b, struct dentry *dentry);
+int mica_hides(const struct mica_branch *b, struct dentry *dir,
+	       const struct qstr *name);
+int mica_is_opaque(const struct mica_branch *b, struct dentry *dir);
+int mica_unhide(const struct mica_branch *b, struct dentry *dir,
+		const struct qstr *name);
+int mica_check_redirect(const struct mica_branch *b, struct dentry *dir);
+int mica_check_metacopy(const struct mica_branch *b, struct dentry *dentry);
+bool mica_dot_whiteout_name(const char *name, int len);
+
+/* lookup.c */
+enum mica_sight {
+	MICA_ABSENT,		/* nothing here, look further right */
+	MICA_HIDDEN,		/* whiteout: nothing from here on */
+	MICA_FOUND,		/* an entry, and it goes on to the right */
+	MICA_FOUND_LAST,	/* an entry, and it ends here */
+};
+
+/* For which entries it matters whether the name goes on to the right. */
+enum mica_reach {
+	MICA_REACH_NONE,
+	MICA_REACH_DIRS,
+	MICA_REACH_ALL,
+};
+
+int mica_look(const struct super_block *sb, const struct mica_part *dir,
+	      const struct qstr *name, enum mica_reach reach,
+	      struct dentry **entry);
+int mica_lookup_parts(struct inode *dir, const struct qstr *name,
+		      unsigned int from, struct mica_parts **parts);
+struct mica_parts *mica_parts_alloc(unsigned int nr);
+void mica_parts_free(struct mica_parts *parts);
+struct mica_parts *mica_parts_one(unsigned int slot, struct dentry *dentry);
+struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,
+			   unsigned int flags);
+
+/* inode.c */
+struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts);
+void mica_copyattr(struct inode *inode);
+void mica_add_part(struct inode *inode, struct mica_parts *parts);
+int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask);
+int mica_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+		 struct iattr *attr);
+int mica_getattr(struct mnt_idmap *idmap, const struct path *path,
+		 struct kstat *stat, u32 mask, unsigned int flags);
+extern const struct super_operations mica_super_operations;
+int mica_inode_cache_init(void);
+void mica_inode_cache_exit(void);
+
+/* xattr.c */
+extern const struct xattr_handler * const mica_xattr_handlers[];
+ssize_t mica_listxattr(struct dentry *dentry, char *list, size_t size);
+bool mica_xattr_private(const char *name);
+struct posix_acl *mica_get_inode_acl(struct inode *inode, int type, bool rcu);
+struct posix_acl *mica_get_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+			       int type);
+int mica_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+		 struct posix_acl *acl, int type);
+int mica_set_acl_of_inode(struct mnt_idmap *idmap, struct inode *inode,
+			  struct posix_acl *acl, int type);
+
+/* copy_up.c */
+#define MICA_COPY_ALL LLONG_MAX
+int mica_copy_up(struct dentry *dentry);
+int mica_copy_up_data(struct dentry *dentry, loff_t size);
+int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size);
+int mica_copy_up_in_worker(struct file *file);
+int mica_copy_up_init(void);
+void mica_copy_up_exit(void);
+
+/* namei.c, remove.c, rename.c */
+extern const struct inode_operations mica_dir_inode_operations;
+int mica_target_slot(struct inode *dir, const struct qstr *name, int slot);
+struct dentry *mica_part_in(const struct inode *inode, unsigned int slot);
+int mica_something_below(struct inode *dir, const struct qstr *name,
+			 unsigned int slot);
+int mica_unlink(struct inode *dir, struct dentry *dentry);
+int mica_rmdir(struct inode *dir, struct dentry *dentry);
+int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
+		struct dentry *old, struct inode *new_dir, struct dentry *new,
+		unsigned int flags);
+
+/* file.c, readdir.c */
+extern const struct file_operations mica_file_operations;
+extern const struct address_space_operations mica_aops;
+extern const struct file_operations mica_dir_operations;
+int mica_dir_is_empty(struct dentry *dentry);
+bool mica_only_whiteouts(struct super_block *sb, const struct mica_part *part);
+
+#endif /* _MICA_UNION_H */

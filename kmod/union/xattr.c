@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Extended attributes and POSIX ACLs: those of the first part. */
+#include <linux/mount.h>
+#include <linux/xattr.h>
+#include "union.h"
+
+#define OVL_TRUSTED XATTR_TRUSTED_PREFIX "overlay."
+
+/**
+ * mica_xattr_private - does this attribute belong to the layers' format?
+ * @name: full name of the attribute
+ *
+ * Return: whether it is neither shown nor copied nor set through the union.
+ */
+bool mica_xattr_private(const char *name)
+{
+	return !strncmp(name, OVL_TRUSTED, sizeof(OVL_TRUSTED) - 1);
+}
+
+static int mica_xattr_get(const struct xattr_handler *handler,
+			  struct dentry *dentry, struct inode *inode,
+			  const char *name, void *buffer, size_t size)
+{
+	const struct cred *old;
+	struct path real;
+	int ret;
+
+	if (mica_xattr_private(name))
+		return -ENODATA;
+	mica_real_path(inode, &real);
+	old = mica_override_creds(inode->i_sb);
+	ret = vfs_getxattr(mnt_idmap(real.mnt), real.dentry, name, buffer,
+			   size);
+	revert_creds(old);
+	return ret;
+}
+
+static int set_real(struct inode *inode, const char *name, const void *value,
+		    size_t size, int flags)
+{
+	const struct cred *old;
+	struct path real;
+	int err;
+
+	mica_real_path(inode, &real);
+	err = mnt_want_write(real.mnt);
+	if (err)
+		return err;
+	old = mica_override_creds(inode->i_sb);
+	if (value)
+		err = vfs_setxattr(mnt_idmap(real.mnt), real.dentry, name,
+				   value, size, flags);
+	else
+		err = vfs_removexattr(mnt_idmap(real.mnt), real.dentry, name);
+	revert_creds(old);
+	mnt_drop_write(real.mnt);
+	mica_copyattr(inode);
+	return err;
+}
+
+static int mica_xattr_set(const struct xattr_handler *handler,
+			  struct mnt_idmap *idmap, struct dentry *dentry,
+			  struct inode *inode, const char *name,
+			  const void *value, size_t size, int flags)
+{
+	int err;
+
+	if (mica_xattr_private(name))
+		return -EPERM;
+	/* Nothing is copied for an attribute that is not there to remove. */
+	if (!value && !mica_is_rw(inode)) {
+		err = mica_xattr_get(handler, dentry, inode, name, NULL, 0);
+		if (err < 0)
+			return err;
+	}
+	err = mica_copy_up(dentry);
+	return err ?: set_real(inode, name, value, size, flags);
+}
+
+static const struct xattr_handler mica_xattr_handler = {
+	.prefix	= "",
+	.get	= mica_xattr_get,
+	.set	= mica_xattr_set,
+};
+
+const struct xattr_handler * const mica_xattr_handlers[] = {
+	MICA_ACL_XATTR_HANDLERS
+	&mica_xattr_handler,
+	NULL
+};
+
+/* What a caller may not read is not listed to them, as elsewhere. */
+static bool is_listed(const char *name)
+{
+	if (mica_xattr_private(name))
+		return false;
+	return strncmp(name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN) ||
+	       capable(CAP_SYS_ADMIN);
+}
+
+ssize_t mica_listxattr(struct dentry *dentry, char *list, size_t size)
+{
+	const struct cred *old;
+	char *name, *end, *to;
+	ssize_t len;
+
+	old = mica_override_creds(dentry->d_sb);
+	len = vfs_listxattr(mica_real(d_inode(dentry)), list, size);
+	revert_creds(old);
+	if (len <= 0 || !size)
+		return len;
+
+	to = list;
+	end = list + len;
+	for (name = list; name < end; name += len) {
+		len = strnlen(name, end - name) + 1;
+		if (!is_listed(name))
+			continue;
+		memmove(to, name, len);
+		to += len;
+	}
+	return to - list;
+}
+
+struct posix_acl *mica_get_inode_acl(struct inode *inode, int type, bool rcu)
+{
+	struct inode *real = mica_real_inode(inode);
+	struct posix_acl *acl;
+	const struct cred *old;
+
+	if (!real)
+		return ERR_PTR(-ECHILD);
+	if (!IS_POSIXACL(real))
+		return NULL;
+	if (rcu)
+		return get_cached_acl_rcu(real, type);
+	old = mica_override_creds(inode->i_sb);
+	acl = get_inode_acl(real, type);
+	revert_creds(old);
+	return acl;
+}
+
+struct posix_acl *mica_get_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+			       int type)
+{
+	struct inode *inode = d_inode(dentry);
+	struct posix_acl *acl;
+	const struct cred *old;
+	struct path real;
+
+	if (!IS_POSIXACL(mica_real_inode(inode)))
+		return NULL;
+	mica_real_path(inode, &real);
+	old = mica_override_creds(inode->i_sb);
+	acl = vfs_get_acl(mnt_idmap(real.mnt), real.dentry,
+			  posix_acl_xattr_name(type));
+	revert_creds(old);
+	return acl;
+}
+
+static int set_real_acl(struct inode *inode, struct posix_acl *acl, int type)
+{
+	const char *name = posix_acl_xattr_name(type);
+	const struct cred *old;
+	struct path real;
+	int err;
+
+	mica_real_path(inode, &real);
+	err = mnt_want_write(real.mnt);
+	if (err)
+		return err;
+	old = mica_override_creds(inode->i_sb);
+	if (acl)
+		err = vfs_set_acl(mnt_idmap(real.mnt), real.dentry, name, acl);
+	else
+		err = vfs_remove_acl(mnt_idmap(real.mnt), real.dentry, name);
+	revert_creds(old);
+	mnt_drop_write(real.mnt);
+	mica_copyattr(inode);
+	return err;
+}
+
+int mica_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+		 struct posix_acl *acl, int type)
+{
+	struct inode *inode = d_inode(dentry);
+	struct iattr attr = { .ia_valid = ATTR_KILL_SGID };
+	int err;
+
+	if (!IS_POSIXACL(mica_real_inode(inode)))
+		return -EOPNOTSUPP;
+	err = mica_copy_up(dentry);
+	if (err)
+		return err;
+
+	/*
+	 * The branch sees the mounter, who may keep the setgid bit; the
+	 * caller may not.
+	 */
+	if (type == ACL_TYPE_ACCESS && (inode->i_mode & S_ISGID) &&
+	    !in_group_p(inode->i_gid) &&
+	    !capable_wrt_inode_uidgid(&nop_mnt_idmap, inode, CAP_FSETID)) {
+		err = mica_setattr(&nop_mnt_idmap, dentry, &attr);
+		if (err)
+			return err;
+	}
+	return set_real_acl(inode, acl, type);
+}
+
+/* Before 6.2 the VFS gives the inode only. */
+int mica_set_acl_of_inode(struct mnt_idmap *idmap, struct inode *inode,
+			  struct posix_acl *acl, int type)
+{
+	struct dentry *dentry = d_find_any_alias(inode);
+	int err;
+
+	if (!dentry)
+		return -ESTALE;
+	err = mica_set_acl(idmap, dentry, acl, type);
+	dput(dentry);
+	return err;
+}
