@@ -9,7 +9,6 @@
 #include "idmap.h"
 
 #ifdef HAVE_VFS_GET_ACL
-#define MICA_ACL_XATTR_HANDLERS
 #define MICA_ACL_INODE_OPS \
 	.get_inode_acl	= mica_get_inode_acl, \
 	.get_acl	= mica_get_acl, \
@@ -17,7 +16,7 @@
 #else
 /* The generic handlers call the two inode operations below. */
 #define MICA_ACL_XATTR_HANDLERS \
-	&posix_acl_access_xattr_handler, &posix_acl_default_xattr_handler,
+	&posix_acl_access_xattr_handler, &posix_acl_default_xattr_handler
 #define MICA_ACL_INODE_OPS \
 	.get_acl	= mica_get_inode_acl, \
 	.set_acl	= mica_set_acl_of_inode

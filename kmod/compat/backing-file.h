@@ -41,14 +41,13 @@ int backing_file_mmap(struct file *file, struct vm_area_struct *vma,
 #define MICA_END_WRITE(fn) \
 	void fn(struct kiocb *iocb, ssize_t ret)
 #define mica_end_write_file(iocb) ((iocb)->ki_filp)
-#define MICA_BACKING_CTX(file) { .cred = mica_cred(file_inode(file)->i_sb) }
+#define MICA_BACKING_CTX(file, creds) { .cred = (creds) }
 #else
 /* 6.12: the caller's file and position in place of a kiocb. */
 #define MICA_END_WRITE(fn) \
 	void fn(struct file *iocb, loff_t pos, ssize_t ret)
 #define mica_end_write_file(iocb) (iocb)
-#define MICA_BACKING_CTX(file) { \
-	.cred = mica_cred(file_inode(file)->i_sb), .user_file = (file) }
+#define MICA_BACKING_CTX(file, creds) { .cred = (creds), .user_file = (file) }
 #define backing_file_splice_read(in, iocb, pipe, len, flags, ctx) \
 	backing_file_splice_read(in, &(iocb)->ki_pos, pipe, len, flags, ctx)
 #define backing_file_splice_write(pipe, out, iocb, len, flags, ctx) \

@@ -4,7 +4,7 @@
 #define _MICA_COMPAT_INODE_H
 
 #include <linux/fs.h>
-#if __has_include(<linux/filelock.h>)
+#ifdef HAVE_FILELOCK_H
 #include <linux/filelock.h>
 #endif
 #include "idmap.h"

@@ -8,22 +8,46 @@
 #include "idmap.h"
 
 #ifndef QSTR
-#define QSTR(name) ((struct qstr)QSTR_INIT(name, strlen(name)))
+static inline struct qstr mica_qstr(const char *name)
+{
+	return (struct qstr)QSTR_INIT(name, strlen(name));
+}
+
+/* Something with an address, like the compound literal that it is in 7.2. */
+#define QSTR(name) (*(struct qstr[]){ mica_qstr(name) })
 #endif
 
 #ifndef HAVE_LOOKUP_ONE_QSTR
 #define try_lookup_noperm(qname, base) d_hash_and_lookup(base, qname)
-#define lookup_one(idmap, qname, base) \
-	lookup_one(idmap, (qname)->name, base, (qname)->len)
-#define lookup_one_unlocked(idmap, qname, base) \
-	lookup_one_unlocked(idmap, (qname)->name, base, (qname)->len)
-#define lookup_one_positive_unlocked(idmap, qname, base) \
-	lookup_one_positive_unlocked(idmap, (qname)->name, base, (qname)->len)
+
+static inline struct dentry *mica_lookup_one(struct mnt_idmap *idmap,
+					     struct qstr *name,
+					     struct dentry *base)
+{
+	return lookup_one(idmap, name->name, base, name->len);
+}
+
+static inline struct dentry *
+mica_lookup_one_positive_unlocked(struct mnt_idmap *idmap, struct qstr *name,
+				  struct dentry *base)
+{
+	return lookup_one_positive_unlocked(idmap, name->name, base,
+					    name->len);
+}
+
+#define lookup_one mica_lookup_one
+#define lookup_one_positive_unlocked mica_lookup_one_positive_unlocked
 #endif
 
 #ifndef HAVE_VFS_DELEGATED
+static inline int mica_vfs_create(struct mnt_idmap *idmap,
+				  struct dentry *dentry, umode_t mode)
+{
+	return vfs_create(idmap, d_inode(dentry->d_parent), dentry, mode, true);
+}
+
 #define vfs_create(idmap, dentry, mode, di) \
-	vfs_create(idmap, d_inode((dentry)->d_parent), dentry, mode, true)
+	mica_vfs_create(idmap, dentry, mode)
 #define vfs_mknod(idmap, dir, dentry, mode, dev, di) \
 	vfs_mknod(idmap, dir, dentry, mode, dev)
 #define vfs_symlink(idmap, dir, dentry, target, di) \

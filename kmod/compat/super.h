@@ -8,8 +8,13 @@
 #include <linux/security.h>
 
 #ifndef HAVE_PARSE_FS_STRING_NO_SIZE
-#define vfs_parse_fs_string(fc, key, value) \
-	vfs_parse_fs_string(fc, key, value, (value) ? strlen(value) : 0)
+static inline int mica_vfs_parse_fs_string(struct fs_context *fc,
+					   const char *key, const char *value)
+{
+	return vfs_parse_fs_string(fc, key, value, value ? strlen(value) : 0);
+}
+
+#define vfs_parse_fs_string mica_vfs_parse_fs_string
 #endif
 
 #ifndef HAVE_DEFAULT_D_OP

@@ -13,13 +13,14 @@
 #include <linux/mount.h>
 #include <linux/sched/signal.h>
 #include <linux/security.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
 #include <linux/workqueue.h>
 #include "union.h"
 
 /* So much is copied between two looks for a fatal signal. */
-#define MICA_COPY_CHUNK (1 << 20)
+#define MICA_COPY_CHUNK SZ_1M
 
 /**
  * struct mica_copy - one copy under way

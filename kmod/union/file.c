@@ -89,6 +89,7 @@ static struct file *real_file(const struct file *file)
 	int err;
 
 	if (file_inode(real) != inode) {
+		/* Pairs with the cmpxchg() below. */
 		real = smp_load_acquire(&mf->copy);
 		if (real && file_inode(real) != inode)
 			return ERR_PTR(-EIO);
@@ -187,7 +188,8 @@ static MICA_END_WRITE(mica_end_write)
 static ssize_t mica_read_iter(struct kiocb *iocb, struct iov_iter *iter)
 {
 	struct file *file = iocb->ki_filp;
-	struct backing_file_ctx ctx = MICA_BACKING_CTX(file);
+	struct backing_file_ctx ctx =
+		MICA_BACKING_CTX(file, mica_cred(file_inode(file)->i_sb));
 	struct file *real = real_file(file);
 
 	if (IS_ERR(real))
@@ -199,7 +201,8 @@ static ssize_t mica_write_iter(struct kiocb *iocb, struct iov_iter *iter)
 {
 	struct file *file = iocb->ki_filp;
 	struct inode *inode = file_inode(file);
-	struct backing_file_ctx ctx = MICA_BACKING_CTX(file);
+	struct backing_file_ctx ctx =
+		MICA_BACKING_CTX(file, mica_cred(file_inode(file)->i_sb));
 	int flags = iocb->ki_flags;
 	struct file *real;
 	ssize_t ret;
@@ -223,7 +226,8 @@ static ssize_t mica_splice_read(struct file *in, loff_t *ppos,
 				struct pipe_inode_info *pipe, size_t len,
 				unsigned int flags)
 {
-	struct backing_file_ctx ctx = MICA_BACKING_CTX(in);
+	struct backing_file_ctx ctx =
+		MICA_BACKING_CTX(in, mica_cred(file_inode(in)->i_sb));
 	struct file *real = real_file(in);
 	struct kiocb iocb;
 	ssize_t ret;
@@ -242,7 +246,8 @@ static ssize_t mica_splice_write(struct pipe_inode_info *pipe,
 				 unsigned int flags)
 {
 	struct inode *inode = file_inode(out);
-	struct backing_file_ctx ctx = MICA_BACKING_CTX(out);
+	struct backing_file_ctx ctx =
+		MICA_BACKING_CTX(out, mica_cred(file_inode(out)->i_sb));
 	struct file *real;
 	struct kiocb iocb;
 	ssize_t ret;
@@ -284,7 +289,8 @@ static int mica_fsync(struct file *file, loff_t start, loff_t end,
 
 static int mica_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	struct backing_file_ctx ctx = MICA_BACKING_CTX(file);
+	struct backing_file_ctx ctx =
+		MICA_BACKING_CTX(file, mica_cred(file_inode(file)->i_sb));
 	struct file *real;
 	int err;
 

@@ -196,6 +196,7 @@ void mica_add_part(struct inode *inode, struct mica_parts *parts)
 		WRITE_ONCE(mi->key, real);
 		__insert_inode_hash(inode, key_hash(real));
 	}
+	/* Who sees the parts, see mica_parts(), sees them whole. */
 	smp_store_release(&mi->parts, parts);
 	mica_copyattr(inode);
 }

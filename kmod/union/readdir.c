@@ -354,8 +354,10 @@ static loff_t mica_dir_llseek(struct file *file, loff_t offset, int whence)
 
 static int mica_dir_open(struct inode *inode, struct file *file)
 {
-	file->private_data = kzalloc(sizeof(struct mica_dir_file), GFP_KERNEL);
-	return file->private_data ? 0 : -ENOMEM;
+	struct mica_dir_file *df = kzalloc(sizeof(*df), GFP_KERNEL);
+
+	file->private_data = df;
+	return df ? 0 : -ENOMEM;
 }
 
 static int mica_dir_release(struct inode *inode, struct file *file)

@@ -154,6 +154,7 @@ static inline bool mica_slot_rw(const struct super_block *sb,
 /* Parts are published whole, see mica_add_part(). */
 static inline const struct mica_parts *mica_parts(const struct inode *inode)
 {
+	/* Pairs with the release there. */
 	return smp_load_acquire(&mica_i(inode)->parts);
 }
 

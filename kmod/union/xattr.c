@@ -84,7 +84,9 @@ static const struct xattr_handler mica_xattr_handler = {
 };
 
 const struct xattr_handler * const mica_xattr_handlers[] = {
-	MICA_ACL_XATTR_HANDLERS
+#ifdef MICA_ACL_XATTR_HANDLERS
+	MICA_ACL_XATTR_HANDLERS,
+#endif
 	&mica_xattr_handler,
 	NULL
 };
