@@ -17,8 +17,9 @@ module:
 
 tool_sources := $(sort $(wildcard tool/*.c))
 tool_objects := $(tool_sources:tool/%.c=build/tool/%.o)
-tool_libs := libnl-3.0 libnl-genl-3.0 smartcols libpci libarchive
-TOOL_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -MMD -MP -Iuapi
+tool_libs := libnl-3.0 libnl-genl-3.0 smartcols libpci
+VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),0)
+TOOL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -MMD -MP -Iuapi
 
 tool: $(if $(tool_sources),build/tool/mica)
 
@@ -27,6 +28,8 @@ build/tool/mica: $(tool_objects)
 
 build/tool/%.o: tool/%.c | build/tool
 	$(CC) $(TOOL_CFLAGS) $(CFLAGS) $$(pkg-config --cflags $(tool_libs)) -c -o $@ $<
+
+build/tool/main.o: CFLAGS += -DMICA_VERSION='"$(VERSION)"'
 
 build/tool:
 	@mkdir -p $@
