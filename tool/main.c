@@ -20,6 +20,10 @@ struct command {
 static const struct command commands[] = {
 	{ "host", "check", host_check,
 	  "can this host pass devices through?" },
+	{ "device", "list", device_list,
+	  "PCI functions: group, driver, claimable or not" },
+	{ "device", "show", device_show,
+	  "all about one function, and who uses it" },
 };
 
 static const struct command *current;
