@@ -24,6 +24,8 @@ static const struct command commands[] = {
 	  "PCI functions: group, driver, claimable or not" },
 	{ "device", "show", device_show,
 	  "all about one function, and who uses it" },
+	{ "monitor", NULL, monitor,
+	  "print events as they come" },
 };
 
 static const struct command *current;
