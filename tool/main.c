@@ -24,6 +24,10 @@ static const struct command commands[] = {
 	  "PCI functions: group, driver, claimable or not" },
 	{ "device", "show", device_show,
 	  "all about one function, and who uses it" },
+	{ "guest", "exec", guest_exec,
+	  "run a VMM while mica holds devices for it" },
+	{ "guest", "list", guest_list,
+	  "sessions, their guests and their devices" },
 	{ "monitor", NULL, monitor,
 	  "print events as they come" },
 };
