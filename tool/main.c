@@ -28,6 +28,10 @@ static const struct command commands[] = {
 	  "run a VMM while mica holds devices for it" },
 	{ "guest", "list", guest_list,
 	  "sessions, their guests and their devices" },
+	{ "union", "mount", union_mount,
+	  "mount a union of directories" },
+	{ "union", "list", union_list,
+	  "unions, where they are mounted, their branches" },
 	{ "monitor", NULL, monitor,
 	  "print events as they come" },
 };
