@@ -53,12 +53,17 @@ static void disown(struct inode *inode)
 	spin_unlock(&inode->i_lock);
 }
 
+/**
+ * mica_branch_free - free a branch, all but its mount
+ * @b: the branch
+ *
+ * The kernel's own mounts take an RCU grace period to go. Who frees many
+ * branches waits once for all of their mounts, with kern_unmount_array().
+ */
 void mica_branch_free(struct mica_branch *b)
 {
 	int i;
 
-	if (IS_ERR_OR_NULL(b))
-		return;
 	for (i = 0; i < ARRAY_SIZE(b->owned); i++) {
 		if (!b->owned[i])
 			continue;
@@ -66,7 +71,6 @@ void mica_branch_free(struct mica_branch *b)
 		iput(b->owned[i]);
 	}
 	dput(b->work);
-	mntput(b->mnt);
 	kfree(b->name);
 	kfree(b);
 }

@@ -66,6 +66,9 @@ static void free_branches(struct mica_branches *set)
 		return;
 	for (i = 0; i < set->nr; i++)
 		mica_branch_free(set->slot[i].branch);
+	if (set->nr)
+		kern_unmount_array(set->mounts, set->nr);
+	kvfree(set->mounts);
 	kvfree(set);
 }
 
@@ -218,6 +221,9 @@ static int make_branches(struct super_block *sb, struct fs_context *fc,
 	if (!set)
 		return -ENOMEM;
 	ms->branches = set;
+	set->mounts = kvcalloc(opts->nr, sizeof(*set->mounts), GFP_KERNEL);
+	if (!set->mounts)
+		return -ENOMEM;
 
 	list_for_each_entry(spec, &opts->specs, list) {
 		err = check_spec(fc, spec);
@@ -229,6 +235,7 @@ static int make_branches(struct super_block *sb, struct fs_context *fc,
 				PTR_ERR(b));
 			return PTR_ERR(b);
 		}
+		set->mounts[set->nr] = b->mnt;
 		set->slot[set->nr].branch = b;
 		set->slot[set->nr].rw = spec->rw;
 		b->fs = fs_of(set, set->nr++);

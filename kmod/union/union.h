@@ -67,6 +67,7 @@ struct mica_slot {
  * struct mica_branches - the branches of a union, in order
  * @nr: how many
  * @read: forms that any of them reads
+ * @mounts: of the branches, @nr of them, for the end
  * @slot: the branches, leftmost first
  *
  * It is never changed, only replaced as a whole.
@@ -74,6 +75,7 @@ struct mica_slot {
 struct mica_branches {
 	unsigned int nr;
 	unsigned int read;
+	struct vfsmount **mounts;
 	struct mica_slot slot[];
 };
 
