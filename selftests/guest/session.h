@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Calls of /dev/mica, each with what a failing one left as its reason. */
+#ifndef _SELFTESTS_GUEST_SESSION_H
+#define _SELFTESTS_GUEST_SESSION_H
+
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include "pci.h"
+
+#define MICA_DEV	"/dev/mica"
+
+static inline int session_open(void)
+{
+	return open(MICA_DEV, O_RDWR | O_CLOEXEC);
+}
+
+/* Returns 0 or the errno. */
+static inline int session_claim_many(int fd, char (*bdf)[BDF_LEN], int n,
+				     unsigned int flags, unsigned int *claimed,
+				     struct mica_reason *why)
+{
+	struct mica_pci_addr addr[MICA_CLAIM_MAX];
+	struct mica_claim claim = {
+		.size = sizeof(claim),
+		.flags = flags,
+		.devices_ptr = (unsigned long)addr,
+		.nr_devices = n,
+		.reason_ptr = (unsigned long)why,
+		.reason_len = sizeof(*why),
+	};
+	int i;
+
+	memset(why, 0, sizeof(*why));
+	for (i = 0; i < n; i++)
+		addr[i] = pci_addr(bdf[i]);
+	if (ioctl(fd, MICA_CLAIM, &claim))
+		return errno;
+	if (claimed)
+		*claimed = claim.nr_claimed;
+	return 0;
+}
+
+static inline int session_claim(int fd, const char *bdf, unsigned int flags,
+				struct mica_reason *why)
+{
+	char one[1][BDF_LEN];
+
+	snprintf(one[0], BDF_LEN, "%s", bdf);
+	return session_claim_many(fd, one, 1, flags, NULL, why);
+}
+
+static inline int session_info(int fd, const char *bdf, unsigned int flags,
+			       struct mica_device_info *info,
+			       struct mica_member *members, unsigned int room)
+{
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	info->flags = flags;
+	info->addr = pci_addr(bdf);
+	info->members_ptr = (unsigned long)members;
+	info->nr_members = room;
+	return ioctl(fd, MICA_DEVICE_INFO, info) ? errno : 0;
+}
+
+static inline int session_wait(int fd, unsigned int flags,
+			       struct mica_reason *why)
+{
+	struct mica_wait wait = {
+		.size = sizeof(wait),
+		.flags = flags,
+		.reason_ptr = (unsigned long)why,
+		.reason_len = why ? sizeof(*why) : 0,
+	};
+
+	return ioctl(fd, MICA_WAIT, &wait) ? errno : 0;
+}
+
+static inline int session_note(int fd, unsigned int state, unsigned int pid,
+			       int status)
+{
+	struct mica_guest_note note = {
+		.size = sizeof(note),
+		.state = state,
+		.pid = pid,
+		.status = status,
+	};
+
+	return ioctl(fd, MICA_GUEST_NOTE, &note) ? errno : 0;
+}
+
+/* The program runs without the module, or with one that other tests loaded. */
+static inline int module_load(void)
+{
+	const char *ko = getenv("MICA_KO");
+	char command[PATH_MAX + 16];
+	struct stat st;
+
+	if (!stat(MICA_DEV, &st))
+		return 0;
+	if (!ko)
+		return -ENOENT;
+	snprintf(command, sizeof(command), "insmod '%s'", ko);
+	return system(command) ? -EIO : 0;
+}
+
+#endif /* _SELFTESTS_GUEST_SESSION_H */
