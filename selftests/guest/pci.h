@@ -248,7 +248,7 @@ static inline bool pci_child(const char *bdf, const char *kind, char *name,
 	while (!found && (d = readdir(dir))) {
 		if (d->d_name[0] == '.')
 			continue;
-		snprintf(name, len, "%s", d->d_name);
+		snprintf(name, len, "%.*s", (int)len - 1, d->d_name);
 		found = true;
 	}
 	closedir(dir);
