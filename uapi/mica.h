@@ -369,6 +369,9 @@ struct mica_claim {
  * that kills the caller ends the wait, not the work, and if the session ends so,
  * what was taken goes back in the same queue.
  *
+ * A function that is on its way back from a session that ended is waited for, up
+ * to ten seconds.
+ *
  * The caller and whoever opened the session need CAP_SYS_ADMIN.
  *
  * Errors:
@@ -392,7 +395,6 @@ struct mica_claim {
  * * EINTR - the caller was killed, or the session ended
  *   (MICA_REASON_ENDING).
  * * ENOMEM - no memory.
- * * any other - what vfio-pci's probe failed with (MICA_REASON_DRIVER).
  */
 #define MICA_CLAIM		_IO(MICA_IOC_TYPE, 0x02)
 

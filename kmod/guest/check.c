@@ -36,13 +36,19 @@ int mica_check_function(struct pci_dev *pdev, struct mica_reason *why)
  */
 int mica_check_free(struct pci_dev *pdev, struct mica_reason *why)
 {
-	u32 session = mica_custody_holder(pdev);
+	const char *name = pci_name(pdev);
+	bool ending;
+	u32 session = mica_custody_holder(pdev, &ending);
 
 	if (!session)
 		return 0;
-	return mica_fail(why, -EBUSY, MICA_REASON_CLAIMED, pci_name(pdev),
+	if (ending)
+		return mica_fail(why, -EBUSY, MICA_REASON_CLAIMED, name,
+				 "session %u has ended, but %s is still on its way back; see that no process has it open",
+				 session, name);
+	return mica_fail(why, -EBUSY, MICA_REASON_CLAIMED, name,
 			 "session %u holds %s already; it comes free when that session has ended",
-			 session, pci_name(pdev));
+			 session, name);
 }
 
 /**

@@ -7,13 +7,17 @@
  */
 #include <linux/capability.h>
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
-#include <linux/iommu.h>
+#include <linux/jiffies.h>
 #include <linux/kref.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "guest.h"
+
+#define MICA_AWAIT_MS		10000
+#define MICA_AWAIT_POLL_MS	10
 
 /**
  * struct mica_claim_work - a call of MICA_CLAIM
@@ -131,6 +135,22 @@ static int mica_claim_group(struct mica_claim_work *claim,
 	return err;
 }
 
+/*
+ * Who runs one guest after the other meets functions that are still on their
+ * way back from the last one. That is worth a wait, unless it takes long: then
+ * somebody keeps them open.
+ */
+static void mica_claim_await(struct mica_claim_work *claim,
+			     struct pci_dev *pdev)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(MICA_AWAIT_MS);
+	bool ending;
+
+	while (mica_custody_holder(pdev, &ending) && ending &&
+	       !READ_ONCE(claim->session->ending) && time_before(jiffies, end))
+		msleep(MICA_AWAIT_POLL_MS);
+}
+
 /* The functions that were asked for, and what has to come along. */
 static int mica_claim_collect(struct mica_claim_work *claim,
 			      struct list_head *list)
@@ -140,6 +160,7 @@ static int mica_claim_collect(struct mica_claim_work *claim,
 	int err;
 
 	for (i = 0; i < claim->nr; i++) {
+		mica_claim_await(claim, claim->pdev[i]);
 		err = mica_check_function(claim->pdev[i], &claim->why) ?:
 		      mica_check_free(claim->pdev[i], &claim->why) ?:
 		      mica_claim_add(claim, list, claim->pdev[i]);

@@ -88,21 +88,20 @@ static struct mica_held *mica_custody_find(struct pci_dev *pdev)
  * @list: the functions; they go to the session's list of those being claimed
  * @why: where it is noted which one is held already
  *
- * Return: 0 or -EBUSY.
+ * Return: 0, or -EBUSY as mica_check_free() has it.
  */
 int mica_custody_reserve(struct mica_session *session, struct list_head *list,
 			 struct mica_reason *why)
 {
 	struct mica_held *held, *other = NULL;
-	u32 holder = 0;
+	struct pci_dev *pdev = NULL;
 
 	spin_lock(&mica_custody_lock);
 	list_for_each_entry(held, list, list) {
-		other = mica_custody_find(held->pdev);
-		if (other) {
-			holder = other->session->id;
+		pdev = held->pdev;
+		other = mica_custody_find(pdev);
+		if (other)
 			break;
-		}
 	}
 	if (!other) {
 		list_for_each_entry(held, list, list)
@@ -112,9 +111,8 @@ int mica_custody_reserve(struct mica_session *session, struct list_head *list,
 	spin_unlock(&mica_custody_lock);
 	if (!other)
 		return 0;
-	return mica_fail(why, -EBUSY, MICA_REASON_CLAIMED, held->name,
-			 "session %u holds %s already; it comes free when that session has ended",
-			 holder, held->name);
+	/* The holder may be gone by now, but this call has lost all the same. */
+	return mica_check_free(pdev, why) ?: -EBUSY;
 }
 
 /**
@@ -174,10 +172,11 @@ bool mica_custody_unplugged(struct mica_held *held)
 /**
  * mica_custody_holder - the session that holds a function
  * @pdev: the function
+ * @ending: out: it is on its way back; may be NULL
  *
  * Return: the number of the session, or zero.
  */
-u32 mica_custody_holder(struct pci_dev *pdev)
+u32 mica_custody_holder(struct pci_dev *pdev, bool *ending)
 {
 	struct mica_held *held;
 	u32 id;
@@ -185,6 +184,8 @@ u32 mica_custody_holder(struct pci_dev *pdev)
 	spin_lock(&mica_custody_lock);
 	held = mica_custody_find(pdev);
 	id = held ? held->session->id : 0;
+	if (ending)
+		*ending = held && READ_ONCE(held->session->ending);
 	spin_unlock(&mica_custody_lock);
 	return id;
 }

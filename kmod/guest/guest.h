@@ -161,7 +161,7 @@ void mica_custody_record(struct mica_held *held, char *driver, char *override);
 void mica_custody_state(struct mica_held *held, enum mica_device_state state,
 			int error);
 bool mica_custody_unplugged(struct mica_held *held);
-u32 mica_custody_holder(struct pci_dev *pdev);
+u32 mica_custody_holder(struct pci_dev *pdev, bool *ending);
 unsigned int mica_custody_count(struct mica_session *session);
 int mica_custody_snap(struct mica_session *session, u32 index,
 		      struct mica_device_snap *snap);

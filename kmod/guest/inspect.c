@@ -234,7 +234,7 @@ static int mica_inspect_member(struct device *dev, struct mica_member *member)
 		member->state |= MICA_STATE_BRIDGE;
 	if (pdev->is_virtfn)
 		member->state |= MICA_STATE_VF;
-	member->session = mica_custody_holder(pdev);
+	member->session = mica_custody_holder(pdev, NULL);
 	if (member->session)
 		member->state |= MICA_STATE_CLAIMED;
 	return 0;
@@ -369,7 +369,7 @@ static int mica_inspect(struct pci_dev *pdev, struct mica_device_info *info)
 	err = mica_inspect_driver(pdev, info);
 	if (err)
 		return err;
-	info->session = mica_custody_holder(pdev);
+	info->session = mica_custody_holder(pdev, NULL);
 	if (info->session)
 		info->state |= MICA_STATE_CLAIMED;
 
