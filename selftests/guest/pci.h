@@ -262,7 +262,7 @@ static inline bool pci_child(const char *bdf, const char *kind, char *name,
  */
 static inline bool pci_nvme_disk(const char *bdf, char *path, size_t len)
 {
-	char ctrl[64];
+	char ctrl[32];
 	struct stat st;
 
 	if (!pci_child(bdf, "nvme", ctrl, sizeof(ctrl)))

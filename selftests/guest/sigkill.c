@@ -30,8 +30,8 @@ static const char *const step_name[] = {
 
 /* Where the child is, for the parent to see. */
 struct progress {
-	volatile int step;
-	volatile unsigned long long at[STEP_END + 1];
+	int step;
+	unsigned long long at[STEP_END + 1];
 };
 
 /* The claim is where most can go wrong. */
@@ -52,8 +52,12 @@ static bool is_plain_nvme(const char *bdf)
 static void at_step(enum step step)
 {
 	progress->at[step] = now_ns();
-	__sync_synchronize();
-	progress->step = step;
+	__atomic_store_n(&progress->step, step, __ATOMIC_SEQ_CST);
+}
+
+static int step_of_child(void)
+{
+	return __atomic_load_n(&progress->step, __ATOMIC_SEQ_CST);
 }
 
 /* The guest: the device's registers are read, as a driver in it would. */
@@ -164,14 +168,16 @@ static bool kill_once(enum step step, unsigned long long took,
 	pid_t child;
 
 	child = start_holder();
-	while (progress->step < (int)step)
+	while (step_of_child() < (int)step)
 		if (waitpid(child, &status, WNOHANG) == child)
 			return false;
 	sleep_us(random() % (took / 1000 + 1));
 	kill(child, SIGKILL);
 	driver = pci_driver(nvme);
 	waitpid(child, &status, 0);
-	seen = progress->step < STEP_END ? progress->step : STEP_END - 1;
+	seen = step_of_child();
+	if (seen == STEP_END)
+		seen = STEP_RESTORE;
 	hits->step[seen]++;
 	if (seen == STEP_CLAIM)
 		hits->claim_on[!*driver ? 1 : strcmp(driver, "nvme") ? 2 : 0]++;

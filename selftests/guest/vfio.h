@@ -15,7 +15,7 @@ struct vfio_use {
 	void *dma;
 };
 
-#define VFIO_DMA_LEN	(1UL << 20)
+#define VFIO_DMA_LEN	0x100000UL
 
 static inline int vfio_use_map(struct vfio_use *use)
 {
