@@ -464,11 +464,10 @@ TEST_F(claim, driver_gone_while_held)
 
 TEST_F(claim, module_stays_while_needed)
 {
-	EXPECT_NE(0, system("rmmod mica 2>/dev/null"));
+	EXPECT_EQ(-EAGAIN, module_unload(0));
 	ASSERT_EQ(0, session_claim(self->fd, self->nvme, 0, &self->why));
 	close(self->fd);
-	while (system("rmmod mica 2>/dev/null"))
-		sleep_us(1000);
+	EXPECT_EQ(0, module_unload(BACK_MS));
 	EXPECT_STREQ("nvme", pci_driver(self->nvme));
 	EXPECT_STREQ("", pci_override(self->nvme));
 	ASSERT_EQ(0, module_load());

@@ -119,11 +119,14 @@ static void is_granted(struct __test_metadata *_metadata,
 TEST_F(inuse, mounted_disk)
 {
 	ASSERT_EQ(0, sh("mkfs.ext4 -q -F %s", self->disk));
-	ASSERT_EQ(0, mount(self->disk, MOUNT_AT, "ext4", 0, NULL));
+	ASSERT_EQ(0, mount(self->disk, MOUNT_AT, "ext4", 0, NULL)) {
+		TH_LOG("%s: %s", self->disk, strerror(errno));
+	}
 	is_refused(_metadata, self);
 	ASSERT_EQ(0, sh("echo still there > " MOUNT_AT "/file && sync"));
 	ASSERT_EQ(0, umount(MOUNT_AT));
 	is_granted(_metadata, self);
+	ASSERT_TRUE(pci_nvme_disk(self->bdf, self->disk, sizeof(self->disk)));
 	ASSERT_EQ(0, mount(self->disk, MOUNT_AT, "ext4", 0, NULL));
 	EXPECT_EQ(0, sh("grep -q 'still there' " MOUNT_AT "/file"));
 }

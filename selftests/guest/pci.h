@@ -256,19 +256,28 @@ static inline bool pci_child(const char *bdf, const char *kind, char *name,
 }
 
 /*
- * The first disk of an NVMe function. With multipath it is that of the
- * subsystem, so it is found by the number, which is the same where there is one
- * controller each.
+ * The disk of an NVMe function that is namespace 1. With multipath it belongs to
+ * the subsystem, which has the controller's number where there is one controller
+ * each; and the number of a disk is not that of its namespace since they are
+ * scanned in parallel.
  */
 static inline bool pci_nvme_disk(const char *bdf, char *path, size_t len)
 {
-	char ctrl[32];
+	char ctrl[32], attr[96], nsid[16];
 	struct stat st;
+	int n;
 
 	if (!pci_child(bdf, "nvme", ctrl, sizeof(ctrl)))
 		return false;
-	snprintf(path, len, "/dev/%sn1", ctrl);
-	return !stat(path, &st) && S_ISBLK(st.st_mode);
+	for (n = 1; n < 4; n++) {
+		snprintf(attr, sizeof(attr), "/sys/class/block/%sn%d/nsid",
+			 ctrl, n);
+		if (read_text(attr, nsid, sizeof(nsid)) || atoi(nsid) != 1)
+			continue;
+		snprintf(path, len, "/dev/%sn%d", ctrl, n);
+		return !stat(path, &st) && S_ISBLK(st.st_mode);
+	}
+	return false;
 }
 
 static inline bool pci_wait_driver(const char *bdf, const char *driver, int ms)

@@ -4,6 +4,7 @@
 #define _SELFTESTS_GUEST_SESSION_H
 
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include "pci.h"
@@ -89,19 +90,36 @@ static inline int session_note(int fd, unsigned int state, unsigned int pid,
 	return ioctl(fd, MICA_GUEST_NOTE, &note) ? errno : 0;
 }
 
-/* The program runs without the module, or with one that other tests loaded. */
+/* Loads $MICA_KO, unless it is loaded. */
 static inline int module_load(void)
 {
 	const char *ko = getenv("MICA_KO");
-	char command[PATH_MAX + 16];
 	struct stat st;
+	int fd, err;
 
 	if (!stat(MICA_DEV, &st))
 		return 0;
-	if (!ko)
-		return -ENOENT;
-	snprintf(command, sizeof(command), "insmod '%s'", ko);
-	return system(command) ? -EIO : 0;
+	fd = open(ko ? ko : "", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+/* A session or a restore keeps the module. */
+static inline int module_unload(int ms)
+{
+	unsigned long long end = now_ns() + ms * 1000000ull;
+
+	while (syscall(SYS_delete_module, "mica", O_NONBLOCK)) {
+		if (errno == ENOENT)
+			return 0;
+		if (now_ns() > end)
+			return -errno;
+		sleep_us(2000);
+	}
+	return 0;
 }
 
 #endif /* _SELFTESTS_GUEST_SESSION_H */

@@ -194,19 +194,6 @@ static void print_hits(const struct hits *hits)
 	       hits->claim_on[0], hits->claim_on[1], hits->claim_on[2]);
 }
 
-/* A session or a restore that were left would keep the module. */
-static bool module_goes(void)
-{
-	int tries;
-
-	for (tries = 0; tries < 500; tries++) {
-		if (!system("rmmod mica 2>/dev/null"))
-			return true;
-		sleep_us(20000);
-	}
-	return false;
-}
-
 static unsigned int from_env(const char *name, unsigned int otherwise)
 {
 	const char *text = getenv(name);
@@ -255,6 +242,7 @@ int main(void)
 	ksft_test_result(back == kills, "%u of %u times back on the driver\n",
 			 back, kills);
 	ksft_test_result(!missed, "every step was hit\n");
-	ksft_test_result(module_goes(), "nothing is left that keeps the module\n");
+	ksft_test_result(!module_unload(BACK_MS),
+			 "nothing is left that keeps the module\n");
 	ksft_finished();
 }
