@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What all the scripts share: where things are, and which kernel is meant.
 # To be sourced.
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export MICA_CACHE=${MICA_CACHE:-/var/cache/mica}
 TRIXIE=$MICA_CACHE/trixie
-# shellcheck disable=SC2034	# for those who source this
 LINUX_SRC=$MICA_CACHE/linux-source-6.1
 
 die()
@@ -25,6 +24,9 @@ kernels_with_headers()
 		   "$MICA_CACHE"/kernels/*-mica-debug/build; do
 		# Those in the chroot are absolute links, dangling out here.
 		[[ -e $dir || -L $dir ]] || continue
+		# One that is only half built does not count.
+		[[ $dir != *-mica-debug/build || -e ${dir%/build}/vmlinuz ]] ||
+			continue
 		printf '%s %s\n' "$(basename "$(dirname "$dir")")" "$dir"
 	done
 }

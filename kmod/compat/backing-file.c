@@ -30,7 +30,7 @@ struct file *backing_file_open(const struct file *user_file, int flags,
 			       const struct cred *cred)
 {
 	/* It has the union's path, and watches of that see the union's file. */
-	return open_with_fake_path(&user_file->f_path, flags | FMODE_NONOTIFY,
+	return open_with_fake_path(&user_file->f_path, flags | __FMODE_NONOTIFY,
 				   d_inode(real_path->dentry), cred);
 }
 
