@@ -83,11 +83,29 @@ static bool mica_claim_has(struct list_head *list, struct device *dev)
 	return false;
 }
 
+/*
+ * Who runs one guest after the other meets functions that are still on their
+ * way back from the last one. That is worth a wait, unless it takes long: then
+ * somebody keeps them open.
+ */
+static void mica_claim_await(struct mica_claim_work *claim,
+			     struct pci_dev *pdev)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(MICA_AWAIT_MS);
+	bool ending;
+
+	while (mica_custody_holder(pdev, &ending) && ending &&
+	       !READ_ONCE(claim->session->ending) && time_before(jiffies, end))
+		msleep(MICA_AWAIT_POLL_MS);
+}
+
 static int mica_claim_add(struct mica_claim_work *claim, struct list_head *list,
 			  struct pci_dev *pdev)
 {
-	struct mica_held *held = mica_held_new(claim->session, pdev);
+	struct mica_held *held;
 
+	mica_claim_await(claim, pdev);
+	held = mica_held_new(claim->session, pdev);
 	if (!held)
 		return -ENOMEM;
 	list_add_tail(&held->list, list);
@@ -133,22 +151,6 @@ static int mica_claim_group(struct mica_claim_work *claim,
 					held->name);
 	mica_group_members_put(members);
 	return err;
-}
-
-/*
- * Who runs one guest after the other meets functions that are still on their
- * way back from the last one. That is worth a wait, unless it takes long: then
- * somebody keeps them open.
- */
-static void mica_claim_await(struct mica_claim_work *claim,
-			     struct pci_dev *pdev)
-{
-	unsigned long end = jiffies + msecs_to_jiffies(MICA_AWAIT_MS);
-	bool ending;
-
-	while (mica_custody_holder(pdev, &ending) && ending &&
-	       !READ_ONCE(claim->session->ending) && time_before(jiffies, end))
-		msleep(MICA_AWAIT_POLL_MS);
 }
 
 /* The functions that were asked for, and what has to come along. */

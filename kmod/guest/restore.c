@@ -128,13 +128,17 @@ static int mica_restore_attach(struct mica_held *held)
 	char *foreign = mica_restore_foreign(held);
 	int err;
 
-	err = mica_override_write(held->pdev, held->driver);
-	if (!err && !mica_driver_bind(held->pdev, held->driver))
-		err = -ENODEV;
 	if (foreign) {
 		kfree(held->override);
 		mica_custody_record(held, held->driver, foreign);
 	}
+	err = mica_override_write(held->pdev, held->driver);
+	if (err) {
+		mica_restore_override(held, MICA_VFIO_DRIVER);
+		return err;
+	}
+	if (!mica_driver_bind(held->pdev, held->driver))
+		err = -ENODEV;
 	mica_restore_override(held, held->driver);
 	return err;
 }
