@@ -11,6 +11,7 @@
 #define DIR_AT		"/mnt/mica-load"
 #define WARM_UP		10
 #define MAX_CACHES	1024
+#define SAMPLES		10
 
 struct cache {
 	char name[64];
@@ -104,32 +105,65 @@ static void settle(void)
 	sync();
 	sleep_us(1000000);
 	write_text("/proc/sys/vm/drop_caches", "3");
-	shrink_caches();
 	sleep_us(500000);
+}
+
+static struct cache *cache_of(struct memory *memory, const char *name)
+{
+	int i;
+
+	for (i = 0; i < memory->nr; i++)
+		if (!strcmp(memory->cache[i].name, name))
+			return &memory->cache[i];
+	if (i == MAX_CACHES)
+		return NULL;
+	memory->nr++;
+	snprintf(memory->cache[i].name, sizeof(memory->cache[i].name), "%.63s",
+		 name);
+	memory->cache[i].objects = LONG_MAX;
+	return &memory->cache[i];
+}
+
+/* The least that was seen: what a CPU has at hand counts as in use. */
+static int read_slabinfo(struct memory *memory)
+{
+	struct cache *cache;
+	char line[512];
+	FILE *file;
+	long now;
+
+	file = fopen("/proc/slabinfo", "r");
+	if (!file)
+		return -errno;
+	while (fgets(line, sizeof(line), file)) {
+		char *end = strchr(line, ' ');
+
+		if (*line == '#' || !end || !strncmp(line, "slabinfo", 8))
+			continue;
+		*end = 0;
+		now = strtol(end + 1, NULL, 10);
+		cache = cache_of(memory, line);
+		if (cache && now < cache->objects)
+			cache->objects = now;
+	}
+	fclose(file);
+	return 0;
 }
 
 static int measure(struct memory *memory)
 {
 	char line[512];
 	FILE *file;
+	int i;
 
-	settle();
 	memset(memory, 0, sizeof(*memory));
-	file = fopen("/proc/slabinfo", "r");
-	if (!file)
-		return -errno;
-	while (memory->nr < MAX_CACHES && fgets(line, sizeof(line), file)) {
-		struct cache *cache = &memory->cache[memory->nr];
-		char *end = strchr(line, ' ');
-
-		if (*line == '#' || !end || !strncmp(line, "slabinfo", 8))
-			continue;
-		*end = 0;
-		snprintf(cache->name, sizeof(cache->name), "%.63s", line);
-		cache->objects = strtol(end + 1, NULL, 10);
-		memory->nr++;
+	settle();
+	for (i = 0; i < SAMPLES; i++) {
+		shrink_caches();
+		sleep_us(50000);
+		if (read_slabinfo(memory))
+			return -errno;
 	}
-	fclose(file);
 	file = fopen("/proc/vmallocinfo", "r");
 	if (!file)
 		return -errno;
@@ -139,26 +173,18 @@ static int measure(struct memory *memory)
 	return 0;
 }
 
-static long objects(const struct memory *memory, const char *name)
-{
-	int i;
-
-	for (i = 0; i < memory->nr; i++)
-		if (!strcmp(memory->cache[i].name, name))
-			return memory->cache[i].objects;
-	return 0;
-}
-
 /* What is lost each time shows as one object or more for each round. */
-static int leaks(const struct memory *before, const struct memory *after,
-		 int rounds)
+static int leaks(struct memory *before, struct memory *after, int rounds)
 {
+	struct cache *was;
 	int i, found = 0;
 	long more;
 
 	for (i = 0; i < after->nr; i++) {
-		more = after->cache[i].objects -
-		       objects(before, after->cache[i].name);
+		was = cache_of(before, after->cache[i].name);
+		if (!was || was->objects == LONG_MAX)
+			continue;
+		more = after->cache[i].objects - was->objects;
 		if (more > rounds / 4)
 			printf("# %-24s %+ld objects\n", after->cache[i].name,
 			       more);
