@@ -53,14 +53,8 @@ static void disown(struct inode *inode)
 	spin_unlock(&inode->i_lock);
 }
 
-/**
- * mica_branch_free - free a branch, all but its mount
- * @b: the branch
- *
- * The kernel's own mounts take an RCU grace period to go. Who frees many
- * branches waits once for all of their mounts, with kern_unmount_array().
- */
-void mica_branch_free(struct mica_branch *b)
+/* Gives back what a branch has of its file system, all but the mount. */
+static void leave(struct mica_branch *b)
 {
 	int i;
 
@@ -71,8 +65,31 @@ void mica_branch_free(struct mica_branch *b)
 		iput(b->owned[i]);
 	}
 	dput(b->work);
-	kfree(b->name);
-	kfree(b);
+}
+
+/**
+ * mica_branches_free - free the branches of a union
+ * @set: the branches, or NULL
+ *
+ * The kernel's own mounts take an RCU grace period to go, one for all of them.
+ * A walk without references may look at the branches until then.
+ */
+void mica_branches_free(struct mica_branches *set)
+{
+	unsigned int i;
+
+	if (!set)
+		return;
+	for (i = 0; i < set->nr; i++)
+		leave(set->slot[i].branch);
+	if (set->nr)
+		kern_unmount_array(set->mounts, set->nr);
+	for (i = 0; i < set->nr; i++) {
+		kfree(set->slot[i].branch->name);
+		kfree(set->slot[i].branch);
+	}
+	kvfree(set->mounts);
+	kvfree(set);
 }
 
 /**

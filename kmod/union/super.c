@@ -58,25 +58,11 @@ void mica_event_path(enum mica_event_type type, struct dentry *dentry)
 	kfree(buf);
 }
 
-static void free_branches(struct mica_branches *set)
-{
-	unsigned int i;
-
-	if (!set)
-		return;
-	for (i = 0; i < set->nr; i++)
-		mica_branch_free(set->slot[i].branch);
-	if (set->nr)
-		kern_unmount_array(set->mounts, set->nr);
-	kvfree(set->mounts);
-	kvfree(set);
-}
-
 static void free_super(struct mica_super *ms)
 {
 	if (!ms)
 		return;
-	free_branches(ms->branches);
+	mica_branches_free(ms->branches);
 	if (ms->cred)
 		put_cred(ms->cred);
 	kfree(ms->workdir);
@@ -96,8 +82,9 @@ void mica_super_free(struct super_block *sb)
 	list_del(&ms->list);
 	mutex_unlock(&unions_lock);
 	mica_event_send(&ev);
-	sb->s_fs_info = NULL;
+	/* Until the branches are gone, a walk without references may look. */
 	free_super(ms);
+	sb->s_fs_info = NULL;
 }
 
 static void register_super(struct mica_super *ms)

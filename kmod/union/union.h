@@ -208,7 +208,7 @@ static inline void mica_dir_changed(struct inode *dir)
 /* branches.c */
 struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 				    unsigned int read);
-void mica_branch_free(struct mica_branch *branch);
+void mica_branches_free(struct mica_branches *set);
 int mica_branch_own(struct mica_branch *branch, struct inode *inode);
 int mica_branch_prepare_work(struct mica_branch *branch,
 			     const struct path *workdir);
