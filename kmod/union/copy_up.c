@@ -18,6 +18,7 @@
 #include <linux/splice.h>
 #include <linux/workqueue.h>
 #include "union.h"
+#include "../compat/splice.h"
 
 /* So much is copied between two looks for a fatal signal. */
 #define MICA_COPY_CHUNK SZ_1M
@@ -172,11 +173,9 @@ static int copy_range(struct file *from, struct file *to, loff_t pos,
 	while (pos < end) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		file_start_write(to);
 		n = do_splice_direct(from, &pos, to, &out,
 				     min_t(loff_t, end - pos, MICA_COPY_CHUNK),
 				     SPLICE_F_MOVE);
-		file_end_write(to);
 		if (n < 0)
 			return n;
 		if (!n)
