@@ -220,7 +220,8 @@ int mica_unhide(const struct mica_branch *b, struct dentry *dir,
 	struct qstr wh;
 	int err;
 
-	if (!dot_name(&wh, buf, name))
+	/* Where that form is not read, such a name is the user's. */
+	if (!(b->read & MICA_FORM_DOT) || !dot_name(&wh, buf, name))
 		return 0;
 	err = lower_remove(b, dir, &wh, NULL);
 	return err == -ENOENT ? 0 : err;
