@@ -202,10 +202,22 @@ static loff_t end_of_data(struct file *file, loff_t pos, loff_t size)
 	return hole <= pos ? size : min(hole, size);
 }
 
+static int grow(const struct mica_copy *c, loff_t size)
+{
+	struct iattr attr = { .ia_valid = ATTR_SIZE, .ia_size = size };
+	int err;
+
+	err = mnt_want_write(c->b->mnt);
+	if (err)
+		return err;
+	err = lower_setattr(c->b, c->temp, &attr);
+	mnt_drop_write(c->b->mnt);
+	return err;
+}
+
 static int copy_file(const struct mica_copy *c, struct file *from,
 		     struct file *to, loff_t size)
 {
-	struct iattr grow = { .ia_valid = ATTR_SIZE, .ia_size = size };
 	loff_t pos = 0, end;
 	int err;
 
@@ -220,8 +232,7 @@ static int copy_file(const struct mica_copy *c, struct file *from,
 		pos = end;
 	}
 	/* A hole at the end is written by nobody. */
-	return i_size_read(file_inode(to)) == size ? 0 :
-	       lower_setattr(c->b, c->temp, &grow);
+	return i_size_read(file_inode(to)) == size ? 0 : grow(c, size);
 }
 
 static int copy_data(const struct mica_copy *c)
