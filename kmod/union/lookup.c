@@ -70,22 +70,21 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
 		return ret < 0 ? ret : MICA_HIDDEN;
 	}
 
-	if (reach == MICA_REACH_NONE ||
-	    (reach == MICA_REACH_DIRS && !d_is_dir(dentry))) {
-		*entry = dentry;
-		return MICA_FOUND_LAST;
-	}
-	if (d_is_dir(dentry))
-		ret = mica_check_redirect(b, dentry) ?:
-		      mica_is_opaque(b, dentry);
-	if (!ret)
+	if (reach == MICA_REACH_DIRS && !d_is_dir(dentry))
+		reach = MICA_REACH_NONE;
+	/* A redirect may lead to where @dir itself has no part. */
+	if (d_is_dir(dentry) && dir->slot + 1 < mica_branches(sb)->nr)
+		ret = mica_check_redirect(b, dentry);
+	if (!ret && reach && d_is_dir(dentry))
+		ret = mica_is_opaque(b, dentry);
+	if (!ret && reach)
 		ret = mica_hides(b, dir->dentry, name);
 	if (ret < 0) {
 		dput(dentry);
 		return ret;
 	}
 	*entry = dentry;
-	return ret ? MICA_FOUND_LAST : MICA_FOUND;
+	return ret || !reach ? MICA_FOUND_LAST : MICA_FOUND;
 }
 
 /* Of a name that is not a directory, only the first entry is shown. */
