@@ -132,6 +132,31 @@ static struct dentry *need_dir(const struct mica_branch *b, struct dentry *dir,
 	return dentry;
 }
 
+/*
+ * What is made in the work directory must not inherit anything from it, nor
+ * anybody else get at it.
+ */
+static int make_private(const struct mica_branch *b, struct dentry *dir)
+{
+	static const char * const acls[] = {
+		XATTR_NAME_POSIX_ACL_DEFAULT, XATTR_NAME_POSIX_ACL_ACCESS
+	};
+	struct iattr attr = {
+		.ia_valid = ATTR_MODE | ATTR_UID | ATTR_GID,
+		.ia_mode = S_IFDIR | 0700,
+		.ia_uid = current_fsuid(),
+		.ia_gid = current_fsgid(),
+	};
+	int i, err;
+
+	for (i = 0; i < ARRAY_SIZE(acls); i++) {
+		err = vfs_remove_acl(mnt_idmap(b->mnt), dir, acls[i]);
+		if (err && err != -ENODATA && err != -EOPNOTSUPP)
+			return err;
+	}
+	return lower_setattr(b, dir, &attr);
+}
+
 /* The place for the branch's work directory: a hidden one, or @workdir. */
 static struct dentry *work_parent(const struct mica_branch *b,
 				  const struct path *workdir)
@@ -171,7 +196,7 @@ int mica_branch_prepare_work(struct mica_branch *b, const struct path *workdir)
 		b->work = NULL;
 		goto out;
 	}
-	err = lower_empty(b, b->work, 64);
+	err = make_private(b, b->work) ?: lower_empty(b, b->work, 64);
 	if (!err && b->format->form == MICA_FORM_OVERLAY &&
 	    b->format->set_opaque(b, b->work))
 		err = -EINVAL;
