@@ -170,6 +170,13 @@ static int set_acls(const struct mica_new *n, struct dentry *made,
 	return err;
 }
 
+static int set_mode(const struct mica_new *n)
+{
+	struct iattr attr = { .ia_valid = ATTR_MODE, .ia_mode = n->mode };
+
+	return lower_setattr(n->b, n->made, &attr);
+}
+
 /* Made in the work directory, it has to be given what @dir would give it. */
 static int make_temp(struct mica_new *n, const struct qstr *name)
 {
@@ -187,6 +194,10 @@ static int make_temp(struct mica_new *n, const struct qstr *name)
 	err = PTR_ERR_OR_ZERO(n->made);
 	if (!err)
 		err = set_acls(n, n->made, acl, def);
+	/* On the way there, the umask and setgid may have been dealt with. */
+	if (!err && !n->from && !S_ISLNK(n->mode) &&
+	    d_inode(n->made)->i_mode != n->mode)
+		err = set_mode(n);
 	posix_acl_release(acl);
 	posix_acl_release(def);
 	return err;
