@@ -14,12 +14,18 @@
  *
  * A link count is only taken from where links can be made and removed: below
  * a branch that is not writable, a removed name keeps its file.
+ *
+ * What is read under the lock is newer than what was set under it before, so
+ * of two who refresh at once nobody leaves something old behind.
  */
 void mica_copyattr(struct inode *inode)
 {
-	const struct mica_parts *parts = mica_parts(inode);
-	struct inode *real = d_inode(parts->part[0].dentry);
+	const struct mica_parts *parts;
+	struct inode *real;
 
+	spin_lock(&inode->i_lock);
+	parts = mica_parts(inode);
+	real = d_inode(parts->part[0].dentry);
 	inode->i_mode = real->i_mode;
 	inode->i_uid = real->i_uid;
 	inode->i_gid = real->i_gid;
@@ -34,6 +40,7 @@ void mica_copyattr(struct inode *inode)
 		set_nlink(inode, 1);
 	else if (mica_slot_rw(inode->i_sb, parts->part[0].slot))
 		set_nlink(inode, real->i_nlink);
+	spin_unlock(&inode->i_lock);
 }
 
 /*
