@@ -222,6 +222,9 @@ static int make_branches(struct super_block *sb, struct fs_context *fc,
 				PTR_ERR(b));
 			return PTR_ERR(b);
 		}
+		/* Not even reading changes what is not writable. */
+		if (!spec->rw)
+			b->mnt->mnt_flags |= MNT_READONLY | MNT_NOATIME;
 		set->mounts[set->nr] = b->mnt;
 		set->slot[set->nr].branch = b;
 		set->slot[set->nr].rw = spec->rw;
