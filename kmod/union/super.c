@@ -14,6 +14,7 @@ static struct dentry *mica_d_real(struct dentry *dentry, MICA_D_REAL_ARG which)
 {
 #ifndef HAVE_BACKING_FILE
 	const struct mica_parts *parts;
+	struct dentry *real;
 #endif
 
 	if (!d_is_reg(dentry))
@@ -21,11 +22,14 @@ static struct dentry *mica_d_real(struct dentry *dentry, MICA_D_REAL_ARG which)
 #ifndef HAVE_BACKING_FILE
 	if (which == d_inode(dentry))
 		return dentry;
-	for (parts = mica_parts(d_inode(dentry)); parts; parts = parts->old)
-		if (d_inode(parts->part[0].dentry) == which)
-			return parts->part[0].dentry;
+	for (parts = mica_parts(d_inode(dentry)); parts; parts = parts->old) {
+		real = d_real(parts->part[0].dentry, which);
+		if (!which || d_inode(real) == which)
+			return real;
+	}
 #endif
-	return mica_real(d_inode(dentry));
+	/* A branch may be on a union or an overlay itself. */
+	return d_real(mica_real(d_inode(dentry)), which);
 }
 
 static const struct dentry_operations mica_dentry_operations = {
