@@ -30,7 +30,8 @@ int lower_setxattr(const struct mica_branch *b, struct dentry *dentry,
  * @dir: directory in it
  * @name: the name
  *
- * Return: a counted dentry, NULL if there is no such name, or an error.
+ * Return: a counted dentry, NULL if there is no such name, or cannot be one
+ * because it is too long there, or an error.
  */
 struct dentry *lower_lookup(const struct mica_branch *b, struct dentry *dir,
 			    const struct qstr *name)
@@ -39,7 +40,8 @@ struct dentry *lower_lookup(const struct mica_branch *b, struct dentry *dir,
 	struct dentry *dentry;
 
 	dentry = lookup_one_positive_unlocked(mnt_idmap(b->mnt), &q, dir);
-	return dentry == ERR_PTR(-ENOENT) ? NULL : dentry;
+	return dentry == ERR_PTR(-ENOENT) || dentry == ERR_PTR(-ENAMETOOLONG) ?
+	       NULL : dentry;
 }
 
 /**
