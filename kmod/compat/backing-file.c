@@ -144,7 +144,8 @@ static ssize_t write_real(struct file *file, struct iov_iter *iter,
 	aio = aio_new(file, iocb);
 	if (!aio)
 		return -ENOMEM;
-	aio->iocb.ki_flags = flags;
+	/* Not every caller says so, the loop driver does not. */
+	aio->iocb.ki_flags = flags | IOCB_WRITE;
 	aio->end_write = end_write;
 	file_start_write(file);
 	/* The completion gives it back, in a context that lockdep cannot see. */
