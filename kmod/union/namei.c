@@ -421,6 +421,8 @@ static int mica_link(struct dentry *old, struct inode *dir,
 		return err;
 	dput(n.made);
 	mica_copyattr(inode);
+	/* It may have been copied, and show another number than the copy's. */
+	set_bit(MICA_I_COPIED_CHILD, &mica_i(dir)->flags);
 	ihold(inode);
 	d_instantiate(dentry, inode);
 	return 0;

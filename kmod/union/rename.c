@@ -235,6 +235,15 @@ static void let_go(const struct mica_move *m, struct inode *inode)
 		clear_nlink(inode);
 }
 
+/* What was copied keeps its inode number where it goes. */
+static void share_copied_child(struct inode *a, struct inode *b)
+{
+	if (test_bit(MICA_I_COPIED_CHILD, &mica_i(a)->flags))
+		set_bit(MICA_I_COPIED_CHILD, &mica_i(b)->flags);
+	else if (test_bit(MICA_I_COPIED_CHILD, &mica_i(b)->flags))
+		set_bit(MICA_I_COPIED_CHILD, &mica_i(a)->flags);
+}
+
 int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 		struct dentry *old, struct inode *new_dir, struct dentry *new,
 		unsigned int flags)
@@ -274,12 +283,16 @@ int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 		mutex_unlock(&mica_i(victim)->lock);
 	}
 
+	if (!err)
+		share_copied_child(old_dir, new_dir);
 	if (!err && m.hide_old && !exchange)
 		mica_event_path(MICA_EVENT_WHITEOUT, old);
 	mica_copyattr(old_dir);
 	mica_copyattr(new_dir);
 	if (!err)
 		mica_copyattr(d_inode(old));
+	if (!err && exchange)
+		mica_copyattr(victim);
 	mica_dir_changed(old_dir);
 	mica_dir_changed(new_dir);
 	return err;
