@@ -169,14 +169,16 @@ static loff_t mica_llseek(struct file *file, loff_t offset, int whence)
 	if (IS_ERR(real))
 		return PTR_ERR(real);
 
-	/* The position is the union's; the branch knows sizes and holes. */
-	mutex_lock(&mica_i(inode)->lock);
+	/*
+	 * The position is the union's; the branch knows sizes and holes. The
+	 * lock of @file's position is that of @real's too.
+	 */
 	real->f_pos = file->f_pos;
 	old = mica_override_creds(inode->i_sb);
 	pos = vfs_llseek(real, offset, whence);
 	revert_creds(old);
-	file->f_pos = real->f_pos;
-	mutex_unlock(&mica_i(inode)->lock);
+	if (pos >= 0)
+		file->f_pos = real->f_pos;
 	return pos;
 }
 
