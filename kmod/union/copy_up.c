@@ -392,6 +392,9 @@ static int copy(struct mica_copy *c, struct dentry *dir)
 				AT_STATX_SYNC_AS_STAT);
 	if (err)
 		return err;
+	/* It was read in the dot form only; the copy would be a whiteout. */
+	if (S_ISCHR(c->stat.mode) && c->stat.rdev == WHITEOUT_DEV)
+		return -EPERM;
 	if (S_ISREG(c->stat.mode)) {
 		err = mica_check_metacopy(mica_branch(c->dentry->d_sb,
 						      mica_parts(d_inode(c->dentry))->part[0].slot),
