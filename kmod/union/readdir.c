@@ -369,26 +369,41 @@ static int mica_dir_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static int mica_dir_fsync(struct file *file, loff_t start, loff_t end,
-			  int datasync)
+static int sync_part(const struct super_block *sb, const struct mica_part *part,
+		     loff_t start, loff_t end, int datasync)
 {
-	struct inode *inode = file_inode(file);
-	const struct cred *old;
 	struct file *real;
 	struct path path;
 	int err;
 
-	if (mica_super(inode->i_sb)->do_volatile || !mica_is_rw(inode))
-		return 0;
-	mica_real_path(inode, &path);
-	old = mica_override_creds(inode->i_sb);
+	mica_part_path(sb, part, &path);
 	real = dentry_open(&path, O_RDONLY | O_DIRECTORY | O_LARGEFILE,
 			   current_cred());
-	err = PTR_ERR_OR_ZERO(real);
-	if (!err) {
-		err = vfs_fsync_range(real, start, end, datasync);
-		fput(real);
-	}
+	if (IS_ERR(real))
+		return PTR_ERR(real);
+	err = vfs_fsync_range(real, start, end, datasync);
+	fput(real);
+	return err;
+}
+
+/* A change may have been made in any of the branches that are writable. */
+static int mica_dir_fsync(struct file *file, loff_t start, loff_t end,
+			  int datasync)
+{
+	struct inode *inode = file_inode(file);
+	const struct mica_parts *parts = mica_parts(inode);
+	struct super_block *sb = inode->i_sb;
+	const struct cred *old;
+	unsigned int i;
+	int err = 0;
+
+	if (mica_super(sb)->do_volatile)
+		return 0;
+	old = mica_override_creds(sb);
+	for (i = 0; i < parts->nr && !err; i++)
+		if (mica_slot_rw(sb, parts->part[i].slot))
+			err = sync_part(sb, &parts->part[i], start, end,
+					datasync);
 	revert_creds(old);
 	return err;
 }
