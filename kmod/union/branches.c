@@ -9,6 +9,9 @@
 /* Bits of an inode number that tell the file system, above a branch's own. */
 #define MICA_INO_FS_SHIFT 56
 
+/* More than a union ever leaves in a work directory; each costs stack. */
+#define MICA_WORK_DEPTH 16
+
 /**
  * mica_branch_new - make a branch of a directory
  * @path: the directory
@@ -196,7 +199,7 @@ int mica_branch_prepare_work(struct mica_branch *b, const struct path *workdir)
 		b->work = NULL;
 		goto out;
 	}
-	err = make_private(b, b->work) ?: lower_empty(b, b->work, 64);
+	err = make_private(b, b->work) ?: lower_empty(b, b->work, MICA_WORK_DEPTH);
 	if (!err && b->format->form == MICA_FORM_OVERLAY &&
 	    b->format->set_opaque(b, b->work))
 		err = -EINVAL;
