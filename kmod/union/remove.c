@@ -245,6 +245,9 @@ static int mica_remove(struct inode *dir, struct dentry *dentry)
 	}
 	mutex_unlock(&mica_i(inode)->lock);
 
+	/* The VFS looks again. */
+	if (ret == -ESTALE && !d_is_dir(dentry))
+		d_drop(dentry);
 	mica_copyattr(dir);
 	mica_dir_changed(dir);
 	if (ret > 0)

@@ -283,6 +283,9 @@ int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 		mutex_unlock(&mica_i(victim)->lock);
 	}
 
+	/* The VFS looks again. */
+	if (err == -ESTALE && !d_is_dir(old))
+		d_drop(old);
 	if (!err)
 		share_copied_child(old_dir, new_dir);
 	if (!err && m.hide_old && !exchange)
