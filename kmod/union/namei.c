@@ -97,33 +97,34 @@ int mica_target_slot(struct inode *dir, const struct qstr *name, int slot)
 }
 
 /**
- * mica_something_below - would a name show if a branch had neither it nor a
- * whiteout?
+ * mica_slot_below - the branch of what would show in place of an entry
  * @dir: directory of the union
  * @name: the name
- * @slot: the branch
+ * @slot: branch whose entry, and whiteout, are thought away
  *
- * The caller has the mounter's credentials.
+ * That may be something that is not part of the name now, because the entry is
+ * an opaque directory. The caller has the mounter's credentials.
  *
- * Return: 1, 0 or an error.
+ * Return: the slot, -ENOENT if nothing would show, or another error.
  */
-int mica_something_below(struct inode *dir, const struct qstr *name,
-			 unsigned int slot)
+int mica_slot_below(struct inode *dir, const struct qstr *name,
+		    unsigned int slot)
 {
 	const struct mica_parts *parts = mica_parts(dir);
 	struct mica_parts *found;
 	unsigned int i;
-	int err;
+	int ret;
 
 	for (i = 0; i < parts->nr && parts->part[i].slot <= slot; i++)
 		;
 	if (i == parts->nr)
-		return 0;
-	err = mica_lookup_parts(dir, name, i, &found);
-	if (err)
-		return err;
+		return -ENOENT;
+	ret = mica_lookup_parts(dir, name, i, &found);
+	if (ret)
+		return ret;
+	ret = found ? found->part[0].slot : -ENOENT;
 	mica_parts_free(found);
-	return found ? 1 : 0;
+	return ret;
 }
 
 /* The mounter, but what is made belongs to the caller. */

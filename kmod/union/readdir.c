@@ -50,6 +50,7 @@ struct mica_scan {
 	unsigned int slot;
 	bool dot;
 	bool check_empty_files;
+	bool unsure;		/* of a whiteout that may be no regular file */
 	int err;
 };
 
@@ -150,8 +151,11 @@ static bool scan_actor(struct dir_context *ctx, const char *name, int len,
 	if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
 		return true;
 	if (mica_name_reserved(s->sb, &(struct qstr)QSTR_INIT(name, len))) {
-		if (s->dot && mica_dot_whiteout_name(name, len))
-			s->err = add_entry(s, name + 4, len - 4, 0, 0, true);
+		if (s->dot && mica_dot_whiteout_name(name, len) &&
+		    (type == DT_REG || type == DT_UNKNOWN)) {
+			s->err = add_entry(s, name + 4, len - 4, 0, type, true);
+			s->unsure |= type == DT_UNKNOWN;
+		}
 	} else {
 		s->err = add_entry(s, name, len, mica_ino(s->sb, s->slot, ino),
 				   type, false);
@@ -223,6 +227,32 @@ static int drop_whiteouts(struct mica_scan *s, const struct mica_part *part,
 	return ret;
 }
 
+/* The whiteouts of the dot form that are not, where readdir gives no types. */
+static int drop_false_whiteouts(struct mica_scan *s,
+				const struct mica_part *part)
+{
+	const struct mica_branch *b = mica_branch(s->sb, part->slot);
+	struct rb_node *node, *next;
+	int ret;
+
+	for (node = rb_first(&s->list->root); node; node = next) {
+		struct mica_name *n = rb_entry(node, struct mica_name, node);
+		struct qstr q = QSTR_INIT(n->name, n->len);
+
+		next = rb_next(node);
+		if (!n->whiteout || n->part != s->part || n->type != DT_UNKNOWN)
+			continue;
+		ret = mica_hides(b, part->dentry, &q);
+		if (ret < 0)
+			return ret;
+		if (!ret) {
+			rb_erase(node, &s->list->root);
+			kfree(n);
+		}
+	}
+	return 0;
+}
+
 /* overlayfs marks directories that hold whiteouts which are regular files. */
 static bool has_file_whiteouts(const struct mica_branch *b, struct dentry *dir)
 {
@@ -253,8 +283,11 @@ static int scan_part(struct mica_list *list, struct super_block *sb,
 		.check_empty_files = has_file_whiteouts(b, part->dentry),
 	};
 	size_t first = list->nr;
+	int err = read_part(&s, part);
 
-	return read_part(&s, part) ?: drop_whiteouts(&s, part, first);
+	if (!err && s.unsure)
+		err = drop_false_whiteouts(&s, part);
+	return err ?: drop_whiteouts(&s, part, first);
 }
 
 static struct mica_list *read_names(struct inode *dir)

@@ -78,34 +78,25 @@ static int take_away(const struct mica_branch *b, struct dentry *dir,
 	return err;
 }
 
-/*
- * Removes the instances behind the first, on writable branches.
- * Returns the slot of the leftmost that is left, or -1.
- */
-static int remove_hidden(struct inode *dir, const struct qstr *name,
+/* Removes the instances behind the first, as far as branches are writable. */
+static void remove_hidden(struct inode *dir, const struct qstr *name,
 			 const struct mica_parts *inst)
 {
 	struct super_block *sb = dir->i_sb;
-	int left = -1;
 	unsigned int i;
 
 	for (i = inst->nr - 1; i > 0; i--) {
 		const struct mica_part *p = &inst->part[i];
 		const struct mica_branch *b = mica_branch(sb, p->slot);
-		int err = -EROFS;
 
-		if (mica_slot_rw(sb, p->slot) &&
-		    (!d_is_dir(p->dentry) || mica_only_whiteouts(sb, p)))
-			err = mnt_want_write(b->mnt);
-		if (!err) {
-			err = take_away(b, mica_part_in(dir, p->slot), name,
-					d_inode(p->dentry), false);
-			mnt_drop_write(b->mnt);
-		}
-		if (err)
-			left = p->slot;
+		if (!mica_slot_rw(sb, p->slot) ||
+		    (d_is_dir(p->dentry) && !mica_only_whiteouts(sb, p)) ||
+		    mnt_want_write(b->mnt))
+			continue;
+		take_away(b, mica_part_in(dir, p->slot), name,
+			  d_inode(p->dentry), false);
+		mnt_drop_write(b->mnt);
 	}
-	return left;
 }
 
 static int hide_from(struct inode *dir, const struct qstr *name,
@@ -160,11 +151,13 @@ static int remove_instances(struct inode *dir, const struct qstr *name,
 {
 	const struct mica_part *shown = &inst->part[0];
 	bool shown_rw = mica_slot_rw(dir->i_sb, shown->slot);
-	int left = remove_hidden(dir, name, inst);
 	int hide = -1, err = 0;
+	int left;
 
-	if (!shown_rw)
-		left = shown->slot;
+	remove_hidden(dir, name, inst);
+	left = shown_rw ? mica_slot_below(dir, name, shown->slot) : shown->slot;
+	if (left < 0 && left != -ENOENT)
+		return left;
 	if (left >= 0) {
 		hide = whiteout_slot(dir, left);
 		if (hide != shown->slot)

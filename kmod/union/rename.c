@@ -92,14 +92,14 @@ static int look_below(struct mica_move *m)
 {
 	int ret;
 
-	ret = mica_something_below(m->old_dir, &m->old->d_name, m->slot);
-	if (ret < 0)
+	ret = mica_slot_below(m->old_dir, &m->old->d_name, m->slot);
+	if (ret < 0 && ret != -ENOENT)
 		return ret;
-	m->hide_old = ret;
-	ret = mica_something_below(m->new_dir, &m->new->d_name, m->slot);
-	if (ret < 0)
+	m->hide_old = ret >= 0;
+	ret = mica_slot_below(m->new_dir, &m->new->d_name, m->slot);
+	if (ret < 0 && ret != -ENOENT)
 		return ret;
-	m->below_new = ret;
+	m->below_new = ret >= 0;
 	return 0;
 }
 

@@ -346,8 +346,8 @@ void mica_copy_up_exit(void);
 extern const struct inode_operations mica_dir_inode_operations;
 int mica_target_slot(struct inode *dir, const struct qstr *name, int slot);
 struct dentry *mica_part_in(const struct inode *inode, unsigned int slot);
-int mica_something_below(struct inode *dir, const struct qstr *name,
-			 unsigned int slot);
+int mica_slot_below(struct inode *dir, const struct qstr *name,
+		    unsigned int slot);
 int mica_unlink(struct inode *dir, struct dentry *dentry);
 int mica_rmdir(struct inode *dir, struct dentry *dentry);
 int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
