@@ -254,11 +254,26 @@ static int copy_data(const struct mica_copy *c)
 		goto put_from;
 	}
 	err = copy_file(c, from, to, size);
-	if (!err && !mica_super(c->dentry->d_sb)->do_volatile)
-		err = vfs_fsync(to, 0);
 	fput(to);
 put_from:
 	fput(from);
+	return err;
+}
+
+/* The name must not show a copy that a crash could still take apart. */
+static int sync_copy(const struct mica_copy *c)
+{
+	const struct path path = { .mnt = c->b->mnt, .dentry = c->temp };
+	struct file *file;
+	int err;
+
+	if (!S_ISREG(c->stat.mode) || mica_super(c->dentry->d_sb)->do_volatile)
+		return 0;
+	file = dentry_open(&path, O_RDONLY | O_LARGEFILE, current_cred());
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	err = vfs_fsync(file, 0);
+	fput(file);
 	return err;
 }
 
@@ -367,7 +382,7 @@ static int finish_copy(struct mica_copy *c, struct dentry *dir)
 	if (err)
 		goto free_parts;
 	/* Data first: writing takes security.capability away. */
-	err = copy_xattrs(c) ?: copy_attr(c);
+	err = copy_xattrs(c) ?: copy_attr(c) ?: sync_copy(c);
 	if (!err)
 		err = dir ? put_in_place(c, dir) :
 		      lower_remove(c->b, c->b->work, &QSTR(c->name), NULL);
@@ -395,14 +410,6 @@ static int copy(struct mica_copy *c, struct dentry *dir)
 	/* It was read in the dot form only; the copy would be a whiteout. */
 	if (S_ISCHR(c->stat.mode) && c->stat.rdev == WHITEOUT_DEV)
 		return -EPERM;
-	if (S_ISREG(c->stat.mode)) {
-		err = mica_check_metacopy(mica_branch(c->dentry->d_sb,
-						      mica_parts(d_inode(c->dentry))->part[0].slot),
-					  c->src.dentry);
-		if (err)
-			return err;
-	}
-
 	err = mnt_want_write(c->b->mnt);
 	if (err)
 		return err;
@@ -502,6 +509,31 @@ int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size)
 }
 
 /**
+ * mica_check_data - is a file's data where the file is?
+ * @inode: the file
+ *
+ * Return: 0, -EIO if overlayfs left the data in another layer, or another
+ * error.
+ */
+int mica_check_data(struct inode *inode)
+{
+	const struct mica_part *part = &mica_parts(inode)->part[0];
+	const struct cred *old;
+	int err;
+
+	if (!S_ISREG(inode->i_mode) ||
+	    test_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags))
+		return 0;
+	old = mica_override_creds(inode->i_sb);
+	err = mica_check_metacopy(mica_branch(inode->i_sb, part->slot),
+				  part->dentry);
+	revert_creds(old);
+	if (!err)
+		set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
+	return err;
+}
+
+/**
  * mica_copy_up_data - make sure that something can be changed
  * @dentry: its name
  * @size: bytes of data that are wanted of a file, MICA_COPY_ALL for all
@@ -513,8 +545,9 @@ int mica_copy_up_data(struct dentry *dentry, loff_t size)
 	struct inode *inode = d_inode(dentry);
 	int slot;
 
-	if (mica_is_rw(inode))
-		return 0;
+	slot = mica_check_data(inode);
+	if (slot || mica_is_rw(inode))
+		return slot;
 	slot = mica_rw_slot_left_of(inode->i_sb,
 				    mica_parts(inode)->part[0].slot);
 	return slot < 0 ? slot : mica_copy_up_to(dentry, slot, size);

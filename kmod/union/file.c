@@ -23,23 +23,6 @@ struct mica_file {
 	struct file *copy;
 };
 
-static int check_data(struct inode *inode)
-{
-	const struct mica_part *part = &mica_parts(inode)->part[0];
-	const struct cred *old;
-	int err;
-
-	if (test_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags))
-		return 0;
-	old = mica_override_creds(inode->i_sb);
-	err = mica_check_metacopy(mica_branch(inode->i_sb, part->slot),
-				  part->dentry);
-	revert_creds(old);
-	if (!err)
-		set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
-	return err;
-}
-
 static struct file *open_real(const struct file *file,
 			      const struct mica_part *part)
 {
@@ -125,7 +108,7 @@ static int mica_open(struct inode *inode, struct file *file)
 	struct mica_file *mf;
 	int err;
 
-	err = check_data(inode);
+	err = mica_check_data(inode);
 	if (err)
 		return err;
 	/* Better now than at the first write. */

@@ -404,6 +404,8 @@ static int mica_link(struct dentry *old, struct inode *dir,
 	};
 	int slot, err;
 
+	if (mica_name_reserved(dir->i_sb, &dentry->d_name))
+		return -EPERM;
 	err = mica_copy_up(old);
 	if (err)
 		return err;

@@ -300,10 +300,13 @@ static int mica_parse_param(struct fs_context *fc, struct fs_parameter *param)
 
 	switch (opt) {
 	case OPT_DIRS:
+		opts->dirs = true;
 		return parse_dirs(fc, param->string);
 	case OPT_DIRS_RW:
+		opts->dirs = true;
 		return parse_branch(fc, param, true);
 	case OPT_DIRS_RO:
+		opts->dirs = true;
 		return parse_branch(fc, param, false);
 	case OPT_LOWERDIR:
 		opts->overlay_syntax = true;
@@ -384,16 +387,10 @@ static void mica_free_fc(struct fs_context *fc)
 static int check_options(struct fs_context *fc)
 {
 	struct mica_options *opts = fc->fs_private;
-	bool dirs = false;
-	struct mica_spec *spec;
-
-	list_for_each_entry(spec, &opts->specs, list)
-		if (spec->read & MICA_FORM_DOT)
-			dirs = true;
 
 	if (!opts->nr)
 		return invalfc(fc, "no branches: dirs= or lowerdir= is needed");
-	if (opts->overlay_syntax && dirs)
+	if (opts->overlay_syntax && opts->dirs)
 		return invalfc(fc, "dirs= does not go with overlay's options");
 	if (opts->upper && !opts->work)
 		return invalfc(fc, "upperdir: needs a workdir");

@@ -19,6 +19,7 @@ struct mica_options {
 	struct mica_spec *upper;
 	struct mica_spec *work;
 	const struct layer_format *format;
+	bool dirs;			/* one of dirs=, dirs+rw, dirs+ro */
 	bool overlay_syntax;
 	bool do_volatile;
 };

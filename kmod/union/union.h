@@ -335,6 +335,7 @@ int mica_set_acl_of_inode(struct mnt_idmap *idmap, struct inode *inode,
 
 /* copy_up.c */
 #define MICA_COPY_ALL LLONG_MAX
+int mica_check_data(struct inode *inode);
 int mica_copy_up(struct dentry *dentry);
 int mica_copy_up_data(struct dentry *dentry, loff_t size);
 int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size);

@@ -281,7 +281,15 @@ TEST_F(layers, redirect_and_metacopy_are_refused_not_ignored)
 	/* Its size is right, its data is elsewhere. */
 	FAILS(EIO, open("mnt/f", O_RDONLY));
 	FAILS(EIO, add("mnt/f", "x"));
+	FAILS(EIO, truncate("mnt/f", 1));
+	FAILS(EIO, rename("mnt/f", "mnt/h"));
 	FAILS(EIO, access("mnt/e/a", F_OK));
+	ASSERT_EQ(0, umount("mnt"));
+	/* In the branch that is written to as well. */
+	ASSERT_EQ(0, run("mount -t mica -o lowerdir=$PWD/l2,upperdir=$PWD/l1,workdir=$PWD/work none mnt"));
+	FAILS(EIO, open("mnt/f", O_RDONLY));
+	FAILS(EIO, truncate("mnt/f", 1));
+	FAILS(EIO, link("mnt/f", "mnt/h"));
 }
 
 TEST_F(layers, overlays_own_xattrs_are_not_shown)

@@ -63,6 +63,7 @@ static const struct {
 	{ "dirs=@up:@l1,delete=some", EINVAL },
 	{ "dirs=@up:@l1,lowerdir=@l2", EINVAL },
 	{ "dirs=@up:@l1,upperdir=@l2,workdir=@work", EINVAL },
+	{ "dirs=@l1=ro+overlay,lowerdir=@l2", EINVAL },
 	{ "lowerdir=@l1,upperdir=@up", EINVAL },
 	{ "lowerdir=@l1,workdir=@work", EINVAL },
 	{ "upperdir=@up,workdir=@work", EINVAL },
