@@ -80,7 +80,7 @@ static int take_away(const struct mica_branch *b, struct dentry *dir,
 
 /* Removes the instances behind the first, as far as branches are writable. */
 static void remove_hidden(struct inode *dir, const struct qstr *name,
-			 const struct mica_parts *inst)
+			  const struct mica_parts *inst)
 {
 	struct super_block *sb = dir->i_sb;
 	unsigned int i;

@@ -24,7 +24,9 @@ static int base(void)
 TEST_F(layers, an_oci_layer_as_tar_unpacks_it)
 {
 	ASSERT_EQ(0, base());
-	ASSERT_EQ(0, run("mkdir -p t/d/sub && touch t/.wh.f t/d/.wh.a t/d/sub/.wh..wh..opq t/d/sub/new && tar -C t -cf t.tar . && tar -C l1 -xf t.tar"));
+	ASSERT_EQ(0, run("mkdir -p t/d/sub && touch t/.wh.f t/d/.wh.a "
+			 "t/d/sub/.wh..wh..opq t/d/sub/new && tar -C t -cf "
+			 "t.tar . && tar -C l1 -xf t.tar"));
 	ASSERT_EQ(0, mount_union("up:l1:l2"));
 	ASSERT_STREQ("d g", ls("mnt"));
 	ASSERT_STREQ("b sub", ls("mnt/d"));
@@ -36,7 +38,10 @@ TEST_F(layers, an_oci_layer_as_tar_unpacks_it)
 TEST_F(layers, an_upper_directory_of_overlayfs)
 {
 	ASSERT_EQ(0, base());
-	ASSERT_EQ(0, run("mount -t overlay -o lowerdir=l2,upperdir=l1,workdir=work o mnt && rm mnt/f mnt/d/a && rm -r mnt/d/sub && mkdir mnt/d/sub && touch mnt/d/sub/new && umount mnt"));
+	ASSERT_EQ(0, run("mount -t overlay -o "
+			 "lowerdir=l2,upperdir=l1,workdir=work o mnt && rm "
+			 "mnt/f mnt/d/a && rm -r mnt/d/sub && mkdir "
+			 "mnt/d/sub && touch mnt/d/sub/new && umount mnt"));
 	ASSERT_EQ(S_IFCHR, mode_of("l1/f") & S_IFMT);
 	ASSERT_EQ(0, mount_union("up:l1:l2"));
 	ASSERT_STREQ("d g", ls("mnt"));
@@ -52,9 +57,12 @@ TEST_F(layers, overlayfs_reads_what_was_written_in_its_form)
 	int i;
 
 	ASSERT_EQ(0, base());
-	ASSERT_EQ(0, run("mount -t mica -o lowerdir=$PWD/l2,upperdir=$PWD/up,workdir=$PWD/work none mnt"));
+	ASSERT_EQ(0, run("mount -t mica -o "
+			 "lowerdir=$PWD/l2,upperdir=$PWD/up,workdir=$PWD/work "
+			 "none mnt"));
 	ASSERT_EQ(0, unlink("mnt/f"));
-	ASSERT_EQ(0, run("rm -r mnt/d/sub && mkdir mnt/d/sub && touch mnt/d/sub/new"));
+	ASSERT_EQ(0, run("rm -r mnt/d/sub && mkdir mnt/d/sub && touch "
+			 "mnt/d/sub/new"));
 	ASSERT_EQ(0, rename("mnt/g", "mnt/d/g"));
 	ASSERT_EQ(0, unlink("mnt/d/a"));
 	ASSERT_EQ(0, put("mnt/d/a", "new a"));
@@ -62,7 +70,8 @@ TEST_F(layers, overlayfs_reads_what_was_written_in_its_form)
 		before[i] = strdup(ls(trees[i]));
 	ASSERT_EQ(0, umount("mnt"));
 
-	ASSERT_EQ(0, run("mount -t overlay -o lowerdir=l2,upperdir=up,workdir=work o mnt"));
+	ASSERT_EQ(0, run("mount -t overlay -o "
+			 "lowerdir=l2,upperdir=up,workdir=work o mnt"));
 	for (i = 0; i < 3; i++)
 		EXPECT_STREQ(before[i], ls(trees[i]));
 	HAS("mnt/d/a", "new a");
@@ -84,11 +93,14 @@ TEST_F(layers, a_branch_can_be_restricted_to_one_form)
 	ASSERT_EQ(0, base());
 	ASSERT_EQ(0, put("l1/.wh.f", ""));
 	ASSERT_EQ(0, device_whiteout("l1/g"));
-	ASSERT_EQ(0, run("mount -t mica -o dirs=$PWD/up=rw:$PWD/l1=ro+dot:$PWD/l2=ro none mnt"));
+	ASSERT_EQ(0, run("mount -t mica -o "
+			 "dirs=$PWD/up=rw:$PWD/l1=ro+dot:$PWD/l2=ro none mnt"));
 	ASSERT_STREQ("d g", ls("mnt"));
 	ASSERT_EQ(S_IFCHR, mode_of("mnt/g") & S_IFMT);
 	ASSERT_EQ(0, umount("mnt"));
-	ASSERT_EQ(0, run("mount -t mica -o dirs=$PWD/up=rw:$PWD/l1=ro+overlay:$PWD/l2=ro none mnt"));
+	ASSERT_EQ(0, run("mount -t mica -o "
+			 "dirs=$PWD/up=rw:$PWD/l1=ro+overlay:$PWD/l2=ro "
+			 "none mnt"));
 	ASSERT_STREQ("d f", ls("mnt"));
 }
 
@@ -121,7 +133,7 @@ TEST_F(layers, reserved_names_are_hidden_and_mean_nothing)
 	int i;
 
 	ASSERT_EQ(0, base());
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		snprintf(path, sizeof(path), "l1/%s", names[i]);
 		ASSERT_EQ(0, put(path, ""));
 	}
@@ -132,7 +144,7 @@ TEST_F(layers, reserved_names_are_hidden_and_mean_nothing)
 	ASSERT_EQ(0, mount_union("up:l1:l2"));
 	ASSERT_STREQ("d f g", ls("mnt"));
 	ASSERT_STREQ("a b sub", ls("mnt/d"));
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		snprintf(path, sizeof(path), "mnt/%s", names[i]);
 		FAILS(ENOENT, access(path, F_OK));
 		FAILS(EPERM, put(path, ""));
@@ -148,7 +160,8 @@ TEST_F(layers, an_entry_wins_over_a_whiteout_beside_it)
 {
 	ASSERT_EQ(0, base());
 	/* A file hides what is below anyway; a directory becomes opaque. */
-	ASSERT_EQ(0, run("echo -n f1 > l1/f; touch l1/.wh.f l1/.wh.d; mkdir l1/d; touch l1/d/n"));
+	ASSERT_EQ(0, run("echo -n f1 > l1/f; touch l1/.wh.f l1/.wh.d; mkdir "
+			 "l1/d; touch l1/d/n"));
 	ASSERT_EQ(0, mount_union("up:l1:l2"));
 	HAS("mnt/f", "f1");
 	ASSERT_STREQ("d f g", ls("mnt"));
@@ -276,7 +289,10 @@ TEST_F(layers, the_longest_names_are_whited_out_too)
 TEST_F(layers, redirect_and_metacopy_are_refused_not_ignored)
 {
 	ASSERT_EQ(0, base());
-	ASSERT_EQ(0, run("mount -t overlay -o redirect_dir=on,metacopy=on,lowerdir=l2,upperdir=l1,workdir=work o mnt && chmod 600 mnt/f && mv mnt/d mnt/e && umount mnt"));
+	ASSERT_EQ(0, run("mount -t overlay -o "
+			 "redirect_dir=on,metacopy=on,lowerdir=l2,upperdir=l1,workdir=work "
+			 "o mnt && chmod 600 mnt/f && mv mnt/d mnt/e && "
+			 "umount mnt"));
 	ASSERT_EQ(0, mount_union("up:l1:l2"));
 	/* Its size is right, its data is elsewhere. */
 	FAILS(EIO, open("mnt/f", O_RDONLY));
@@ -286,7 +302,9 @@ TEST_F(layers, redirect_and_metacopy_are_refused_not_ignored)
 	FAILS(EIO, access("mnt/e/a", F_OK));
 	ASSERT_EQ(0, umount("mnt"));
 	/* In the branch that is written to as well. */
-	ASSERT_EQ(0, run("mount -t mica -o lowerdir=$PWD/l2,upperdir=$PWD/l1,workdir=$PWD/work none mnt"));
+	ASSERT_EQ(0, run("mount -t mica -o "
+			 "lowerdir=$PWD/l2,upperdir=$PWD/l1,workdir=$PWD/work "
+			 "none mnt"));
 	FAILS(EIO, open("mnt/f", O_RDONLY));
 	FAILS(EIO, truncate("mnt/f", 1));
 	FAILS(EIO, link("mnt/f", "mnt/h"));
@@ -311,7 +329,9 @@ TEST_F(layers, an_interrupted_copy_is_removed_at_the_next_mount)
 	ASSERT_EQ(0, put("l1/f", "x"));
 	ASSERT_EQ(0, mount_union("up:l1"));
 	ASSERT_EQ(0, umount("mnt"));
-	ASSERT_EQ(0, run("mkdir -p up/.wh..wh.mica/work/#7/a/b && touch up/.wh..wh.mica/work/#8 up/.wh..wh.mica/work/#7/a/f"));
+	ASSERT_EQ(0, run("mkdir -p up/.wh..wh.mica/work/#7/a/b && touch "
+			 "up/.wh..wh.mica/work/#8 "
+			 "up/.wh..wh.mica/work/#7/a/f"));
 	ASSERT_EQ(0, mount_union("up:l1"));
 	ASSERT_STREQ("", ls("up/.wh..wh.mica/work"));
 	ASSERT_STREQ("f", ls("mnt"));

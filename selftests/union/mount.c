@@ -81,7 +81,7 @@ TEST_F(mount, bad_options_are_refused_and_mount_nothing)
 	ASSERT_EQ(0, put("file", "x"));
 	ASSERT_EQ(0, mkdir("l1/sub", 0755));
 	ASSERT_EQ(0, mkdir("up/sub", 0755));
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		const char *options = expand(bad[i].options);
 
 		errno = 0;
@@ -124,7 +124,7 @@ TEST_F(mount, a_refusal_names_the_option)
 	};
 	unsigned int i;
 
-	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(keys); i++) {
 		const char *text = reason(keys[i][0], expand(keys[i][1]));
 
 		EXPECT_NE(NULL, strstr(text, keys[i][0])) {
@@ -225,7 +225,7 @@ TEST_F(mount, names_with_special_characters)
 		"a\"b", "\\054", "\303\244",
 	};
 	char options[8192], line[65536], *p, *end;
-	unsigned int i, n = sizeof(names) / sizeof(names[0]);
+	unsigned int i, n = ARRAY_SIZE(names);
 	const char *c;
 	FILE *f;
 

@@ -23,9 +23,12 @@
 #include "kselftest.h"
 #include "util.h"
 
+/* In the directory, opaque in the dot form. */
+#define DOT_OPAQUE "%s/.wh..wh..opq"
+
 bool on_overlay;
 
-static char scratch[] = "/tmp/union-XXXXXX";
+static char scratch[32] = "/tmp/union-XXXXXX";
 static char test_dir[PATH_MAX];
 static pid_t main_pid;
 
@@ -454,7 +457,7 @@ bool opaque(const char *path)
 
 	if (on_overlay)
 		return !strcmp(get_xattr(path, "trusted.overlay.opaque"), "y");
-	snprintf(name, sizeof(name), "%s/.wh..wh..opq", path);
+	snprintf(name, sizeof(name), DOT_OPAQUE, path);
 	return S_ISREG(mode_of(name));
 }
 
@@ -464,7 +467,7 @@ int make_opaque(const char *path)
 
 	if (on_overlay)
 		return set_xattr(path, "trusted.overlay.opaque", "y");
-	snprintf(name, sizeof(name), "%s/.wh..wh..opq", path);
+	snprintf(name, sizeof(name), DOT_OPAQUE, path);
 	return put(name, "");
 }
 
