@@ -207,10 +207,17 @@ TEST_F(inuse, opened_for_an_instant)
 	wait(NULL);
 }
 
+/*
+ * Not with multipath: closing a subsystem's disk after its last path has gone has
+ * lockdep complain about the nvme driver of 6.1 itself.
+ */
 TEST_F(inuse, forced)
 {
-	int disk = open(self->disk, O_RDONLY | O_CLOEXEC);
+	int disk;
 
+	if (variant->multipath)
+		SKIP(return, "lockdep finds fault with nvme's own locks then");
+	disk = open(self->disk, O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, disk);
 	EXPECT_EQ(0, session_claim(self->fd, self->bdf, MICA_CLAIM_FORCE,
 				   &self->why));
