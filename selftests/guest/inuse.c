@@ -243,14 +243,26 @@ static bool is_pf(const char *bdf)
 	return pci_is_nvme(bdf) && pci_number(bdf, "sriov_totalvfs");
 }
 
+/* The interface comes some time after the driver. */
+static bool nic_has_interface(struct _test_data_others *self)
+{
+	unsigned long long end = now_ns() + BACK_MS * 1000000ull;
+
+	while (now_ns() < end) {
+		if (pci_child(self->nic, "net", self->iface,
+			      sizeof(self->iface)))
+			return true;
+		sleep_us(5000);
+	}
+	return false;
+}
+
 FIXTURE_SETUP(others)
 {
 	ASSERT_EQ(0, module_load());
 	ASSERT_EQ(1, pci_find(pci_is_e1000e, &self->nic, 1));
 	ASSERT_TRUE(pci_wait_driver(self->nic, "e1000e", BACK_MS));
-	sleep_us(100000);
-	ASSERT_TRUE(pci_child(self->nic, "net", self->iface,
-			      sizeof(self->iface)));
+	ASSERT_TRUE(nic_has_interface(self));
 	ASSERT_EQ(1, pci_find(is_pf, &self->pf, 1));
 	ASSERT_TRUE(pci_wait_driver(self->pf, "nvme", BACK_MS));
 	ASSERT_TRUE(pci_nvme_reads(self->pf, BACK_MS));
@@ -284,9 +296,7 @@ TEST_F(others, interface_up)
 	EXPECT_EQ(0, session_claim(self->fd, self->nic, 0, &self->why));
 	close(self->fd);
 	EXPECT_TRUE(pci_wait_driver(self->nic, "e1000e", BACK_MS));
-	sleep_us(200000);
-	EXPECT_TRUE(pci_child(self->nic, "net", self->iface,
-			      sizeof(self->iface)));
+	EXPECT_TRUE(nic_has_interface(self));
 	EXPECT_EQ(0, sh("ip link set %s up && ip link set %s down", self->iface,
 			self->iface));
 }
