@@ -73,6 +73,9 @@ static void __attribute__((constructor)) make_scratch(void)
 		ksft_exit_fail_msg("no scratch directory: %s\n",
 				   strerror(errno));
 	atexit(remove_scratch);
+	/* Nothing but udev would make the devices that load it. */
+	if (system("modprobe loop"))
+		ksft_exit_fail_msg("no loop devices\n");
 }
 
 int run(const char *format, ...)
