@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# TAP for the tests of the tool, and what they have in common. To be sourced.
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+MICA=${MICA:-$HERE/../../build/tool/mica}
+KSFT_SKIP=4
+nr=0 failed=0
+
+WORK=$(mktemp -d) || exit 1
+OUT=$WORK/stdout ERR=$WORK/stderr
+
+cleanup()
+{
+	local job
+
+	for job in $(jobs -p); do
+		kill "$job" 2>/dev/null
+	done
+	wait
+	umount -R "$WORK" 2>/dev/null
+	# A path that a test changed into is of no use any more.
+	cd / && rm -rf "$WORK"
+}
+trap cleanup EXIT
+
+# result STATUS NAME: 0 passed; what the last command wrote goes with a failure.
+result()
+{
+	nr=$((nr + 1))
+	if [[ $1 -eq 0 ]]; then
+		echo "ok $nr $2"
+		return
+	fi
+	echo "not ok $nr $2"
+	failed=$((failed + 1))
+	sed 's/^/# out: /' "$OUT" 2>/dev/null
+	sed 's/^/# err: /' "$ERR" 2>/dev/null
+}
+
+skip()
+{
+	nr=$((nr + 1))
+	echo "ok $nr $1 # SKIP $2"
+}
+
+skip_all()
+{
+	echo "1..0 # SKIP $*"
+	exit $KSFT_SKIP
+}
+
+finish()
+{
+	echo "1..$nr"
+	exit $((failed != 0))
+}
+
+# run ARG...: mica with its output kept; sets $status.
+run()
+{
+	"$MICA" "$@" >"$OUT" 2>"$ERR"
+	status=$?
+}
+
+# exits WANT NAME ARG...: mica ARG... ends with WANT.
+exits()
+{
+	local want=$1 name=$2
+
+	shift 2
+	run "$@"
+	[[ $status -eq $want ]]
+	result $? "$name (exit code $status, wanted $want)"
+}
+
+# is NAME GOT WANT
+is()
+{
+	[[ $2 == "$3" ]]
+	local same=$?
+	result $same "$1"
+	[[ $same -eq 0 ]] || printf '# got:    %q\n# wanted: %q\n' "$2" "$3"
+}
+
+# like NAME TEXT PATTERN
+like()
+{
+	[[ $2 =~ $3 ]]
+	local same=$?
+	result $same "$1"
+	[[ $same -eq 0 ]] || printf '# got:    %q\n# wanted: %q\n' "$2" "$3"
+}
+
+# A failure is told in one line on stderr and nothing else.
+one_sentence()
+{
+	[[ ! -s $OUT && $(wc -l <"$ERR") -eq 1 ]]
+	result $? "$1: one sentence"
+}
+
+# until_true COMMAND...: waits for it, up to ten seconds.
+until_true()
+{
+	local i
+
+	for ((i = 0; i < 200; i++)); do
+		"$@" && return
+		sleep 0.05
+	done
+	return 1
+}
+
+need_root()
+{
+	[[ $(id -u) -eq 0 ]] || skip_all "needs root"
+}
+
+need_module()
+{
+	need_root
+	[[ -d /sys/module/mica ]] && return
+	[[ -n ${MICA_KO:-} ]] || skip_all "the module is not loaded"
+	insmod "$MICA_KO" || exit 1
+}
+
+driver_of()
+{
+	local link
+
+	link=$(readlink "/sys/bus/pci/devices/$1/driver") && basename "$link"
+}
+
+driver_is()
+{
+	[[ $(driver_of "$1") == "$2" ]]
+}
+
+# The first function that has the driver.
+function_with()
+{
+	local dir
+
+	for dir in /sys/bus/pci/drivers/"$1"/*:*; do
+		[[ -e $dir ]] && basename "$dir" && return
+	done
+	return 1
+}
