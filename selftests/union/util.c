@@ -432,14 +432,14 @@ static const char *dot_name(const char *branch, const char *path)
 	return name;
 }
 
+/* In either form: which one is written is up to the mount. */
 bool whited_out(const char *branch, const char *path)
 {
 	char name[PATH_MAX];
 	struct stat st;
 
-	if (!on_overlay)
-		return !lstat(dot_name(branch, path), &st) &&
-			S_ISREG(st.st_mode);
+	if (!on_overlay && !lstat(dot_name(branch, path), &st))
+		return S_ISREG(st.st_mode);
 	snprintf(name, sizeof(name), "%s/%s", branch, path);
 	return !lstat(name, &st) && S_ISCHR(st.st_mode) && !st.st_rdev;
 }
@@ -458,10 +458,9 @@ bool opaque(const char *path)
 {
 	char name[PATH_MAX];
 
-	if (on_overlay)
-		return !strcmp(get_xattr(path, "trusted.overlay.opaque"), "y");
 	snprintf(name, sizeof(name), DOT_OPAQUE, path);
-	return S_ISREG(mode_of(name));
+	return !strcmp(get_xattr(path, "trusted.overlay.opaque"), "y") ||
+	       (!on_overlay && S_ISREG(mode_of(name)));
 }
 
 int make_opaque(const char *path)

@@ -97,7 +97,7 @@ int set_xattr(const char *path, const char *name, const char *value);
 const char *get_xattr(const char *path, const char *name);
 int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Whiteouts and opaque directories, in the form of the union under test. */
+/* Whiteouts and opaque directories: found in any form, made in the first. */
 bool whited_out(const char *branch, const char *path);
 int make_whiteout(const char *branch, const char *path);
 bool opaque(const char *path);
