@@ -8,7 +8,7 @@ CACHE := $(or $(MICA_CACHE),/var/cache/mica)
 SRC61 := $(CACHE)/linux-source-6.1
 export MICA_CACHE := $(CACHE)
 
-.PHONY: all module tool selftests setup lint check check-debug demo clean help
+.PHONY: FORCE all module tool selftests setup lint check check-debug demo clean help
 
 all: module tool
 
@@ -29,7 +29,13 @@ build/tool/mica: $(tool_objects)
 build/tool/%.o: tool/%.c | build/tool
 	$(CC) $(TOOL_CFLAGS) $(CFLAGS) $$(pkg-config --cflags $(tool_libs)) -c -o $@ $<
 
-build/tool/main.o: CFLAGS += -DMICA_VERSION='"$(VERSION)"'
+# Changes, and has the tool built again, when the version does.
+build/tool/version.h: FORCE | build/tool
+	@echo '#define MICA_VERSION "$(VERSION)"' | cmp -s - $@ || \
+		echo '#define MICA_VERSION "$(VERSION)"' >$@
+
+build/tool/main.o: build/tool/version.h
+build/tool/main.o: TOOL_CFLAGS += -include build/tool/version.h
 
 build/tool:
 	@mkdir -p $@

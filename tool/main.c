@@ -6,10 +6,6 @@
 #include <unistd.h>
 #include "tool.h"
 
-#ifndef MICA_VERSION
-#define MICA_VERSION "unknown"
-#endif
-
 struct command {
 	const char *noun;
 	const char *verb;	/* or NULL */
