@@ -32,7 +32,7 @@ static bool parse_addr(const char *text, struct mica_pci_addr *addr,
 	*addr = (struct mica_pci_addr) {};
 	*function = -1;
 	if (dot) {
-		if (!parse_number(dot + 1, 16, 7, &n))
+		if (strlen(dot + 1) != 1 || !parse_number(dot + 1, 16, 7, &n))
 			return false;
 		*function = (int)n;
 		*dot = 0;
