@@ -2,8 +2,16 @@
 # shellcheck shell=bash
 # TAP for the tests of the tool, and what they have in common. To be sourced.
 
+# The tool, seen from where the tests are installed and from their sources.
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-MICA=${MICA:-$HERE/../../build/tool/mica}
+if [[ -z ${MICA:-} ]]; then
+	MICA=$HERE/../../../tool/mica
+	[[ -x $MICA ]] || MICA=$HERE/../../build/tool/mica
+fi
+[[ -x $MICA ]] || {
+	echo "Bail out! the tool is not built: make tool"
+	exit 1
+}
 KSFT_SKIP=4
 nr=0 failed=0
 
@@ -99,16 +107,15 @@ one_sentence()
 	result $? "$1: one sentence"
 }
 
-# until_true COMMAND...: waits for it, up to ten seconds.
+# until_true COMMAND...: waits for it, up to twenty seconds.
 until_true()
 {
-	local i
+	local end=$((SECONDS + 20))
 
-	for ((i = 0; i < 200; i++)); do
-		"$@" && return
-		sleep 0.05
+	while ! "$@"; do
+		[[ $SECONDS -lt $end ]] || return
+		sleep 0.1
 	done
-	return 1
 }
 
 need_root()

@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# mica guest exec and list: the device goes out and comes back.
+# shellcheck disable=SC2016	# jq and inner shells expand these
+# shellcheck source=selftests/tool/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need_module
+device=$(function_with nvme) || skip_all "this machine has no NVMe"
+[[ -e /sys/bus/pci/devices/$device/iommu_group ]] ||
+	skip_all "this machine has no IOMMU"
+group=$(basename "$(readlink "/sys/bus/pci/devices/$device/iommu_group")")
+
+back()
+{
+	driver_is "$device" nvme
+	result $? "$1: back on nvme"
+}
+
+# Everybody may pass through, to read what the command wrote.
+chmod 755 "$WORK"
+
+exits 0 "a command that succeeds" guest exec --device "$device" -- \
+	bash -c "readlink /sys/bus/pci/devices/$device/driver; stat -c %t /dev/vfio/$group"
+like "it had the device" "$(<"$OUT")" vfio-pci
+is "nothing to complain about" "$(<"$ERR")" ""
+back "a command that succeeds"
+
+exits 7 "a command that fails" guest exec --device "${device#0000:}" -- sh -c 'exit 7'
+back "a command that fails"
+exits 137 "a command that is killed" guest exec -d "$device" -- sh -c 'kill -9 $$'
+back "a command that is killed"
+exits 0 "arguments go through as they are" guest exec -d "$device" -- \
+	printf '<%s>' 'a b' --help '' $'x\ny'
+is "all of them" "$(<"$OUT")" $'<a b><--help><><x\ny>'
+
+touch "$WORK/not-a-program"
+exits 1 "a command that is none" guest exec -d "$device" -- "$WORK/not-a-program"
+printf '#!/no/such/interpreter\n' >"$WORK/bad"
+chmod 755 "$WORK/bad"
+exits 1 "a command that cannot be started" guest exec -d "$device" -- "$WORK/bad"
+one_sentence "a command that cannot be started"
+back "a command that cannot be started"
+
+bridge=$("$MICA" device list --json | jq -r '[.devices[] | select(.obstacle == "bridge")][0].device')
+exits 1 "a bridge" guest exec -d "$bridge" -- true
+one_sentence "a bridge"
+like "which says so" "$(<"$ERR")" "$bridge is a bridge"
+exits 1 "two devices, one of them a bridge" guest exec -d "$device" -d "$bridge" -- true
+back "two devices, one of them a bridge"
+
+exits 0 "another user" guest exec -d "$device" --user nobody --memlock 64M -- \
+	sh -c "id -un; ulimit -l; echo \$HOME; test -r /dev/vfio/$group -a -w /dev/vfio/$group"
+is "with the limit" "$(sed -n 2p "$OUT")" 65536
+is "who is that user" "$(sed -n 1p "$OUT")" nobody
+exits 0 "unlimited" guest exec -d "$device" -m unlimited -- sh -c 'ulimit -l'
+is "is unlimited" "$(<"$OUT")" unlimited
+
+# While it runs.
+"$MICA" guest exec -d "$device" -- sh -c 'echo $$ >"$0"; exec sleep 60' "$WORK/pid" &
+holder=$!
+until_true test -s "$WORK/pid"
+run guest list --json
+is "guest list has it" \
+   "$(jq -r --arg d "$device" '.sessions[] | select(.children[]?.name == $d) |
+      "\(.pid) \(.command) \(.guest) \(.children[0].state) \(.children[0].driver)"' "$OUT")" \
+   "$holder mica $(<"$WORK/pid") claimed nvme"
+exits 1 "a second claim" guest exec -d "$device" -- true
+like "is told who has it" "$(<"$ERR")" "session [0-9]+ holds $device"
+like "device list has it" \
+     "$("$MICA" device list --json | jq -r --arg d "$device" \
+	'.devices[] | select(.device == $d) | "\(.obstacle) \(.session)"')" \
+     '^claimed [0-9]+$'
+kill -TERM "$holder"
+wait "$holder"
+is "SIGTERM goes to the command" $? 143
+back "SIGTERM"
+
+: >"$WORK/pid"
+"$MICA" guest exec -d "$device" -- sh -c 'echo $$ >"$0"; exec sleep 60' "$WORK/pid" &
+holder=$!
+until_true test -s "$WORK/pid"
+child=$(<"$WORK/pid")
+kill -KILL "$holder"
+wait "$holder" 2>/dev/null
+gone() { [[ ! -d /proc/$child || $(awk '{ print $3 }' "/proc/$child/stat" 2>/dev/null) == Z ]]; }
+until_true gone
+result $? "SIGKILL of mica kills the command"
+until_true driver_is "$device" nvme
+result $? "SIGKILL of mica: back on nvme"
+
+: >"$WORK/pid"
+chmod 666 "$WORK/pid"
+"$MICA" guest exec -d "$device" --user nobody -- \
+	sh -c 'echo $$ >"$0"; exec sleep 60' "$WORK/pid" &
+until_true test -s "$WORK/pid"
+child=$(<"$WORK/pid")
+kill -KILL $!
+wait $! 2>/dev/null
+until_true gone
+result $? "so it does where the command is another user's"
+until_true driver_is "$device" nvme
+result $? "and the device goes back"
+
+if command -v valgrind >/dev/null; then
+	valgrind -q --error-exitcode=99 --leak-check=full --child-silent-after-fork=yes \
+		--errors-for-leak-kinds=definite,possible \
+		"$MICA" guest exec -d "$device" -- true >"$OUT" 2>"$ERR"
+	is "valgrind has nothing to say" $? 0
+	back "under valgrind"
+else
+	skip "valgrind" "it is not installed"
+fi
+
+empty() { [[ $("$MICA" guest list --json | jq '.sessions | length') -eq 0 ]]; }
+until_true empty
+result $? "no session is left"
+
+finish
