@@ -326,4 +326,195 @@ TEST_F(attr, everything_is_on_one_device_of_type_mica)
 	ASSERT_EQ(0, run("test $(stat -f -c %%T mnt/ | wc -l) = 1"));
 }
 
+/* Each changes one thing of a lower file by its path. */
+static int new_mode(const char *path)	{ return chmod(path, 0604); }
+static int new_owner(const char *path)	{ return lchown(path, 7, -1); }
+static int new_group(const char *path)	{ return lchown(path, -1, 9); }
+
+static int new_times(const char *path)
+{
+	struct timespec times[2] = { { 5, 6 }, { 7, 8 } };
+
+	return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
+}
+
+static const struct {
+	int (*change)(const char *path);
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	time_t mtime;
+} one_changes[] = {
+	{ new_mode, 0604, 3, 4, 1000 },
+	{ new_owner, 0640, 7, 4, 1000 },
+	{ new_group, 0640, 3, 9, 1000 },
+	{ new_times, 0640, 3, 4, 7 },
+};
+
+TEST_F(attr, one_attribute_is_changed_and_the_others_are_kept)
+{
+	static const char * const kinds[] = { "f", "d", "p" };
+	unsigned int i, k;
+	struct stat st;
+	char path[32];
+
+	ASSERT_EQ(0, run("cd l1 && echo x >f && mkdir d && mkfifo p && "
+			 "chown 3:4 f d p && chmod 640 f d p && "
+			 "setfattr -n trusted.x -v kept f && "
+			 "setfattr -n trusted.x -v kept d && "
+			 "touch -d @1000 f d p"));
+	for (i = 0; i < ARRAY_SIZE(one_changes); i++) {
+		ASSERT_EQ(0, mount_union("up:l1"));
+		for (k = 0; k < ARRAY_SIZE(kinds); k++) {
+			snprintf(path, sizeof(path), "mnt/%s", kinds[k]);
+			ASSERT_EQ(0, one_changes[i].change(path));
+			ASSERT_EQ(0, lstat(path, &st));
+			EXPECT_EQ(one_changes[i].mode, st.st_mode & 07777);
+			EXPECT_EQ(one_changes[i].uid, st.st_uid);
+			EXPECT_EQ(one_changes[i].gid, st.st_gid);
+			EXPECT_EQ(one_changes[i].mtime, st.st_mtime) {
+				TH_LOG("%s, change %u", path, i);
+			}
+		}
+		HAS("mnt/f", "x\n");
+		EXPECT_STREQ("kept", get_xattr("mnt/f", "trusted.x"));
+		EXPECT_STREQ("kept", get_xattr("mnt/d", "trusted.x"));
+		ASSERT_EQ(0, umount("mnt"));
+		ASSERT_EQ(0, run("rm -r up && mkdir up"));
+	}
+}
+
+TEST_F(attr, user_and_security_xattrs_where_the_branch_has_them)
+{
+	char value[8] = "";
+
+	ASSERT_EQ(0, put("l1/f", "x"));
+	ASSERT_EQ(0, set_xattr("l1/f", "security.test", "low"));
+	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_STREQ("low", get_xattr("mnt/f", "security.test"));
+	ASSERT_EQ(0, set_xattr("mnt/f", "security.new", "s"));
+	ASSERT_STREQ("low", get_xattr("up/f", "security.test"));
+	ASSERT_STREQ("s", get_xattr("up/f", "security.new"));
+	if (set_xattr("l1", "user.try", "x")) {
+		/* Then the union has none either. */
+		ASSERT_EQ(EOPNOTSUPP, errno);
+		FAILS(EOPNOTSUPP, set_xattr("mnt/f", "user.a", "1"));
+		return;
+	}
+	ASSERT_EQ(0, set_xattr("mnt/f", "user.a", "12345"));
+	ASSERT_STREQ("12345", get_xattr("up/f", "user.a"));
+	ASSERT_EQ(5, getxattr("mnt/f", "user.a", NULL, 0));
+	FAILS(ERANGE, getxattr("mnt/f", "user.a", value, 2));
+	FAILS(ERANGE, listxattr("mnt/f", value, 2));
+	ASSERT_EQ(0, symlink("f", "mnt/s"));
+	FAILS(EPERM, set_xattr("mnt/s", "user.a", "1"));
+}
+
+static int lists_trusted(void *path)
+{
+	char list[512];
+	ssize_t len = listxattr(path, list, sizeof(list)), at;
+
+	for (at = 0; at < len; at += strlen(list + at) + 1)
+		if (!strncmp(list + at, "trusted.", 8))
+			return 1;
+	return len < 0 ? 2 : 0;
+}
+
+TEST_F(attr, the_formats_own_xattrs_are_hidden)
+{
+	char list[512];
+	ssize_t len, at;
+
+	NOT_ON_OVERLAY("other errors");
+	ASSERT_EQ(0, mkdir("l1/d", 0755));
+	ASSERT_EQ(0, set_xattr("l1/d", "trusted.overlay.opaque", "y"));
+	ASSERT_EQ(0, set_xattr("l1/d", "trusted.mine", "m"));
+	ASSERT_EQ(0, mount_union("up:l1"));
+	FAILS(ENODATA, getxattr("mnt/d", "trusted.overlay.opaque", NULL, 0));
+	FAILS(EPERM, set_xattr("mnt/d", "trusted.overlay.opaque", "n"));
+	FAILS(EPERM, removexattr("mnt/d", "trusted.overlay.opaque"));
+	len = listxattr("mnt/d", list, sizeof(list));
+	ASSERT_LT(0, len);
+	for (at = 0; at < len; at += strlen(list + at) + 1)
+		ASSERT_EQ(NULL, strstr(list + at, "overlay"));
+	/* A copy of the directory is not opaque only because this one is. */
+	ASSERT_EQ(0, put("mnt/d/new", ""));
+	ASSERT_STREQ("m", get_xattr("up/d", "trusted.mine"));
+	ASSERT_STREQ("(No data available)",
+		     get_xattr("up/d", "trusted.overlay.opaque"));
+	/* Nor is anything of root's listed to others. */
+	ASSERT_EQ(1, lists_trusted("mnt/d"));
+	ASSERT_EQ(0, as_user(USER, lists_trusted, "mnt/d"));
+}
+
+TEST_F(attr, link_counts_follow_what_the_union_did)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, put("l1/f", "x"));
+	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, link("mnt/f", "mnt/g"));
+	ASSERT_EQ(0, stat("mnt/f", &st));
+	EXPECT_EQ(2, st.st_nlink);
+	ASSERT_EQ(0, rename("mnt/g", "mnt/h"));
+	ASSERT_EQ(0, stat("mnt/h", &st));
+	EXPECT_EQ(2, st.st_nlink);
+	ASSERT_EQ(0, unlink("mnt/f"));
+	ASSERT_EQ(0, stat("mnt/h", &st));
+	EXPECT_EQ(1, st.st_nlink);
+	ASSERT_EQ(0, mkdir("mnt/d", 0755));
+	ASSERT_EQ(0, mkdir("mnt/d/sub", 0755));
+	ASSERT_EQ(0, stat("mnt/d", &st));
+	EXPECT_EQ(3, st.st_nlink);
+}
+
+TEST_F(attr, fsync_of_everything)
+{
+	static const char * const paths[] = {
+		"mnt", "mnt/low", "mnt/low/f", "mnt/new", "mnt/new/f",
+	};
+	unsigned int i;
+	int fd;
+
+	ASSERT_EQ(0, run("mkdir l1/low && touch l1/low/f"));
+	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, run("mkdir mnt/new && touch mnt/new/f"));
+	for (i = 0; i < ARRAY_SIZE(paths); i++) {
+		fd = open(paths[i], O_RDONLY);
+		EXPECT_EQ(0, fsync(fd));
+		EXPECT_EQ(0, fdatasync(fd));
+		EXPECT_EQ(0, syncfs(fd));
+		close(fd);
+	}
+}
+
+/* A lock of another process; errno if it is held already. */
+static int try_lock(void *path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_start = 10, .l_len = 5 };
+	int fd = open(path, O_RDWR);
+
+	return fcntl(fd, F_SETLK, &lock) ? errno : 0;
+}
+
+TEST_F(attr, posix_locks_are_seen_by_other_processes)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_start = 12, .l_len = 1 };
+	int fd;
+
+	ASSERT_EQ(0, put("l1/f", "x"));
+	ASSERT_EQ(0, chmod("l1/f", 0666));
+	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, as_user(USER, try_lock, "mnt/f"));
+	fd = open("mnt/f", O_RDWR);
+	ASSERT_EQ(0, fcntl(fd, F_SETLK, &lock));
+	ASSERT_EQ(EAGAIN, as_user(USER, try_lock, "mnt/f"));
+	ASSERT_EQ(1, write(fd, "y", 1));
+	ASSERT_EQ(EAGAIN, as_user(USER, try_lock, "mnt/f"));
+	lock.l_type = F_UNLCK;
+	ASSERT_EQ(0, fcntl(fd, F_SETLK, &lock));
+	ASSERT_EQ(0, as_user(USER, try_lock, "mnt/f"));
+}
+
 TEST_HARNESS_MAIN
