@@ -213,6 +213,19 @@ static bool unbound(void)
 	       !*pci_override(pair[0]) && !*pci_override(pair[1]);
 }
 
+/*
+ * A slab with room for as many objects as there are rounds may stay with a CPU
+ * and count as in use. What is lost each time is lost the second time as well.
+ */
+static bool grows(struct memory *before, struct memory *after, int nr)
+{
+	if (!leaks(before, after, nr))
+		return false;
+	printf("# once more, to tell a leak from a cache\n");
+	*before = *after;
+	return rounds(nr) || measure(after) || leaks(before, after, nr);
+}
+
 int main(void)
 {
 	static struct memory before, after;
@@ -232,7 +245,7 @@ int main(void)
 	ksft_test_result(!rounds(nr), "%d times in and out\n", nr);
 	if (measure(&after))
 		ksft_exit_fail_msg("no slabinfo\n");
-	ksft_test_result(!leaks(&before, &after, nr), "no slab cache grew\n");
+	ksft_test_result(!grows(&before, &after, nr), "no slab cache grew\n");
 	ksft_test_result(after.areas - before.areas < nr / 4,
 			 "no vmalloc areas are left\n");
 	ksft_test_result(unbound(), "the functions are as they were\n");
