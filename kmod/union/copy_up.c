@@ -579,8 +579,12 @@ static void do_copy_work(struct work_struct *work)
 	struct copy_work *cw = container_of(work, struct copy_work, work);
 
 	cw->err = mica_copy_up(file_dentry(cw->file));
-	complete(&cw->done);
+	/*
+	 * Not the last reference, unless the caller was killed: here that
+	 * would be put some time later, and the mount be busy until then.
+	 */
 	fput(cw->file);
+	complete(&cw->done);
 	put_copy_work(cw);
 }
 

@@ -142,19 +142,13 @@ int fresh(const char *fstype)
 int leave(void)
 {
 	const char *mnt = here("mnt");
-	int tries, err = 0;
+	int err = 0;
 
 	if (chdir("/"))
 		return -1;
 	close_range(3, ~0U, 0);
-	/* A copy-up for mmap() drops its file from a work queue, a bit later. */
-	for (tries = 0; tries < 100; tries++) {
-		while (!umount(mnt))
-			;
-		if (errno != EBUSY)
-			break;
-		usleep(20000);
-	}
+	while (!umount(mnt))
+		;
 	if (errno != EINVAL) {
 		err = errno;
 		printf("# umount %s: %s\n", mnt, strerror(err));
