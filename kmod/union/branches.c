@@ -56,11 +56,31 @@ static void disown(struct inode *inode)
 	spin_unlock(&inode->i_lock);
 }
 
+/*
+ * A layer that is not mounted looks like any other: our own directory goes,
+ * unless there is something in it.
+ */
+static void remove_work(struct mica_branch *b)
+{
+	struct dentry *meta = dget_parent(b->work);
+
+	if (meta->d_parent == b->mnt->mnt_root && !b->owned[1] &&
+	    !mnt_want_write(b->mnt)) {
+		if (!lower_remove(b, meta, &QSTR("work"), d_inode(b->work)))
+			lower_remove(b, b->mnt->mnt_root, &QSTR(MICA_META_DIR),
+				     d_inode(meta));
+		mnt_drop_write(b->mnt);
+	}
+	dput(meta);
+}
+
 /* Gives back what a branch has of its file system, all but the mount. */
 static void leave(struct mica_branch *b)
 {
 	int i;
 
+	if (b->work)
+		remove_work(b);
 	for (i = 0; i < ARRAY_SIZE(b->owned); i++) {
 		if (!b->owned[i])
 			continue;
@@ -73,18 +93,22 @@ static void leave(struct mica_branch *b)
 /**
  * mica_branches_free - free the branches of a union
  * @set: the branches, or NULL
+ * @cred: the mounter's credentials
  *
  * The kernel's own mounts take an RCU grace period to go, one for all of them.
  * A walk without references may look at the branches until then.
  */
-void mica_branches_free(struct mica_branches *set)
+void mica_branches_free(struct mica_branches *set, const struct cred *cred)
 {
+	const struct cred *old;
 	unsigned int i;
 
 	if (!set)
 		return;
+	old = override_creds(cred);
 	for (i = 0; i < set->nr; i++)
 		leave(set->slot[i].branch);
+	revert_creds(old);
 	if (set->nr)
 		kern_unmount_array(set->mounts, set->nr);
 	for (i = 0; i < set->nr; i++) {
@@ -221,6 +245,44 @@ int mica_rw_slot_left_of(const struct super_block *sb, unsigned int slot)
 		if (mica_slot_rw(sb, slot))
 			return slot;
 	return -EROFS;
+}
+
+/*
+ * The leftmost slot in which a directory, or one above it, has a redirect: to
+ * the right of it, names are not those of the union.
+ */
+static unsigned int leftmost_redirect(struct inode *dir)
+{
+	struct dentry *dentry = d_find_any_alias(dir), *parent;
+	unsigned int slot = mica_branches(dir->i_sb)->nr;
+	unsigned int i;
+
+	while (dentry && !IS_ROOT(dentry)) {
+		const struct mica_parts *parts = mica_parts(d_inode(dentry));
+
+		for (i = 0; i < parts->nr && parts->part[i].slot < slot; i++)
+			if (parts->part[i].redirected)
+				slot = parts->part[i].slot;
+		parent = dget_parent(dentry);
+		dput(dentry);
+		dentry = parent;
+	}
+	dput(dentry);
+	return slot;
+}
+
+/**
+ * mica_rw_slot_for - the nearest writable branch where a directory can be
+ * @dir: the directory
+ * @slot: position to start left of
+ *
+ * Return: its slot, or -EROFS if there is none.
+ */
+int mica_rw_slot_for(struct inode *dir, unsigned int slot)
+{
+	if (mica_super(dir->i_sb)->redirects)
+		slot = min(slot, leftmost_redirect(dir) + 1);
+	return mica_rw_slot_left_of(dir->i_sb, slot);
 }
 
 /**

@@ -543,13 +543,16 @@ int mica_check_data(struct inode *inode)
 int mica_copy_up_data(struct dentry *dentry, loff_t size)
 {
 	struct inode *inode = d_inode(dentry);
+	struct dentry *parent;
 	int slot;
 
 	slot = mica_check_data(inode);
 	if (slot || mica_is_rw(inode))
 		return slot;
-	slot = mica_rw_slot_left_of(inode->i_sb,
-				    mica_parts(inode)->part[0].slot);
+	parent = dget_parent(dentry);
+	slot = mica_rw_slot_for(d_inode(parent),
+				mica_parts(inode)->part[0].slot);
+	dput(parent);
 	return slot < 0 ? slot : mica_copy_up_to(dentry, slot, size);
 }
 

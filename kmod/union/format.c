@@ -181,16 +181,160 @@ static int refuse(const struct mica_branch *b, struct dentry *dentry,
 	return -EIO;
 }
 
+/* The attribute's value as a string, NULL if there is none, or an error. */
+static char *overlay_string(const struct mica_branch *b, struct dentry *dentry,
+			    const char *name)
+{
+	char *value;
+	int len;
+
+	len = overlay_xattr(b, dentry, name, NULL, 0);
+	if (len <= 0)
+		return ERR_PTR(len);
+	value = kzalloc(len + 1, GFP_KERNEL);
+	if (!value)
+		return ERR_PTR(-ENOMEM);
+	len = overlay_xattr(b, dentry, name, value, len);
+	if (len <= 0) {
+		kfree(value);
+		return ERR_PTR(len);
+	}
+	return value;
+}
+
+/* Whether a name of a redirect leads down, and not into what is the union's. */
+static bool is_plain_name(const struct mica_branch *b, const char *name,
+			  size_t len)
+{
+	if (!len || len > NAME_MAX)
+		return false;
+	if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
+		return false;
+	return !(b->read & MICA_FORM_DOT) || len < DOT_PREFIX_LEN ||
+	       memcmp(name, DOT_PREFIX, DOT_PREFIX_LEN);
+}
+
+static bool redirect_is_sane(const struct mica_branch *b, const char *path)
+{
+	size_t len;
+
+	if (*path != '/')
+		return !strchr(path, '/') &&
+		       is_plain_name(b, path, strlen(path));
+	do {
+		path++;
+		len = strchrnul(path, '/') - path;
+		if (!is_plain_name(b, path, len))
+			return false;
+		path += len;
+	} while (*path);
+	return true;
+}
+
 /**
- * mica_check_redirect - refuse a directory that continues under another name
+ * mica_redirect - under which other name does a directory go on to the right?
  * @b: the branch
  * @dir: directory in it
  *
- * Return: 0, or -EIO if showing it would show wrong data.
+ * Return: a name in the same directory, or a path from the root, to be freed;
+ * NULL if it is its own name; -EIO if it is no path that a union would have
+ * written, or another error.
  */
-int mica_check_redirect(const struct mica_branch *b, struct dentry *dir)
+char *mica_redirect(const struct mica_branch *b, struct dentry *dir)
 {
-	return refuse(b, dir, "redirect");
+	char *path;
+
+	/* Both forms have it: to ignore it would be to show another tree. */
+	path = overlay_string(b, dir, OVL_PREFIX "redirect");
+	if (IS_ERR_OR_NULL(path) || redirect_is_sane(b, path))
+		return path;
+	pr_warn_ratelimited("%pd2 in %s has a redirect to '%s', which is none\n",
+			    dir, b->name, path);
+	kfree(path);
+	return ERR_PTR(-EIO);
+}
+
+/* Puts "/@name" before what is in @path from *@pos on. */
+static int prepend(char *path, int *pos, const char *name)
+{
+	int len = strlen(name);
+
+	if (*pos < len + 1)
+		return -ENAMETOOLONG;
+	*pos -= len;
+	memcpy(path + *pos, name, len);
+	path[--*pos] = '/';
+	return 0;
+}
+
+/*
+ * Composes where a directory goes on to the right of its branch, in the end of
+ * @path; returns where that begins. Above a directory with a redirect from the
+ * root, names do not matter.
+ */
+static int path_to_the_right(const struct mica_branch *b, struct dentry *dir,
+			     char *path)
+{
+	struct dentry *dentry = dget(dir), *parent;
+	struct name_snapshot name;
+	int pos = PATH_MAX - 1;
+	bool absolute = false;
+	char *redirect;
+	int err = 0;
+
+	path[pos] = 0;
+	while (!err && !absolute && dentry != b->mnt->mnt_root) {
+		redirect = mica_redirect(b, dentry);
+		if (IS_ERR(redirect)) {
+			err = PTR_ERR(redirect);
+		} else if (redirect) {
+			absolute = *redirect == '/';
+			err = prepend(path, &pos, redirect + absolute);
+			kfree(redirect);
+		} else {
+			take_dentry_name_snapshot(&name, dentry);
+			err = prepend(path, &pos, name.name.name);
+			release_dentry_name_snapshot(&name);
+		}
+		parent = dget_parent(dentry);
+		dput(dentry);
+		dentry = parent;
+	}
+	dput(dentry);
+	return err ?: pos;
+}
+
+/**
+ * mica_set_redirect - let a directory keep what is to the right of it
+ * @b: the branch
+ * @dir: directory in it that is about to be renamed
+ *
+ * No directory above it may be renamed at the same time.
+ *
+ * Return: 0 or an error.
+ */
+int mica_set_redirect(const struct mica_branch *b, struct dentry *dir)
+{
+	char *path;
+	int ret;
+
+	path = mica_redirect(b, dir);
+	if (IS_ERR(path))
+		return PTR_ERR(path);
+	ret = path && *path == '/';
+	kfree(path);
+	if (ret)
+		return 0;
+
+	path = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!path)
+		return -ENOMEM;
+	ret = path_to_the_right(b, dir, path);
+	if (ret >= 0)
+		ret = lower_setxattr(b, dir, OVL_PREFIX "redirect", path + ret,
+				     PATH_MAX - 1 - ret, 0);
+	kfree(path);
+	return ret;
 }
 
 /**

@@ -42,6 +42,9 @@ struct mica_parts *mica_parts_one(unsigned int slot, struct dentry *dentry)
  * @name: the name
  * @reach: for which entries it matters whether the name goes on to the right
  * @entry: out: the entry, counted, if one is found
+ * @redirect: out: where a directory goes on to the right, to be freed, or NULL
+ *	if it does so under its own name; without it, such a directory ends
+ *	there
  *
  * The caller has the mounter's credentials.
  *
@@ -49,12 +52,15 @@ struct mica_parts *mica_parts_one(unsigned int slot, struct dentry *dentry)
  */
 int mica_look(const struct super_block *sb, const struct mica_part *dir,
 	      const struct qstr *name, enum mica_reach reach,
-	      struct dentry **entry)
+	      struct dentry **entry, char **redirect)
 {
 	const struct mica_branch *b = mica_branch(sb, dir->slot);
 	struct dentry *dentry;
+	char *other = NULL;
 	int ret;
 
+	if (redirect)
+		*redirect = NULL;
 	dentry = lower_lookup(b, dir->dentry, name);
 	if (IS_ERR(dentry))
 		return PTR_ERR(dentry);
@@ -74,23 +80,216 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
 		reach = MICA_REACH_NONE;
 	/* A redirect may lead to where @dir itself has no part. */
 	if (d_is_dir(dentry) && dir->slot + 1 < mica_branches(sb)->nr)
-		ret = mica_check_redirect(b, dentry);
-	if (!ret && reach && d_is_dir(dentry))
+		other = mica_redirect(b, dentry);
+	if (IS_ERR(other)) {
+		ret = PTR_ERR(other);
+		other = NULL;
+	}
+	if (!ret && (reach || other) && d_is_dir(dentry))
 		ret = mica_is_opaque(b, dentry);
-	if (!ret && reach)
+	if (!ret && reach && !other)
 		ret = mica_hides(b, dir->dentry, name);
+	if (!ret && other && redirect) {
+		*redirect = other;
+		*entry = dentry;
+		return MICA_FOUND;
+	}
+	ret = ret ?: other || !reach;
+	kfree(other);
 	if (ret < 0) {
 		dput(dentry);
 		return ret;
 	}
 	*entry = dentry;
-	return ret || !reach ? MICA_FOUND_LAST : MICA_FOUND;
+	return ret ? MICA_FOUND_LAST : MICA_FOUND;
+}
+
+/**
+ * struct mica_search - a look-up under way
+ * @sb: the union
+ * @where: parts of the directory to look in
+ * @owned: the same, if they belong to the search
+ * @name: name to look for
+ * @redirect: what @name points into, if it is not the caller's
+ * @found: what has been found
+ */
+struct mica_search {
+	struct super_block *sb;
+	const struct mica_parts *where;
+	struct mica_parts *owned;
+	struct qstr name;
+	char *redirect;
+	struct mica_parts *found;
+};
+
+static int search(struct mica_search *s, unsigned int from, int depth);
+
+/* The parts of the root from a slot on, or NULL if it has none there. */
+static struct mica_parts *root_from(struct super_block *sb, unsigned int slot)
+{
+	const struct mica_parts *root = mica_parts(d_inode(sb->s_root));
+	struct mica_parts *parts;
+	unsigned int i = 0;
+
+	while (i < root->nr && root->part[i].slot < slot)
+		i++;
+	if (i == root->nr)
+		return NULL;
+	parts = mica_parts_alloc(root->nr - i);
+	if (!parts)
+		return ERR_PTR(-ENOMEM);
+	for (; i < root->nr; i++) {
+		parts->part[parts->nr] = root->part[i];
+		dget(parts->part[parts->nr++].dentry);
+	}
+	return parts;
+}
+
+/*
+ * Follows all of @path but its last name through the branches from @slot on.
+ * Cuts it to pieces; *last is the last.
+ */
+static struct mica_parts *walk_to_last(struct super_block *sb,
+				       unsigned int slot, char *path,
+				       char **last, int depth)
+{
+	struct mica_parts *parts = root_from(sb, slot);
+	char *name = strsep(&path, "/");
+	int err;
+
+	while (path && !IS_ERR_OR_NULL(parts)) {
+		struct mica_search s = { .sb = sb, .where = parts };
+
+		s.name = QSTR(name);
+		err = search(&s, 0, depth);
+		mica_parts_free(parts);
+		if (err)
+			return ERR_PTR(err);
+		parts = s.found;
+		if (parts && !d_is_dir(parts->part[0].dentry)) {
+			mica_parts_free(parts);
+			parts = NULL;
+		}
+		name = strsep(&path, "/");
+	}
+	*last = name;
+	return parts;
+}
+
+/*
+ * The directory that was found last goes on under another name: from here on
+ * that is what is looked for, from @slot on. Takes over @redirect. Returns 0
+ * if it does not lead anywhere, 1 to go on, or an error.
+ */
+static int follow(struct mica_search *s, unsigned int slot, char *redirect,
+		  int depth)
+{
+	struct mica_parts *parts, *found;
+	char *last = redirect;
+
+	kfree(s->redirect);
+	s->redirect = redirect;
+	if (*redirect != '/') {
+		s->name = QSTR(redirect);
+		return 1;
+	}
+	if (depth == MICA_MAX_REDIRECTS) {
+		pr_warn_ratelimited("%s: too many redirects in one another\n",
+				    redirect);
+		return -EIO;
+	}
+	parts = walk_to_last(s->sb, slot, redirect + 1, &last, depth + 1);
+	if (IS_ERR_OR_NULL(parts))
+		return PTR_ERR_OR_ZERO(parts);
+	mica_parts_free(s->owned);
+	s->where = parts;
+	s->owned = parts;
+	s->name = QSTR(last);
+
+	found = krealloc(s->found, offsetof(struct mica_parts,
+					    part[s->found->nr + parts->nr]),
+			 GFP_KERNEL);
+	if (!found)
+		return -ENOMEM;
+	s->found = found;
+	return 1;
 }
 
 /* Of a name that is not a directory, only the first entry is shown. */
 static bool ends_here(const struct mica_parts *found, const struct dentry *next)
 {
-	return !d_is_dir(next) || !d_is_dir(found->part[0].dentry);
+	return found && (!d_is_dir(next) || !d_is_dir(found->part[0].dentry));
+}
+
+static int add_found(struct mica_search *s, unsigned int i,
+		     struct dentry *entry, bool redirected)
+{
+	struct mica_part *to;
+
+	if (!s->found)
+		s->found = mica_parts_alloc(s->where->nr - i);
+	if (!s->found) {
+		dput(entry);
+		return -ENOMEM;
+	}
+	to = &s->found->part[s->found->nr++];
+	to->slot = s->where->part[i].slot;
+	to->redirected = redirected;
+	to->dentry = entry;
+	return 0;
+}
+
+/* Looks in one part; returns 0 if the search ends there, 1, or an error. */
+static int search_part(struct mica_search *s, unsigned int *i, int depth)
+{
+	const struct mica_part *part = &s->where->part[*i];
+	bool last = *i + 1 == s->where->nr;
+	unsigned int slot = part->slot;
+	struct dentry *entry;
+	char *redirect;
+	int ret, err;
+
+	ret = mica_look(s->sb, part, &s->name,
+			last ? MICA_REACH_NONE : MICA_REACH_DIRS, &entry,
+			&redirect);
+	if (ret < 0)
+		return ret;
+	if (ret == MICA_ABSENT)
+		return 1;
+	if (ret == MICA_HIDDEN)
+		return 0;
+	if (ends_here(s->found, entry)) {
+		kfree(redirect);
+		dput(entry);
+		return 0;
+	}
+	err = add_found(s, *i, entry, redirect);
+	if (!redirect || err) {
+		kfree(redirect);
+		return err ?: ret == MICA_FOUND;
+	}
+	mica_super(s->sb)->redirects = true;
+	err = follow(s, slot + 1, redirect, depth);
+	/* The parts to look in are others now. */
+	if (err > 0 && *redirect == '/')
+		*i = -1;
+	return err;
+}
+
+static int search(struct mica_search *s, unsigned int from, int depth)
+{
+	unsigned int i;
+	int ret = 1;
+
+	for (i = from; ret > 0 && i < s->where->nr; i++)
+		ret = search_part(s, &i, depth);
+	mica_parts_free(s->owned);
+	kfree(s->redirect);
+	if (ret < 0) {
+		mica_parts_free(s->found);
+		s->found = NULL;
+	}
+	return min(ret, 0);
 }
 
 /**
@@ -107,46 +306,15 @@ static bool ends_here(const struct mica_parts *found, const struct dentry *next)
 int mica_lookup_parts(struct inode *dir, const struct qstr *name,
 		      unsigned int from, struct mica_parts **parts)
 {
-	const struct mica_parts *where = mica_parts(dir);
-	struct mica_parts *found = NULL;
-	unsigned int i;
-	int ret;
+	struct mica_search s = {
+		.sb = dir->i_sb,
+		.where = mica_parts(dir),
+		.name = *name,
+	};
+	int err = search(&s, from, 0);
 
-	*parts = NULL;
-	for (i = from; i < where->nr; i++) {
-		struct dentry *entry;
-
-		ret = mica_look(dir->i_sb, &where->part[i], name,
-				i + 1 < where->nr ? MICA_REACH_DIRS :
-						    MICA_REACH_NONE, &entry);
-		if (ret < 0)
-			goto fail;
-		if (ret == MICA_ABSENT)
-			continue;
-		if (ret == MICA_HIDDEN)
-			break;
-		if (!found) {
-			found = mica_parts_alloc(where->nr - i);
-			if (!found) {
-				dput(entry);
-				ret = -ENOMEM;
-				goto fail;
-			}
-		} else if (ends_here(found, entry)) {
-			dput(entry);
-			break;
-		}
-		found->part[found->nr].slot = where->part[i].slot;
-		found->part[found->nr++].dentry = entry;
-		if (ret == MICA_FOUND_LAST)
-			break;
-	}
-	*parts = found;
-	return 0;
-
-fail:
-	mica_parts_free(found);
-	return ret;
+	*parts = s.found;
+	return err;
 }
 
 struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,

@@ -50,10 +50,9 @@ struct dentry *mica_part_in(const struct inode *inode, unsigned int slot)
 }
 
 /* The branch of the directory, or the nearest writable one to its left. */
-static int create_slot(const struct inode *dir)
+static int create_slot(struct inode *dir)
 {
-	return mica_rw_slot_left_of(dir->i_sb,
-				    mica_parts(dir)->part[0].slot + 1);
+	return mica_rw_slot_for(dir, mica_parts(dir)->part[0].slot + 1);
 }
 
 /**
@@ -76,8 +75,10 @@ int mica_target_slot(struct inode *dir, const struct qstr *name, int slot)
 	if (slot < 0)
 		return create_slot(dir);
 	/* Left of all parts, nothing can hide it. */
-	if (slot <= parts->part[0].slot)
+	if (slot == parts->part[0].slot)
 		return slot;
+	if (slot < parts->part[0].slot)
+		return mica_rw_slot_for(dir, slot + 1);
 	if (!mica_part_in(dir, slot))
 		return create_slot(dir);
 
@@ -86,7 +87,7 @@ int mica_target_slot(struct inode *dir, const struct qstr *name, int slot)
 		struct dentry *entry;
 
 		ret = mica_look(sb, &parts->part[i], name, MICA_REACH_DIRS,
-				&entry);
+				&entry, NULL);
 		if (ret == MICA_FOUND || ret == MICA_FOUND_LAST)
 			dput(entry);
 	}

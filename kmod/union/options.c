@@ -16,6 +16,7 @@ enum {
 	OPT_WORKDIR,
 	OPT_WHITEOUT,
 	OPT_VOLATILE,
+	OPT_REDIRECT,
 	OPT_FIXED,
 };
 
@@ -24,6 +25,9 @@ static const struct constant_table only_left[] = { { "left", 0 }, {} };
 static const struct constant_table only_parent[] = { { "parent", 0 }, {} };
 static const struct constant_table only_full[] = { { "full", 0 }, {} };
 static const struct constant_table only_off[] = { { "off", 0 }, {} };
+static const struct constant_table on_off[] = {
+	{ "on", 1 }, { "off", 0 }, {}
+};
 
 /* One branch: its path, or a descriptor of it. */
 static int param_is_branch(struct p_log *log,
@@ -46,12 +50,12 @@ static const struct fs_parameter_spec mica_parameters[] = {
 	fsparam_string("workdir", OPT_WORKDIR),
 	fsparam_string("whiteout", OPT_WHITEOUT),
 	fsparam_flag("volatile", OPT_VOLATILE),
+	fsparam_enum("redirect_dir", OPT_REDIRECT, on_off),
 	/* What there is no choice of, yet, can be said all the same. */
 	fsparam_enum("delete", OPT_FIXED, only_all),
 	fsparam_enum("copyup", OPT_FIXED, only_left),
 	fsparam_enum("create", OPT_FIXED, only_parent),
 	fsparam_enum("data", OPT_FIXED, only_full),
-	fsparam_enum("redirect_dir", OPT_FIXED, only_off),
 	fsparam_enum("metacopy", OPT_FIXED, only_off),
 	fsparam_enum("index", OPT_FIXED, only_off),
 	{}
@@ -327,6 +331,9 @@ static int mica_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	case OPT_VOLATILE:
 		opts->do_volatile = true;
 		return 0;
+	case OPT_REDIRECT:
+		opts->no_redirect = !result.uint_32;
+		return 0;
 	}
 	return 0;
 }
@@ -511,5 +518,7 @@ int mica_show_options(struct seq_file *m, struct dentry *root)
 	}
 	if (ms->do_volatile)
 		seq_puts(m, ",volatile");
+	if (ms->no_redirect)
+		seq_puts(m, ",redirect_dir=off");
 	return 0;
 }

@@ -22,6 +22,7 @@ struct mica_options {
 	bool dirs;			/* one of dirs=, dirs+rw, dirs+ro */
 	bool overlay_syntax;
 	bool do_volatile;
+	bool no_redirect;
 };
 
 int mica_fill_super(struct super_block *sb, struct fs_context *fc);

@@ -27,7 +27,7 @@ static int find_instances(struct inode *dir, const struct qstr *name,
 		ret = mica_look(dir->i_sb, &where->part[i], name,
 				i + 1 < where->nr ? MICA_REACH_ALL :
 						    MICA_REACH_NONE,
-				&to->dentry);
+				&to->dentry, NULL);
 		if (ret < 0 || ret == MICA_HIDDEN)
 			break;
 		if (ret == MICA_ABSENT)
@@ -132,12 +132,12 @@ static int remove_shown(struct inode *dir, const struct qstr *name,
  * The branch for a whiteout of what is in @slot: the nearest writable one to
  * the left, that has the directory.
  */
-static int whiteout_slot(const struct inode *dir, unsigned int slot)
+static int whiteout_slot(struct inode *dir, unsigned int slot)
 {
 	int hide = slot;
 
 	do {
-		hide = mica_rw_slot_left_of(dir->i_sb, hide);
+		hide = mica_rw_slot_for(dir, hide);
 	} while (hide >= 0 && !mica_part_in(dir, hide));
 	return hide;
 }
@@ -172,15 +172,14 @@ static int remove_instances(struct inode *dir, const struct qstr *name,
  * The leftmost instance on a branch that is not writable will need a whiteout,
  * and that a directory to be in. Returns the branch, or -1.
  */
-static int directory_needed(const struct inode *dir,
+static int directory_needed(struct inode *dir,
 			    const struct mica_parts *inst)
 {
 	unsigned int i;
 
 	for (i = 0; i < inst->nr; i++)
 		if (!mica_slot_rw(dir->i_sb, inst->part[i].slot))
-			return mica_rw_slot_left_of(dir->i_sb,
-						    inst->part[i].slot);
+			return mica_rw_slot_for(dir, inst->part[i].slot);
 	return -1;
 }
 

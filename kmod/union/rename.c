@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * rename: both names end up in one branch, where one rename does it.
- *
- * A directory that has parts elsewhere, or is not on a writable branch, is
- * EXDEV, and mv copies it.
+ * rename: both names end up in one branch, where one rename does it. A
+ * directory that has parts to the right of that branch gets a redirect, which
+ * leads to where they stay.
  */
 #include <linux/mount.h>
 #include <linux/slab.h>
@@ -37,10 +36,9 @@ struct mica_move {
 	bool below_new;
 };
 
-static bool can_move(const struct inode *inode)
+static bool has_part(const struct dentry *dentry, unsigned int slot)
 {
-	return !S_ISDIR(inode->i_mode) ||
-	       (mica_parts(inode)->nr == 1 && mica_is_rw(inode));
+	return mica_part_in(d_inode(dentry), slot);
 }
 
 /* Decides for a branch, and brings there what has to be there. */
@@ -60,16 +58,12 @@ static int bring_together(struct mica_move *m)
 		slot = min_t(int, slot,
 			     mica_parts(d_inode(m->new))->part[0].slot);
 	slot = mica_target_slot(m->new_dir, &m->new->d_name, slot);
+	if (slot >= 0 && !has_part(m->old, slot))
+		slot = mica_rw_slot_for(m->old_dir, slot + 1);
+	if (slot >= 0 && exchange && !has_part(m->new, slot))
+		slot = mica_rw_slot_for(m->new_dir, slot + 1);
 	if (slot < 0)
 		return slot;
-
-	/* A directory cannot be brought anywhere else. */
-	if (d_is_dir(m->old) &&
-	    mica_parts(d_inode(m->old))->part[0].slot != slot)
-		return -EXDEV;
-	if (exchange && d_is_dir(m->new) &&
-	    mica_parts(d_inode(m->new))->part[0].slot != slot)
-		return -EXDEV;
 
 	err = mica_copy_up_to(m->old, slot, MICA_COPY_ALL);
 	if (!err && exchange)
@@ -135,17 +129,47 @@ static int clear_target(const struct mica_move *m)
 	return lower_empty(m->b, dir, 2);
 }
 
-/* A directory moved over something below hides that, before it is seen. */
-static int set_opaque(const struct mica_move *m)
+/* Has a directory parts that stay where they are? */
+static bool leaves_parts(const struct mica_move *m, const struct inode *inode)
 {
-	bool exchange = m->flags & RENAME_EXCHANGE;
-	int err = 0;
+	const struct mica_parts *parts = mica_parts(inode);
 
-	if (d_is_dir(m->old) && m->below_new)
-		err = m->b->format->set_opaque(m->b, mica_real(d_inode(m->old)));
-	if (!err && exchange && d_is_dir(m->new) && m->hide_old)
-		err = m->b->format->set_opaque(m->b, mica_real(d_inode(m->new)));
-	return err;
+	return S_ISDIR(inode->i_mode) &&
+	       parts->part[parts->nr - 1].slot > m->slot;
+}
+
+static int set_redirect(const struct mica_move *m, struct inode *inode)
+{
+	struct mica_parts *parts = mica_i(inode)->parts;
+	unsigned int i = 0;
+	int err;
+
+	if (mica_super(inode->i_sb)->no_redirect)
+		return -EXDEV;
+	err = mica_set_redirect(m->b, mica_part_in(inode, m->slot));
+	if (err == -EOPNOTSUPP || err == -ENAMETOOLONG || err == -E2BIG)
+		return -EXDEV;
+	if (err)
+		return err;
+	while (parts->part[i].slot != m->slot)
+		i++;
+	parts->part[i].redirected = true;
+	mica_super(inode->i_sb)->redirects = true;
+	return 0;
+}
+
+/*
+ * A directory keeps the parts that it has, and hides what is @below its new
+ * name, before it is seen there.
+ */
+static int keep_parts(const struct mica_move *m, struct inode *inode,
+		      bool below)
+{
+	if (leaves_parts(m, inode))
+		return set_redirect(m, inode);
+	if (S_ISDIR(inode->i_mode) && below)
+		return m->b->format->set_opaque(m->b, mica_real(inode));
+	return 0;
 }
 
 /* Is a whiteout of the overlay form in the way of a directory? */
@@ -172,7 +196,9 @@ static int move_in_branch(struct mica_move *m)
 	bool exchange = flags;
 	int made = 0, swap = 0, err;
 
-	err = set_opaque(m);
+	err = keep_parts(m, d_inode(m->old), m->below_new);
+	if (!err && exchange)
+		err = keep_parts(m, d_inode(m->new), m->hide_old);
 	if (!err && over_dir(m))
 		err = clear_target(m);
 	if (err)
@@ -199,7 +225,7 @@ static int move_in_branch(struct mica_move *m)
 	err = lower_rename(m->b, m->from, old, inode, m->to, new, flags);
 	if (err && made)
 		mica_unhide(m->b, m->from, old);
-	/* Harmless beside a file; a directory is opaque in itself by now. */
+	/* Harmless beside a file; a directory says by itself what is below. */
 	if (!err)
 		mica_unhide(m->b, m->to, new);
 	return err;
@@ -214,7 +240,10 @@ static int move(struct mica_move *m)
 	if (!err)
 		err = mnt_want_write(m->b->mnt);
 	if (!err) {
+		/* A path is made of names that must not change. */
+		mutex_lock(&mica_super(m->old->d_sb)->move_lock);
 		err = move_in_branch(m);
+		mutex_unlock(&mica_super(m->old->d_sb)->move_lock);
 		mnt_drop_write(m->b->mnt);
 	}
 	revert_creds(old);
@@ -263,8 +292,6 @@ int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 		return -EINVAL;
 	if (mica_name_reserved(old->d_sb, &new->d_name))
 		return -EPERM;
-	if (!can_move(d_inode(old)) || (exchange && !can_move(victim)))
-		return -EXDEV;
 	if (victim && !exchange && S_ISDIR(victim->i_mode)) {
 		err = mica_dir_is_empty(new);
 		if (err <= 0)

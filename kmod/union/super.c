@@ -66,7 +66,7 @@ static void free_super(struct mica_super *ms)
 {
 	if (!ms)
 		return;
-	mica_branches_free(ms->branches);
+	mica_branches_free(ms->branches, ms->cred);
 	if (ms->cred)
 		put_cred(ms->cred);
 	kfree(ms->workdir);
@@ -300,9 +300,11 @@ static int prepare_super(struct super_block *sb, struct fs_context *fc,
 	int err;
 
 	ms->sb = sb;
+	mutex_init(&ms->move_lock);
 	ms->format = opts->format;
 	ms->overlay_syntax = opts->overlay_syntax;
 	ms->do_volatile = opts->do_volatile;
+	ms->no_redirect = opts->no_redirect;
 	ms->cred = mounter_cred();
 	if (!ms->cred)
 		return -ENOMEM;

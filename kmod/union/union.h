@@ -26,6 +26,8 @@
 
 #define MICA_SUPER_MAGIC	0x6d696361
 #define MICA_MAX_BRANCHES	1024
+/* How deep redirects may be nested; each costs some of the stack. */
+#define MICA_MAX_REDIRECTS	8
 
 /* On-disk forms of whiteouts and opaque directories, as a mask. */
 #define MICA_FORM_DOT		1u
@@ -79,8 +81,15 @@ struct mica_branches {
 	struct mica_slot slot[];
 };
 
+/**
+ * struct mica_part - where something is in one branch
+ * @slot: the branch
+ * @redirected: to the right of it, its name is another
+ * @dentry: its name there
+ */
 struct mica_part {
 	unsigned int slot;
+	bool redirected;
 	struct dentry *dentry;
 };
 
@@ -120,8 +129,11 @@ struct mica_super {
 	struct mica_branches *branches;
 	const struct cred *cred;
 	const struct layer_format *format;
+	struct mutex move_lock;	/* renaming a directory that has many parts */
+	bool redirects;		/* a directory with a redirect has been seen */
 	bool overlay_syntax;
 	bool do_volatile;
+	bool no_redirect;
 	char *workdir;
 };
 
@@ -208,11 +220,12 @@ static inline void mica_dir_changed(struct inode *dir)
 /* branches.c */
 struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 				    unsigned int read);
-void mica_branches_free(struct mica_branches *set);
+void mica_branches_free(struct mica_branches *set, const struct cred *cred);
 int mica_branch_own(struct mica_branch *branch, struct inode *inode);
 int mica_branch_prepare_work(struct mica_branch *branch,
 			     const struct path *workdir);
 int mica_rw_slot_left_of(const struct super_block *sb, unsigned int slot);
+int mica_rw_slot_for(struct inode *dir, unsigned int slot);
 u64 mica_ino(const struct super_block *sb, unsigned int slot, u64 ino);
 
 /* options.c */
@@ -278,7 +291,8 @@ int mica_hides(const struct mica_branch *b, struct dentry *dir,
 int mica_is_opaque(const struct mica_branch *b, struct dentry *dir);
 int mica_unhide(const struct mica_branch *b, struct dentry *dir,
 		const struct qstr *name);
-int mica_check_redirect(const struct mica_branch *b, struct dentry *dir);
+char *mica_redirect(const struct mica_branch *b, struct dentry *dir);
+int mica_set_redirect(const struct mica_branch *b, struct dentry *dir);
 int mica_check_metacopy(const struct mica_branch *b, struct dentry *dentry);
 bool mica_dot_whiteout_name(const char *name, int len);
 
@@ -299,7 +313,7 @@ enum mica_reach {
 
 int mica_look(const struct super_block *sb, const struct mica_part *dir,
 	      const struct qstr *name, enum mica_reach reach,
-	      struct dentry **entry);
+	      struct dentry **entry, char **redirect);
 int mica_lookup_parts(struct inode *dir, const struct qstr *name,
 		      unsigned int from, struct mica_parts **parts);
 struct mica_parts *mica_parts_alloc(unsigned int nr);
