@@ -6,9 +6,6 @@
 
 #define MICA_META_DIR ".wh..wh.mica"
 
-/* Bits of an inode number that tell the file system, above a branch's own. */
-#define MICA_INO_FS_SHIFT 56
-
 /* More than a union ever leaves in a work directory; each costs stack. */
 #define MICA_WORK_DEPTH 16
 
@@ -283,18 +280,4 @@ int mica_rw_slot_for(struct inode *dir, unsigned int slot)
 	if (mica_super(dir->i_sb)->redirects)
 		slot = min(slot, leftmost_redirect(dir) + 1);
 	return mica_rw_slot_left_of(dir->i_sb, slot);
-}
-
-/**
- * mica_ino - the inode number that the union shows
- * @sb: the union
- * @slot: branch of the inode
- * @ino: its number there
- *
- * Return: a number that no inode of another file system of the union has, as
- * long as those file systems keep to 56 bits.
- */
-u64 mica_ino(const struct super_block *sb, unsigned int slot, u64 ino)
-{
-	return ino ^ ((u64)mica_branch(sb, slot)->fs << MICA_INO_FS_SHIFT);
 }

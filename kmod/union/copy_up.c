@@ -26,6 +26,7 @@
 /**
  * struct mica_copy - one copy under way
  * @dentry: name in the union
+ * @parent: its directory, NULL if it has no name any more
  * @slot: where to
  * @b: the branch there
  * @size: bytes of data wanted, at most
@@ -36,6 +37,7 @@
  */
 struct mica_copy {
 	struct dentry *dentry;
+	struct inode *parent;
 	unsigned int slot;
 	const struct mica_branch *b;
 	loff_t size;
@@ -318,8 +320,9 @@ static int make_temp_as_lsm_wants(struct mica_copy *c)
 }
 
 /* Puts the copy where its name says; the directory keeps its times. */
-static int put_in_place(const struct mica_copy *c, struct dentry *dir)
+static int put_in_place(const struct mica_copy *c)
 {
+	struct dentry *dir = mica_part_in(c->parent, c->slot);
 	struct inode *inode = d_inode(dir);
 	struct iattr times = {
 		.ia_valid = ATTR_ATIME | ATTR_ATIME_SET | ATTR_MTIME |
@@ -330,6 +333,9 @@ static int put_in_place(const struct mica_copy *c, struct dentry *dir)
 	struct name_snapshot name;
 	int err;
 
+	err = mica_mark_impure(c->parent, c->slot);
+	if (err)
+		return err;
 	take_dentry_name_snapshot(&name, c->dentry);
 	err = lower_rename(c->b, c->b->work, &QSTR(c->name), d_inode(c->temp),
 			   dir, &name.name, 0);
@@ -364,8 +370,8 @@ static struct mica_parts *parts_with(const struct inode *inode,
 	return parts;
 }
 
-/* Fills the copy, then @dir gets it; without one it never had a name. */
-static int finish_copy(struct mica_copy *c, struct dentry *dir)
+/* Fills the copy, and gives it its name. */
+static int finish_copy(struct mica_copy *c)
 {
 	struct inode *inode = d_inode(c->dentry);
 	struct mica_parts *parts;
@@ -382,9 +388,10 @@ static int finish_copy(struct mica_copy *c, struct dentry *dir)
 	if (err)
 		goto free_parts;
 	/* Data first: writing takes security.capability away. */
-	err = copy_xattrs(c) ?: copy_attr(c) ?: sync_copy(c);
+	err = copy_xattrs(c) ?: mica_record_origin(inode, c->b, c->temp) ?:
+	      copy_attr(c) ?: sync_copy(c);
 	if (!err)
-		err = dir ? put_in_place(c, dir) :
+		err = c->parent ? put_in_place(c) :
 		      lower_remove(c->b, c->b->work, &QSTR(c->name), NULL);
 	mnt_drop_write(c->b->mnt);
 	if (err)
@@ -399,7 +406,7 @@ free_parts:
 	return err;
 }
 
-static int copy(struct mica_copy *c, struct dentry *dir)
+static int copy(struct mica_copy *c)
 {
 	int err;
 
@@ -418,7 +425,7 @@ static int copy(struct mica_copy *c, struct dentry *dir)
 	if (err)
 		return err;
 
-	err = finish_copy(c, dir);
+	err = finish_copy(c);
 	if (err && !mnt_want_write(c->b->mnt)) {
 		lower_discard(c->b, c->b->work, &QSTR(c->name));
 		mnt_drop_write(c->b->mnt);
@@ -442,6 +449,7 @@ static int copy_one(struct dentry *parent, struct dentry *dentry,
 	struct inode *inode = d_inode(dentry);
 	struct mica_copy c = {
 		.dentry = dentry,
+		.parent = parent ? d_inode(parent) : NULL,
 		.slot = slot,
 		.b = mica_branch(sb, slot),
 		.size = size,
@@ -456,16 +464,15 @@ static int copy_one(struct dentry *parent, struct dentry *dentry,
 		return 0;
 	}
 	if (test_bit(MICA_I_GONE, &mica_i(inode)->flags))
-		parent = NULL;
+		c.parent = NULL;
 	mica_real_path(inode, &c.src);
 	old = mica_override_creds(sb);
-	err = copy(&c, parent ? mica_part_in(d_inode(parent), slot) : NULL);
+	err = copy(&c);
 	revert_creds(old);
 	mutex_unlock(&mica_i(inode)->lock);
 
-	if (!err && parent) {
-		set_bit(MICA_I_COPIED_CHILD, &mica_i(d_inode(parent))->flags);
-		mica_copyattr(d_inode(parent));
+	if (!err && c.parent) {
+		mica_copyattr(c.parent);
 		mica_event_path(MICA_EVENT_COPY_UP, dentry);
 	}
 	return err;

@@ -19,8 +19,6 @@
 #define DOT_META	".wh..wh."
 #define DOT_META_LEN	8
 
-#define OVL_PREFIX	"trusted.overlay."
-
 static const struct qstr dot_opaque = QSTR_INIT(".wh..wh..opq", 12);
 static const struct qstr dot_opaque_old = QSTR_INIT(".wh.__dir_opaque", 16);
 
@@ -89,7 +87,7 @@ static int has_file(const struct mica_branch *b, struct dentry *dir,
 static int overlay_xattr(const struct mica_branch *b, struct dentry *dentry,
 			 const char *name, char *value, size_t size)
 {
-	int ret = lower_getxattr(b, dentry, name, value, size);
+	int ret = lower_get_mark(b, dentry, name, value, size);
 
 	return ret == -ENODATA || ret == -EOPNOTSUPP ? 0 : ret;
 }
@@ -112,7 +110,7 @@ int mica_is_whiteout(const struct mica_branch *b, struct dentry *dentry)
 		return 1;
 	if (!S_ISREG(inode->i_mode) || i_size_read(inode))
 		return 0;
-	ret = lower_getxattr(b, dentry, OVL_PREFIX "whiteout", NULL, 0);
+	ret = lower_get_mark(b, dentry, "whiteout", NULL, 0);
 	if (ret == -ENODATA || ret == -EOPNOTSUPP)
 		return 0;
 	return ret < 0 ? ret : 1;
@@ -153,7 +151,7 @@ int mica_is_opaque(const struct mica_branch *b, struct dentry *dir)
 		ret = has_file(b, dir, &dot_opaque) ?:
 		      has_file(b, dir, &dot_opaque_old);
 	if (!ret && (b->read & MICA_FORM_OVERLAY)) {
-		ret = overlay_xattr(b, dir, OVL_PREFIX "opaque", &value, 1);
+		ret = overlay_xattr(b, dir, "opaque", &value, 1);
 		if (ret == -ERANGE)
 			ret = 0;
 		else if (ret > 0)
@@ -165,13 +163,9 @@ int mica_is_opaque(const struct mica_branch *b, struct dentry *dir)
 static int refuse(const struct mica_branch *b, struct dentry *dentry,
 		  const char *what)
 {
-	char name[32];
 	int ret;
 
-	if (!(b->read & MICA_FORM_OVERLAY))
-		return 0;
-	snprintf(name, sizeof(name), OVL_PREFIX "%s", what);
-	ret = lower_getxattr(b, dentry, name, NULL, 0);
+	ret = lower_get_mark(b, dentry, what, NULL, 0);
 	if (ret == -ENODATA || ret == -EOPNOTSUPP)
 		return 0;
 	if (ret < 0)
@@ -245,7 +239,7 @@ char *mica_redirect(const struct mica_branch *b, struct dentry *dir)
 	char *path;
 
 	/* Both forms have it: to ignore it would be to show another tree. */
-	path = overlay_string(b, dir, OVL_PREFIX "redirect");
+	path = overlay_string(b, dir, "redirect");
 	if (IS_ERR_OR_NULL(path) || redirect_is_sane(b, path))
 		return path;
 	pr_warn_ratelimited("%pd2 in %s has a redirect to '%s', which is none\n",
@@ -331,8 +325,8 @@ int mica_set_redirect(const struct mica_branch *b, struct dentry *dir)
 		return -ENOMEM;
 	ret = path_to_the_right(b, dir, path);
 	if (ret >= 0)
-		ret = lower_setxattr(b, dir, OVL_PREFIX "redirect", path + ret,
-				     PATH_MAX - 1 - ret, 0);
+		ret = lower_set_mark(b, dir, "redirect", path + ret,
+				     PATH_MAX - 1 - ret);
 	kfree(path);
 	return ret;
 }
@@ -405,7 +399,7 @@ static int overlay_vacate(const struct mica_branch *b, struct dentry *dir,
 
 static int overlay_set_opaque(const struct mica_branch *b, struct dentry *dir)
 {
-	return lower_setxattr(b, dir, OVL_PREFIX "opaque", "y", 1, 0);
+	return lower_set_mark(b, dir, "opaque", "y", 1);
 }
 
 static int dot_whiteout(const struct mica_branch *b, struct dentry *dir,

@@ -93,13 +93,13 @@ static const struct inode_operations mica_symlink_inode_operations = {
 	.listxattr	= mica_listxattr,
 };
 
-static void init_inode(struct inode *inode, struct mica_parts *parts)
+static void init_inode(struct inode *inode, struct mica_parts *parts, u64 ino)
 {
 	const struct mica_part *first = &parts->part[0];
 	struct inode *real = d_inode(first->dentry);
 
 	mica_i(inode)->parts = parts;
-	inode->i_ino = mica_ino(inode->i_sb, first->slot, real->i_ino);
+	inode->i_ino = ino;
 	set_nlink(inode, real->i_nlink);
 	mica_copyattr(inode);
 	/* Times are those of the branch, which keeps them. */
@@ -149,6 +149,7 @@ static unsigned long key_hash(const struct inode *key)
  * mica_iget - the inode of the union for what was found in the branches
  * @sb: the union
  * @parts: where it is; taken over, also if it fails
+ * @ino: its number, see mica_number()
  *
  * Names that are links to one inode of a branch share an inode of the union,
  * but for a branch that is not writable: there each name is copied up for
@@ -156,7 +157,8 @@ static unsigned long key_hash(const struct inode *key)
  *
  * Return: an inode with a reference, or an error.
  */
-struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts)
+struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts,
+			u64 ino)
 {
 	struct inode *real = d_inode(parts->part[0].dentry);
 	struct inode *inode;
@@ -168,7 +170,7 @@ struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts)
 	} else {
 		inode = new_inode(sb);
 		if (inode)
-			init_inode(inode, parts);
+			init_inode(inode, parts, ino);
 		parts = inode ? NULL : parts;
 	}
 	if (!inode) {
@@ -177,7 +179,7 @@ struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts)
 	}
 
 	if (inode_state_read_once(inode) & I_NEW) {
-		init_inode(inode, parts);
+		init_inode(inode, parts, ino);
 		unlock_new_inode(inode);
 	} else {
 		mica_parts_free(parts);
@@ -196,6 +198,7 @@ void mica_add_part(struct inode *inode, struct mica_parts *parts)
 {
 	struct mica_inode *mi = mica_i(inode);
 	struct inode *real = d_inode(parts->part[0].dentry);
+	unsigned int i, j = 0;
 
 	parts->old = mi->parts;
 	if (mi->key != real) {
@@ -203,8 +206,14 @@ void mica_add_part(struct inode *inode, struct mica_parts *parts)
 		WRITE_ONCE(mi->key, real);
 		__insert_inode_hash(inode, key_hash(real));
 	}
+	spin_lock(&inode->i_lock);
+	/* What became known of the old parts meanwhile. */
+	for (i = 0; i < parts->nr && j < mi->parts->nr; i++)
+		if (parts->part[i].slot == mi->parts->part[j].slot)
+			parts->part[i] = mi->parts->part[j++];
 	/* Who sees the parts, see mica_parts(), sees them whole. */
 	smp_store_release(&mi->parts, parts);
+	spin_unlock(&inode->i_lock);
 	mica_copyattr(inode);
 }
 

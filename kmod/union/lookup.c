@@ -323,6 +323,7 @@ struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,
 	struct mica_parts *parts = NULL;
 	struct inode *inode = NULL;
 	const struct cred *old;
+	u64 ino = 0;
 	int err;
 
 	if (dentry->d_name.len > NAME_MAX)
@@ -331,11 +332,13 @@ struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,
 	if (!mica_name_reserved(dir->i_sb, &dentry->d_name)) {
 		old = mica_override_creds(dir->i_sb);
 		err = mica_lookup_parts(dir, &dentry->d_name, 0, &parts);
+		if (parts)
+			ino = mica_number(dir, parts);
 		revert_creds(old);
 		if (err)
 			return ERR_PTR(err);
 	}
 	if (parts)
-		inode = mica_iget(dir->i_sb, parts);
+		inode = mica_iget(dir->i_sb, parts, ino);
 	return d_splice_alias(inode, dentry);
 }

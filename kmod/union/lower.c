@@ -24,6 +24,32 @@ int lower_setxattr(const struct mica_branch *b, struct dentry *dentry,
 			    flags);
 }
 
+/* "trusted.overlay." and what is marked. */
+#define MARK_SIZE 40
+
+static const char *mark_name(char *buf, const char *what)
+{
+	snprintf(buf, MARK_SIZE, MICA_XATTR_PRIVATE "%s", what);
+	return buf;
+}
+
+/* Attributes of the layers' format, which the union does not show. */
+int lower_get_mark(const struct mica_branch *b, struct dentry *dentry,
+		   const char *what, void *value, size_t size)
+{
+	char name[MARK_SIZE];
+
+	return lower_getxattr(b, dentry, mark_name(name, what), value, size);
+}
+
+int lower_set_mark(const struct mica_branch *b, struct dentry *dentry,
+		   const char *what, const void *value, size_t size)
+{
+	char name[MARK_SIZE];
+
+	return lower_setxattr(b, dentry, mark_name(name, what), value, size, 0);
+}
+
 /**
  * lower_lookup - look a name up in a directory of a branch
  * @b: the branch

@@ -12,7 +12,8 @@
  * @mode: type and permissions
  * @rdev: device number, for a device
  * @target: what a symbolic link points to
- * @from: for a hard link, what it is to be a link to, in the branch
+ * @inode: for a hard link, what it is to be a link to
+ * @from: the same, in the branch
  * @slot: branch it is made in
  * @b: the same
  * @where: the directory in the branch
@@ -24,6 +25,7 @@ struct mica_new {
 	umode_t mode;
 	dev_t rdev;
 	const char *target;
+	const struct inode *inode;
 	struct dentry *from;
 	unsigned int slot;
 	const struct mica_branch *b;
@@ -292,7 +294,10 @@ static int make_as_caller(struct mica_new *n)
 	if (IS_ERR(maker)) {
 		err = PTR_ERR(maker);
 	} else {
-		err = make(n);
+		err = n->inode && !mica_has_own_number(n->inode) ?
+		      mica_mark_impure(n->dir, n->slot) : 0;
+		if (!err)
+			err = make(n);
 		if (maker)
 			revert_creds(mica_cred(n->dentry->d_sb));
 	}
@@ -357,7 +362,8 @@ static int create_object(struct inode *dir, struct dentry *dentry,
 		d_drop(dentry);
 		return -ENOMEM;
 	}
-	inode = mica_iget(dir->i_sb, parts);
+	inode = mica_iget(dir->i_sb, parts,
+			  mica_ino(dir->i_sb, slot, d_inode(n.made)->i_ino));
 	if (IS_ERR(inode)) {
 		d_drop(dentry);
 		return PTR_ERR(inode);
@@ -402,6 +408,7 @@ static int mica_link(struct dentry *old, struct inode *dir,
 		.dir = dir,
 		.dentry = dentry,
 		.mode = inode->i_mode,
+		.inode = inode,
 	};
 	int slot, err;
 
@@ -425,8 +432,6 @@ static int mica_link(struct dentry *old, struct inode *dir,
 		return err;
 	dput(n.made);
 	mica_copyattr(inode);
-	/* It may have been copied, and show another number than the copy's. */
-	set_bit(MICA_I_COPIED_CHILD, &mica_i(dir)->flags);
 	ihold(inode);
 	d_instantiate(dentry, inode);
 	return 0;

@@ -18,6 +18,7 @@ struct mica_name {
 	unsigned int part;	/* where it was seen first */
 	unsigned int type;
 	bool whiteout;
+	bool ask;		/* its number is not @ino, or may not be */
 	unsigned int len;
 	char name[];
 };
@@ -51,6 +52,7 @@ struct mica_scan {
 	bool dot;
 	bool check_empty_files;
 	bool unsure;		/* of a whiteout that may be no regular file */
+	bool impure;		/* numbers may be those of other files */
 	int err;
 };
 
@@ -133,8 +135,12 @@ static int add_entry(struct mica_scan *s, const char *name, int len, u64 ino,
 	n = get_name(s->list, name, len, &made);
 	if (!n)
 		return -ENOMEM;
-	if (!made && (whiteout || !n->whiteout || n->part != s->part))
+	if (!made && (whiteout || !n->whiteout || n->part != s->part)) {
+		/* A directory may have its number from here. */
+		n->ask |= !whiteout && type != DT_REG;
 		return 0;
+	}
+	n->ask = s->impure;
 	n->ino = ino;
 	n->part = s->part;
 	n->type = type;
@@ -259,7 +265,7 @@ static bool has_file_whiteouts(const struct mica_branch *b, struct dentry *dir)
 	char value;
 
 	return (b->read & MICA_FORM_OVERLAY) &&
-	       lower_getxattr(b, dir, "trusted.overlay.opaque", &value, 1) == 1 &&
+	       lower_get_mark(b, dir, "opaque", &value, 1) == 1 &&
 	       value == 'x';
 }
 
@@ -270,7 +276,8 @@ static struct mica_list *new_list(void)
 
 /* Adds the names of one part, behind what is to the left of it. */
 static int scan_part(struct mica_list *list, struct super_block *sb,
-		     unsigned int index, const struct mica_part *part)
+		     unsigned int index, const struct mica_part *part,
+		     bool impure)
 {
 	const struct mica_branch *b = mica_branch(sb, part->slot);
 	struct mica_scan s = {
@@ -280,6 +287,7 @@ static int scan_part(struct mica_list *list, struct super_block *sb,
 		.part = index,
 		.slot = part->slot,
 		.dot = b->read & MICA_FORM_DOT,
+		.impure = impure,
 		.check_empty_files = has_file_whiteouts(b, part->dentry),
 	};
 	size_t first = list->nr;
@@ -305,7 +313,8 @@ static struct mica_list *read_names(struct inode *dir)
 
 	old = mica_override_creds(dir->i_sb);
 	for (i = 0; !err && i < parts->nr; i++)
-		err = scan_part(list, dir->i_sb, i, &parts->part[i]);
+		err = scan_part(list, dir->i_sb, i, &parts->part[i],
+				mica_is_impure(dir, parts->part[i].slot));
 	revert_creds(old);
 	if (err) {
 		free_list(list);
@@ -314,20 +323,36 @@ static struct mica_list *read_names(struct inode *dir)
 	return list;
 }
 
-/* A name whose inode has changed branches keeps its number while in memory. */
+/* As a look-up of the name would number it. */
+static u64 ask_for_number(struct inode *dir, const struct mica_name *n)
+{
+	struct qstr q = QSTR_INIT(n->name, n->len);
+	struct mica_parts *parts;
+	const struct cred *old;
+	u64 ino = n->ino;
+
+	old = mica_override_creds(dir->i_sb);
+	if (!mica_lookup_parts(dir, &q, 0, &parts) && parts) {
+		ino = mica_number(dir, parts);
+		mica_parts_free(parts);
+	}
+	revert_creds(old);
+	return ino;
+}
+
+/* What is in memory keeps its number there, whether that is recorded or not. */
 static u64 shown_ino(struct dentry *dir, const struct mica_name *n)
 {
 	struct qstr q = QSTR_INIT(n->name, n->len);
 	struct dentry *child;
-	u64 ino = n->ino;
+	u64 ino;
 
-	if (!test_bit(MICA_I_COPIED_CHILD, &mica_i(d_inode(dir))->flags))
-		return ino;
+	if (!n->ask)
+		return n->ino;
 	child = try_lookup_noperm(&q, dir);
 	if (IS_ERR_OR_NULL(child))
-		return ino;
-	if (d_is_positive(child))
-		ino = d_inode(child)->i_ino;
+		return ask_for_number(d_inode(dir), n);
+	ino = d_is_positive(child) ? d_inode(child)->i_ino : n->ino;
 	dput(child);
 	return ino;
 }
@@ -485,7 +510,7 @@ bool mica_only_whiteouts(struct super_block *sb, const struct mica_part *part)
 
 	if (!list)
 		return false;
-	ret = !scan_part(list, sb, 0, part) && !list->nr;
+	ret = !scan_part(list, sb, 0, part, false) && !list->nr;
 	free_list(list);
 	return ret;
 }

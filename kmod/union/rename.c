@@ -140,7 +140,7 @@ static bool leaves_parts(const struct mica_move *m, const struct inode *inode)
 
 static int set_redirect(const struct mica_move *m, struct inode *inode)
 {
-	struct mica_parts *parts = mica_i(inode)->parts;
+	struct mica_parts *parts;
 	unsigned int i = 0;
 	int err;
 
@@ -151,9 +151,12 @@ static int set_redirect(const struct mica_move *m, struct inode *inode)
 		return -EXDEV;
 	if (err)
 		return err;
+	spin_lock(&inode->i_lock);
+	parts = mica_i(inode)->parts;
 	while (parts->part[i].slot != m->slot)
 		i++;
 	parts->part[i].redirected = true;
+	spin_unlock(&inode->i_lock);
 	mica_super(inode->i_sb)->redirects = true;
 	return 0;
 }
@@ -231,21 +234,32 @@ static int move_in_branch(struct mica_move *m)
 	return err;
 }
 
+/* What is a copy keeps its inode number where it goes. */
+static int keep_number(const struct mica_move *m, const struct inode *inode,
+		       struct inode *dir)
+{
+	return mica_has_own_number(inode) ? 0 : mica_mark_impure(dir, m->slot);
+}
+
 static int move(struct mica_move *m)
 {
 	const struct cred *old = mica_override_creds(m->old->d_sb);
 	int err;
 
-	err = look_below(m);
-	if (!err)
-		err = mnt_want_write(m->b->mnt);
+	err = look_below(m) ?: mnt_want_write(m->b->mnt);
+	if (err)
+		goto out;
+	err = keep_number(m, d_inode(m->old), m->new_dir);
+	if (!err && (m->flags & RENAME_EXCHANGE))
+		err = keep_number(m, d_inode(m->new), m->old_dir);
 	if (!err) {
 		/* A path is made of names that must not change. */
 		mutex_lock(&mica_super(m->old->d_sb)->move_lock);
 		err = move_in_branch(m);
 		mutex_unlock(&mica_super(m->old->d_sb)->move_lock);
-		mnt_drop_write(m->b->mnt);
 	}
+	mnt_drop_write(m->b->mnt);
+out:
 	revert_creds(old);
 	return err;
 }
@@ -262,15 +276,6 @@ static void let_go(const struct mica_move *m, struct inode *inode)
 	}
 	if (S_ISDIR(inode->i_mode))
 		clear_nlink(inode);
-}
-
-/* What was copied keeps its inode number where it goes. */
-static void share_copied_child(struct inode *a, struct inode *b)
-{
-	if (test_bit(MICA_I_COPIED_CHILD, &mica_i(a)->flags))
-		set_bit(MICA_I_COPIED_CHILD, &mica_i(b)->flags);
-	else if (test_bit(MICA_I_COPIED_CHILD, &mica_i(b)->flags))
-		set_bit(MICA_I_COPIED_CHILD, &mica_i(a)->flags);
 }
 
 int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
@@ -313,8 +318,6 @@ int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	/* The VFS looks again. */
 	if (err == -ESTALE && !d_is_dir(old))
 		d_drop(old);
-	if (!err)
-		share_copied_child(old_dir, new_dir);
 	if (!err && m.hide_old && !exchange)
 		mica_event_path(MICA_EVENT_WHITEOUT, old);
 	mica_copyattr(old_dir);

@@ -163,20 +163,6 @@ static int check_workdir(struct fs_context *fc)
 	return 0;
 }
 
-/* Numbers the file systems that branches are on. */
-static unsigned int fs_of(const struct mica_branches *set, unsigned int slot)
-{
-	const struct super_block *lower = set->slot[slot].branch->mnt->mnt_sb;
-	unsigned int i, nr = 0;
-
-	for (i = 0; i < slot; i++) {
-		if (set->slot[i].branch->mnt->mnt_sb == lower)
-			return set->slot[i].branch->fs;
-		nr = max(nr, set->slot[i].branch->fs + 1);
-	}
-	return nr;
-}
-
 static int make_writable(struct fs_context *fc, struct mica_branch *b)
 {
 	struct mica_options *opts = fc->fs_private;
@@ -232,7 +218,7 @@ static int make_branches(struct super_block *sb, struct fs_context *fc,
 		set->mounts[set->nr] = b->mnt;
 		set->slot[set->nr].branch = b;
 		set->slot[set->nr].rw = spec->rw;
-		b->fs = fs_of(set, set->nr++);
+		set->nr++;
 		set->read |= b->read;
 		sb->s_stack_depth = max(sb->s_stack_depth,
 					b->mnt->mnt_sb->s_stack_depth + 1);
@@ -242,9 +228,9 @@ static int make_branches(struct super_block *sb, struct fs_context *fc,
 	return 0;
 }
 
-static int make_all_writable(struct fs_context *fc, struct mica_super *ms)
+static int prepare_branches(struct fs_context *fc, struct mica_super *ms)
 {
-	const struct mica_branches *set = ms->branches;
+	struct mica_branches *set = ms->branches;
 	const struct cred *old = override_creds(ms->cred);
 	unsigned int i;
 	int err = 0;
@@ -252,6 +238,8 @@ static int make_all_writable(struct fs_context *fc, struct mica_super *ms)
 	for (i = 0; i < set->nr && !err; i++)
 		if (set->slot[i].rw)
 			err = make_writable(fc, set->slot[i].branch);
+	if (!err)
+		err = mica_number_filesystems(set);
 	revert_creds(old);
 	return err;
 }
@@ -261,6 +249,7 @@ static struct inode *make_root(struct super_block *sb)
 {
 	const struct mica_branches *set = mica_branches(sb);
 	struct mica_parts *parts = mica_parts_alloc(set->nr);
+	const struct mica_part *last;
 	const struct cred *old;
 	int opaque = 0;
 
@@ -280,7 +269,9 @@ static struct inode *make_root(struct super_block *sb)
 		mica_parts_free(parts);
 		return ERR_PTR(opaque);
 	}
-	return mica_iget(sb, parts);
+	last = &parts->part[parts->nr - 1];
+	return mica_iget(sb, parts, mica_ino(sb, last->slot,
+					     d_inode(last->dentry)->i_ino));
 }
 
 static struct cred *mounter_cred(void)
@@ -316,7 +307,7 @@ static int prepare_super(struct super_block *sb, struct fs_context *fc,
 		if (err)
 			return err;
 	}
-	return make_branches(sb, fc, ms) ?: make_all_writable(fc, ms);
+	return make_branches(sb, fc, ms) ?: prepare_branches(fc, ms);
 }
 
 /**

@@ -29,6 +29,9 @@
 /* How deep redirects may be nested; each costs some of the stack. */
 #define MICA_MAX_REDIRECTS	8
 
+/* Attributes that belong to the layers' format. */
+#define MICA_XATTR_PRIVATE	XATTR_TRUSTED_PREFIX "overlay."
+
 /* On-disk forms of whiteouts and opaque directories, as a mask. */
 #define MICA_FORM_DOT		1u
 #define MICA_FORM_OVERLAY	2u
@@ -40,6 +43,8 @@ struct layer_format;
  * struct mica_branch - a directory tree that takes part in a union
  * @id: number that stays the same wherever the branch stands
  * @fs: which of the union's file systems it is on, for inode numbers
+ * @dev: the same, as stat() tells it
+ * @uuid_is_good: no other file system of the union has the UUID of this one
  * @read: MICA_FORM_* that whiteouts are read in
  * @format: form that whiteouts are written in
  * @name: its path, as it was given
@@ -52,6 +57,8 @@ struct layer_format;
 struct mica_branch {
 	u32 id;
 	unsigned int fs;
+	dev_t dev;
+	bool uuid_is_good;
 	unsigned int read;
 	const struct layer_format *format;
 	char *name;
@@ -81,15 +88,23 @@ struct mica_branches {
 	struct mica_slot slot[];
 };
 
+enum mica_purity {
+	MICA_PURITY_UNKNOWN,
+	MICA_PURE,
+	MICA_IMPURE,
+};
+
 /**
  * struct mica_part - where something is in one branch
  * @slot: the branch
  * @redirected: to the right of it, its name is another
+ * @purity: of a directory, whether copies may be in it
  * @dentry: its name there
  */
 struct mica_part {
 	unsigned int slot;
 	bool redirected;
+	enum mica_purity purity;
 	struct dentry *dentry;
 };
 
@@ -109,7 +124,6 @@ struct mica_parts {
 /* Bits of mica_inode.flags. */
 enum {
 	MICA_I_DATA_CHECKED,	/* its data is where its first part is */
-	MICA_I_COPIED_CHILD,	/* a name in it shows another inode number */
 	MICA_I_GONE,		/* its name went, its file is still there */
 };
 
@@ -226,7 +240,16 @@ int mica_branch_prepare_work(struct mica_branch *branch,
 			     const struct path *workdir);
 int mica_rw_slot_left_of(const struct super_block *sb, unsigned int slot);
 int mica_rw_slot_for(struct inode *dir, unsigned int slot);
+
+/* origin.c */
 u64 mica_ino(const struct super_block *sb, unsigned int slot, u64 ino);
+bool mica_has_own_number(const struct inode *inode);
+u64 mica_number(struct inode *dir, const struct mica_parts *parts);
+bool mica_is_impure(struct inode *dir, unsigned int slot);
+int mica_mark_impure(struct inode *dir, unsigned int slot);
+int mica_record_origin(struct inode *inode, const struct mica_branch *b,
+		       struct dentry *copy);
+int mica_number_filesystems(struct mica_branches *set);
 
 /* options.c */
 int mica_init_fs_context(struct fs_context *fc);
@@ -239,6 +262,10 @@ void mica_event_path(enum mica_event_type type, struct dentry *dentry);
 /* lower.c */
 int lower_getxattr(const struct mica_branch *b, struct dentry *dentry,
 		   const char *name, void *value, size_t size);
+int lower_get_mark(const struct mica_branch *b, struct dentry *dentry,
+		   const char *what, void *value, size_t size);
+int lower_set_mark(const struct mica_branch *b, struct dentry *dentry,
+		   const char *what, const void *value, size_t size);
 int lower_setxattr(const struct mica_branch *b, struct dentry *dentry,
 		   const char *name, const void *value, size_t size, int flags);
 struct dentry *lower_lookup(const struct mica_branch *b, struct dentry *dir,
@@ -323,7 +350,8 @@ struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,
 			   unsigned int flags);
 
 /* inode.c */
-struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts);
+struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts,
+			u64 ino);
 void mica_copyattr(struct inode *inode);
 void mica_add_part(struct inode *inode, struct mica_parts *parts);
 int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask);

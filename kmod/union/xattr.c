@@ -4,8 +4,6 @@
 #include <linux/xattr.h>
 #include "union.h"
 
-#define OVL_TRUSTED XATTR_TRUSTED_PREFIX "overlay."
-
 /**
  * mica_xattr_private - does this attribute belong to the layers' format?
  * @name: full name of the attribute
@@ -14,7 +12,8 @@
  */
 bool mica_xattr_private(const char *name)
 {
-	return !strncmp(name, OVL_TRUSTED, sizeof(OVL_TRUSTED) - 1);
+	return !strncmp(name, MICA_XATTR_PRIVATE,
+			sizeof(MICA_XATTR_PRIVATE) - 1);
 }
 
 static int mica_xattr_get(const struct xattr_handler *handler,

@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Inode numbers that last.
+ *
+ * A number of the union is that of the inode in its branch, with the number of
+ * the branch's file system above it. What is copied keeps the number that it
+ * had: the copy has overlayfs's xattr with a file handle of what it was copied
+ * from, its origin. A directory of a branch in which such copies are is marked,
+ * as overlayfs does it, so that nothing is asked of the others.
+ */
+#include <linux/exportfs.h>
+#include <linux/mount.h>
+#include <linux/slab.h>
+#include <linux/statfs.h>
+#include "union.h"
+
+/* Bits of an inode number that tell the file system, above a branch's own. */
+#define MICA_INO_FS_SHIFT 56
+#define MICA_MAX_FS 256
+
+/* As overlayfs has it on disk; its handle follows. */
+struct origin_head {
+	u8 version;
+	u8 magic;
+	u8 len;
+	u8 flags;
+	u8 type;
+	uuid_t uuid;
+} __packed;
+
+#define ORIGIN_MAGIC 0xfb
+#define ORIGIN_BIG_ENDIAN 1
+#define ORIGIN_ANY_ENDIAN 2
+#ifdef __BIG_ENDIAN
+#define ORIGIN_OTHER_ENDIAN(flags) (!((flags) & 3))
+#define ORIGIN_FLAGS ORIGIN_BIG_ENDIAN
+#else
+#define ORIGIN_OTHER_ENDIAN(flags) (((flags) & 3) == ORIGIN_BIG_ENDIAN)
+#define ORIGIN_FLAGS 0
+#endif
+
+/**
+ * struct mica_origin - what something was copied from
+ * @size: bytes of @head and @fid; 0 if that is not known
+ * @head: of the form on disk
+ * @fid: the file handle, after @head on disk
+ */
+struct mica_origin {
+	size_t size;
+	struct origin_head head;
+	u32 fid[(U8_MAX - sizeof(struct origin_head)) / sizeof(u32)];
+};
+
+/**
+ * mica_ino - the inode number that the union shows
+ * @sb: the union
+ * @slot: branch of the inode
+ * @ino: its number there
+ *
+ * Return: a number that no inode of another file system of the union has, as
+ * long as those file systems keep to 56 bits.
+ */
+u64 mica_ino(const struct super_block *sb, unsigned int slot, u64 ino)
+{
+	return ino ^ ((u64)mica_branch(sb, slot)->fs << MICA_INO_FS_SHIFT);
+}
+
+/* Is the number of an inode that of its first part? */
+bool mica_has_own_number(const struct inode *inode)
+{
+	const struct mica_part *first = &mica_parts(inode)->part[0];
+
+	return inode->i_ino == mica_ino(inode->i_sb, first->slot,
+					d_inode(first->dentry)->i_ino);
+}
+
+static bool has_handles(const struct super_block *lower)
+{
+	return lower->s_export_op && lower->s_export_op->fh_to_dentry;
+}
+
+/* What a part's own handle is; none is no error. */
+static void encode(const struct mica_branch *b, struct dentry *dentry,
+		   struct mica_origin *o)
+{
+	const struct super_block *lower = b->mnt->mnt_sb;
+	int len = ARRAY_SIZE(o->fid), type;
+
+	memset(o, 0, sizeof(*o));
+	if (!has_handles(lower))
+		return;
+	type = exportfs_encode_fh(dentry, (struct fid *)o->fid, &len, 0);
+	if (type <= 0 || type == FILEID_INVALID || len > ARRAY_SIZE(o->fid))
+		return;
+	o->size = sizeof(o->head) + len * sizeof(u32);
+	o->head.magic = ORIGIN_MAGIC;
+	o->head.len = o->size;
+	o->head.flags = ORIGIN_FLAGS;
+	o->head.type = type;
+	o->head.uuid = lower->s_uuid;
+}
+
+/* Reads the attribute; what is none that can be used is ignored. */
+static void read_origin(const struct mica_branch *b, struct dentry *dentry,
+			struct mica_origin *o)
+{
+	u8 value[U8_MAX];
+	int size;
+
+	o->size = 0;
+	size = lower_get_mark(b, dentry, "origin", value, sizeof(value));
+	if (size <= (int)sizeof(o->head))
+		return;
+	memcpy(&o->head, value, sizeof(o->head));
+	if (o->head.version || o->head.magic != ORIGIN_MAGIC ||
+	    o->head.len != size || ORIGIN_OTHER_ENDIAN(o->head.flags))
+		return;
+	memset(o->fid, 0, sizeof(o->fid));
+	memcpy(o->fid, value + sizeof(o->head), size - sizeof(o->head));
+	o->size = size;
+}
+
+static bool same_origin(const struct mica_origin *a,
+			const struct mica_origin *b)
+{
+	return a->size && a->size == b->size &&
+	       a->head.type == b->head.type &&
+	       uuid_equal(&a->head.uuid, &b->head.uuid) &&
+	       !memcmp(a->fid, b->fid, a->size - sizeof(a->head));
+}
+
+static int accept_any(void *context, struct dentry *dentry)
+{
+	return 1;
+}
+
+static dev_t dev_of(struct vfsmount *mnt, struct dentry *dentry)
+{
+	const struct path path = { .mnt = mnt, .dentry = dentry };
+	struct kstat stat;
+
+	return vfs_getattr_nosec(&path, &stat, STATX_INO,
+				 AT_STATX_DONT_SYNC) ? 0 : stat.dev;
+}
+
+/* The branch with the file system that a handle is of, or -1. */
+static int slot_of_fs(const struct super_block *sb, const uuid_t *uuid)
+{
+	const struct mica_branches *set = mica_branches(sb);
+	unsigned int i;
+
+	for (i = 0; i < set->nr; i++)
+		if (set->slot[i].branch->uuid_is_good &&
+		    uuid_equal(&set->slot[i].branch->mnt->mnt_sb->s_uuid, uuid))
+			return i;
+	return -1;
+}
+
+/* The file systems of a btrfs share a superblock, but each numbers anew. */
+static int slot_of_dev(const struct super_block *sb, int slot, dev_t dev)
+{
+	const struct mica_branches *set = mica_branches(sb);
+	const struct super_block *lower = set->slot[slot].branch->mnt->mnt_sb;
+	unsigned int i;
+
+	for (i = 0; i < set->nr; i++)
+		if (set->slot[i].branch->mnt->mnt_sb == lower &&
+		    set->slot[i].branch->dev == dev)
+			return i;
+	return slot;
+}
+
+/* The number of a file's origin; false if that is not there any more. */
+static bool number_of_file(const struct super_block *sb,
+			   const struct mica_origin *o, u64 *ino)
+{
+	int slot = slot_of_fs(sb, &o->head.uuid);
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+
+	if (slot < 0)
+		return false;
+	mnt = mica_branch(sb, slot)->mnt;
+	dentry = exportfs_decode_fh(mnt, (struct fid *)o->fid,
+				    (o->size - sizeof(o->head)) / sizeof(u32),
+				    o->head.type, accept_any, NULL);
+	if (IS_ERR_OR_NULL(dentry))
+		return false;
+	slot = slot_of_dev(sb, slot, dev_of(mnt, dentry));
+	*ino = mica_ino(sb, slot, d_inode(dentry)->i_ino);
+	dput(dentry);
+	return true;
+}
+
+/* A directory's origin is a part of it, which saves finding it by its handle. */
+static bool number_of_dir(const struct super_block *sb,
+			  const struct mica_parts *parts,
+			  const struct mica_origin *o, u64 *ino)
+{
+	struct mica_origin own;
+	unsigned int i;
+
+	for (i = parts->nr; i--;) {
+		const struct mica_part *part = &parts->part[i];
+
+		encode(mica_branch(sb, part->slot), part->dentry, &own);
+		if (same_origin(&own, o)) {
+			*ino = mica_ino(sb, part->slot,
+					d_inode(part->dentry)->i_ino);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* May this part of a directory have copies in it? */
+static bool is_impure(const struct mica_branch *b, struct mica_part *dir)
+{
+	char value;
+	int len;
+
+	if (READ_ONCE(dir->purity) == MICA_PURITY_UNKNOWN) {
+		len = lower_get_mark(b, dir->dentry, "impure", &value, 1);
+		WRITE_ONCE(dir->purity, len == 1 && value == 'y' ?
+			   MICA_IMPURE : MICA_PURE);
+	}
+	return READ_ONCE(dir->purity) == MICA_IMPURE;
+}
+
+static struct mica_part *find_part(struct inode *dir, unsigned int slot)
+{
+	struct mica_parts *parts = mica_i(dir)->parts;
+	unsigned int i;
+
+	for (i = 0; i < parts->nr; i++)
+		if (parts->part[i].slot == slot)
+			return &parts->part[i];
+	return NULL;
+}
+
+/**
+ * mica_is_impure - may names in a directory show another number than their own?
+ * @dir: the directory
+ * @slot: the branch they are in
+ *
+ * The caller has the mounter's credentials.
+ */
+bool mica_is_impure(struct inode *dir, unsigned int slot)
+{
+	struct mica_part *part = find_part(dir, slot);
+
+	return part && is_impure(mica_branch(dir->i_sb, slot), part);
+}
+
+/**
+ * mica_mark_impure - a name in a directory will show another number
+ * @dir: the directory
+ * @slot: the branch that the name is in
+ *
+ * Where that cannot be recorded, it is known as long as @dir is in memory. The
+ * caller has the mounter's credentials and mnt_want_write().
+ *
+ * Return: 0 or an error.
+ */
+int mica_mark_impure(struct inode *dir, unsigned int slot)
+{
+	const struct mica_branch *b = mica_branch(dir->i_sb, slot);
+	struct mica_part *part = find_part(dir, slot);
+	int err;
+
+	if (!part || is_impure(b, part))
+		return 0;
+	err = lower_set_mark(b, part->dentry, "impure", "y", 1);
+	if (err && err != -EOPNOTSUPP)
+		return err;
+	spin_lock(&dir->i_lock);
+	find_part(dir, slot)->purity = MICA_IMPURE;
+	spin_unlock(&dir->i_lock);
+	return 0;
+}
+
+/**
+ * mica_number - the inode number of what was found
+ * @dir: directory that it was found in
+ * @parts: where it is
+ *
+ * The number of its origin, if that is known. Else that of the file, or of the
+ * rightmost part of a directory. The caller has the mounter's credentials.
+ */
+u64 mica_number(struct inode *dir, const struct mica_parts *parts)
+{
+	const struct mica_part *first = &parts->part[0], *part = first;
+	struct super_block *sb = dir->i_sb;
+	struct mica_origin o;
+	u64 ino;
+
+	if (mica_is_impure(dir, first->slot)) {
+		read_origin(mica_branch(sb, first->slot), first->dentry, &o);
+		if (o.size && (d_is_dir(first->dentry) ?
+			       number_of_dir(sb, parts, &o, &ino) :
+			       number_of_file(sb, &o, &ino)))
+			return ino;
+	}
+	if (d_is_dir(first->dentry))
+		part = &parts->part[parts->nr - 1];
+	return mica_ino(sb, part->slot, d_inode(part->dentry)->i_ino);
+}
+
+/**
+ * mica_record_origin - let a copy keep the number of what it is made of
+ * @inode: what is copied
+ * @b: the branch of the copy
+ * @copy: the copy, before it has its name
+ *
+ * Names of a file that are copied one by one are files of their own from then
+ * on, so each has its own number. The caller has the mounter's credentials and
+ * mnt_want_write().
+ *
+ * Return: 0 or an error.
+ */
+int mica_record_origin(struct inode *inode, const struct mica_branch *b,
+		       struct dentry *copy)
+{
+	const struct mica_parts *parts = mica_parts(inode);
+	const struct mica_part *part = &parts->part[0];
+	struct super_block *sb = inode->i_sb;
+	struct mica_origin o;
+	u8 value[U8_MAX];
+	int err;
+
+	if (!S_ISDIR(inode->i_mode) && d_inode(part->dentry)->i_nlink > 1)
+		return 0;
+	/* A copy of a copy has the same origin. */
+	read_origin(mica_branch(sb, part->slot), part->dentry, &o);
+	if (!o.size) {
+		part = &parts->part[parts->nr - 1];
+		encode(mica_branch(sb, part->slot), part->dentry, &o);
+	}
+	if (!o.size || slot_of_fs(sb, &o.head.uuid) < 0)
+		return 0;
+	memcpy(value, &o.head, sizeof(o.head));
+	memcpy(value + sizeof(o.head), o.fid, o.size - sizeof(o.head));
+	err = lower_set_mark(b, copy, "origin", value, o.size);
+	return err == -EOPNOTSUPP ? 0 : err;
+}
+
+/*
+ * What tells a file system from others over mounts: its UUID, and of a
+ * subvolume what else statfs() gives.
+ */
+static bool key_of_fs(const struct mica_branch *b, uuid_t *key)
+{
+	const struct path root = {
+		.mnt = b->mnt,
+		.dentry = b->mnt->mnt_root,
+	};
+	const struct super_block *lower = b->mnt->mnt_sb;
+	struct kstatfs st;
+
+	if (!b->uuid_is_good)
+		return false;
+	*key = lower->s_uuid;
+	if (b->dev == lower->s_dev)
+		return true;
+	if (vfs_statfs(&root, &st))
+		return false;
+	((__force u32 *)key->b)[2] ^= st.f_fsid.val[0];
+	((__force u32 *)key->b)[3] ^= st.f_fsid.val[1];
+	return true;
+}
+
+/* An UUID is good if no other file system of the union has it too. */
+static bool uuid_is_good(const struct mica_branches *set, unsigned int slot)
+{
+	const struct super_block *lower = set->slot[slot].branch->mnt->mnt_sb;
+	unsigned int i;
+
+	if (!has_handles(lower))
+		return false;
+	for (i = 0; i < set->nr; i++) {
+		const struct super_block *other =
+			set->slot[i].branch->mnt->mnt_sb;
+
+		if (other != lower && uuid_equal(&other->s_uuid,
+						 &lower->s_uuid))
+			return false;
+	}
+	return true;
+}
+
+static int find_key(const uuid_t *table, unsigned int nr, const uuid_t *key)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (uuid_equal(&table[i], key))
+			return i;
+	return -1;
+}
+
+/* The numbers that an earlier union gave, of the leftmost branch that knows. */
+static unsigned int read_table(const struct mica_branches *set, uuid_t *table)
+{
+	unsigned int i;
+	int size = 0;
+
+	for (i = 0; i < set->nr && size <= 0; i++) {
+		const struct mica_branch *b = set->slot[i].branch;
+
+		size = lower_get_mark(b, b->mnt->mnt_root, "mica.filesystems",
+				      table, MICA_MAX_FS * sizeof(*table));
+	}
+	return max(size, 0) / sizeof(*table);
+}
+
+static void write_table(const struct mica_branches *set, const uuid_t *table,
+			unsigned int nr)
+{
+	size_t size = nr * sizeof(*table);
+	unsigned int i;
+
+	for (i = 0; i < set->nr; i++) {
+		const struct mica_branch *b = set->slot[i].branch;
+
+		if (!set->slot[i].rw || mnt_want_write(b->mnt))
+			continue;
+		/* Where it finds no place, numbers last until the unmount. */
+		lower_set_mark(b, b->mnt->mnt_root, "mica.filesystems", table,
+			       size);
+		mnt_drop_write(b->mnt);
+	}
+}
+
+/* Is it the file system of a branch to the left? */
+static int same_fs_left(const struct mica_branches *set, unsigned int slot)
+{
+	const struct mica_branch *b = set->slot[slot].branch;
+	unsigned int i;
+
+	for (i = 0; i < slot; i++) {
+		const struct mica_branch *other = set->slot[i].branch;
+
+		if (other->mnt->mnt_sb == b->mnt->mnt_sb && other->dev == b->dev)
+			return i;
+	}
+	return -1;
+}
+
+/**
+ * mica_number_filesystems - give numbers to the file systems of the branches
+ * @set: the branches
+ *
+ * A file system that can be told from others again keeps its number, which is
+ * recorded in the writable branches. The others get numbers from the other end.
+ * The caller has the mounter's credentials.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mica_number_filesystems(struct mica_branches *set)
+{
+	unsigned int i, nr, known, last = MICA_MAX_FS;
+	uuid_t *table, key;
+	int at;
+
+	table = kvcalloc(MICA_MAX_FS, sizeof(*table), GFP_KERNEL);
+	if (!table)
+		return -ENOMEM;
+	known = read_table(set, table);
+	nr = known;
+	for (i = 0; i < set->nr; i++) {
+		struct mica_branch *b = set->slot[i].branch;
+
+		b->dev = dev_of(b->mnt, b->mnt->mnt_root);
+		b->uuid_is_good = uuid_is_good(set, i);
+		at = same_fs_left(set, i);
+		if (at >= 0) {
+			b->fs = set->slot[at].branch->fs;
+			continue;
+		}
+		if (!key_of_fs(b, &key) || nr == last) {
+			/* With more than there are numbers, some are shared. */
+			last = last > nr ? last - 1 : MICA_MAX_FS - 1;
+			b->fs = last;
+			continue;
+		}
+		at = find_key(table, nr, &key);
+		if (at < 0) {
+			at = nr++;
+			table[at] = key;
+		}
+		b->fs = at;
+	}
+	if (nr > known)
+		write_table(set, table, nr);
+	kvfree(table);
+	return 0;
+}
