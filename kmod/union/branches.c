@@ -85,6 +85,7 @@ static void leave(struct mica_branch *b)
 		iput(b->owned[i]);
 	}
 	dput(b->work);
+	dput(b->index);
 }
 
 /**
@@ -142,8 +143,16 @@ int mica_branch_own(struct mica_branch *b, struct inode *inode)
 	return 0;
 }
 
-static struct dentry *need_dir(const struct mica_branch *b, struct dentry *dir,
-			       const struct qstr *name)
+/**
+ * mica_need_dir - a directory of our own in a branch
+ * @b: the branch
+ * @dir: directory in it
+ * @name: name there
+ *
+ * Return: the directory, made if need be, counted; or an error.
+ */
+struct dentry *mica_need_dir(const struct mica_branch *b, struct dentry *dir,
+			     const struct qstr *name)
 {
 	struct dentry *dentry = lower_lookup(b, dir, name);
 
@@ -187,7 +196,7 @@ static struct dentry *work_parent(const struct mica_branch *b,
 {
 	if (workdir)
 		return dget(workdir->dentry);
-	return need_dir(b, b->mnt->mnt_root, &QSTR(MICA_META_DIR));
+	return mica_need_dir(b, b->mnt->mnt_root, &QSTR(MICA_META_DIR));
 }
 
 /**
@@ -213,20 +222,53 @@ int mica_branch_prepare_work(struct mica_branch *b, const struct path *workdir)
 	err = PTR_ERR_OR_ZERO(parent);
 	if (err)
 		goto out;
-	b->work = need_dir(b, parent, &QSTR("work"));
+	b->work = mica_need_dir(b, parent, &QSTR("work"));
+	b->index = lower_lookup(b, parent, &QSTR("index"));
 	dput(parent);
-	err = PTR_ERR_OR_ZERO(b->work);
+	err = PTR_ERR_OR_ZERO(b->work) ?: PTR_ERR_OR_ZERO(b->index);
 	if (err) {
-		b->work = NULL;
+		if (IS_ERR(b->index))
+			b->index = NULL;
+		if (IS_ERR(b->work))
+			b->work = NULL;
 		goto out;
 	}
 	err = make_private(b, b->work) ?: lower_empty(b, b->work, MICA_WORK_DEPTH);
 	if (!err && b->format->form == MICA_FORM_OVERLAY &&
 	    b->format->set_opaque(b, b->work))
 		err = -EINVAL;
+	b->can_index = d_inode(b->work)->i_op->link &&
+		       !lower_set_mark(b, b->work, "impure", "n", 1);
 out:
 	mnt_drop_write(b->mnt);
 	return err;
+}
+
+/**
+ * mica_branch_find_index - look for what an earlier union left in a branch
+ * @b: the branch, which is not writable
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: 0 or an error.
+ */
+int mica_branch_find_index(struct mica_branch *b)
+{
+	struct dentry *meta, *index = NULL;
+
+	meta = lower_lookup(b, b->mnt->mnt_root, &QSTR(MICA_META_DIR));
+	if (IS_ERR_OR_NULL(meta))
+		return PTR_ERR_OR_ZERO(meta);
+	if (d_is_dir(meta))
+		index = lower_lookup(b, meta, &QSTR("index"));
+	dput(meta);
+	if (IS_ERR_OR_NULL(index))
+		return PTR_ERR_OR_ZERO(index);
+	if (d_is_dir(index))
+		b->index = index;
+	else
+		dput(index);
+	return 0;
 }
 
 /**

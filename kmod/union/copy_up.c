@@ -34,6 +34,7 @@
  * @stat: its attributes
  * @name: name of the copy in the work directory
  * @temp: the copy there
+ * @links: it has other names, which find the copy through the index
  */
 struct mica_copy {
 	struct dentry *dentry;
@@ -45,6 +46,7 @@ struct mica_copy {
 	struct kstat stat;
 	char name[MICA_TEMP_NAME_SIZE];
 	struct dentry *temp;
+	bool links;
 };
 
 static int copy_acl(const struct mica_copy *c, const char *name)
@@ -370,7 +372,33 @@ static struct mica_parts *parts_with(const struct inode *inode,
 	return parts;
 }
 
-/* Fills the copy, and gives it its name. */
+/* Gives the copy its name, and the union the copy. Takes over @parts. */
+static int publish(const struct mica_copy *c, struct mica_parts *parts)
+{
+	struct inode *inode = d_inode(c->dentry);
+	int err;
+
+	err = c->links ? mica_index_add(inode, c->slot, c->temp) : 0;
+	if (err)
+		return err;
+	err = c->parent ? put_in_place(c) :
+	      lower_remove(c->b, c->b->work, &QSTR(c->name), NULL);
+	if (err) {
+		if (c->links)
+			mica_index_undo(inode, c->slot, c->temp);
+		return err;
+	}
+	if (c->links)
+		mica_links_copied(inode, c->slot, c->temp);
+	if (c->size == MICA_COPY_ALL)
+		set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
+	mica_i(inode)->links = (int)inode->i_nlink -
+			       (int)d_inode(c->temp)->i_nlink;
+	mica_add_part(inode, parts);
+	return 0;
+}
+
+/* Fills the copy, then publishes it. */
 static int finish_copy(struct mica_copy *c)
 {
 	struct inode *inode = d_inode(c->dentry);
@@ -390,20 +418,28 @@ static int finish_copy(struct mica_copy *c)
 	/* Data first: writing takes security.capability away. */
 	err = copy_xattrs(c) ?: mica_record_origin(inode, c->b, c->temp) ?:
 	      copy_attr(c) ?: sync_copy(c);
-	if (!err)
-		err = c->parent ? put_in_place(c) :
-		      lower_remove(c->b, c->b->work, &QSTR(c->name), NULL);
+	if (!err && c->links) {
+		mutex_lock(&mica_super(inode->i_sb)->link_lock);
+		err = publish(c, parts);
+		mutex_unlock(&mica_super(inode->i_sb)->link_lock);
+	} else if (!err) {
+		err = publish(c, parts);
+	}
 	mnt_drop_write(c->b->mnt);
-	if (err)
-		goto free_parts;
-	if (c->size == MICA_COPY_ALL)
-		set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
-	mica_add_part(inode, parts);
-	return 0;
-
 free_parts:
-	mica_parts_free(parts);
+	if (err)
+		mica_parts_free(parts);
 	return err;
+}
+
+/* Has it other names, that go on with the copy? */
+static bool names_stay(const struct mica_copy *c)
+{
+	const struct inode *inode = d_inode(c->dentry);
+
+	return !S_ISDIR(inode->i_mode) && inode->i_nlink &&
+	       d_inode(c->src.dentry)->i_nlink > 1 &&
+	       mica_links_stay(inode->i_sb, &mica_parts(inode)->part[0]);
 }
 
 static int copy(struct mica_copy *c)
@@ -417,6 +453,7 @@ static int copy(struct mica_copy *c)
 	/* It was read in the dot form only; the copy would be a whiteout. */
 	if (S_ISCHR(c->stat.mode) && c->stat.rdev == WHITEOUT_DEV)
 		return -EPERM;
+	c->links = names_stay(c);
 	err = mnt_want_write(c->b->mnt);
 	if (err)
 		return err;
@@ -463,7 +500,7 @@ static int copy_one(struct dentry *parent, struct dentry *dentry,
 		mutex_unlock(&mica_i(inode)->lock);
 		return 0;
 	}
-	if (test_bit(MICA_I_GONE, &mica_i(inode)->flags))
+	if (mica_is_gone(dentry))
 		c.parent = NULL;
 	mica_real_path(inode, &c.src);
 	old = mica_override_creds(sb);
@@ -496,7 +533,7 @@ int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size)
 	int err = 0;
 	bool done;
 
-	if (test_bit(MICA_I_GONE, &mica_i(d_inode(dentry))->flags))
+	if (mica_is_gone(dentry))
 		return copy_one(NULL, dentry, slot, size);
 
 	while (!err && !has_part(d_inode(dentry), slot)) {

@@ -12,9 +12,6 @@
  * mica_copyattr - refresh what the VFS reads from an inode of the union
  * @inode: the inode
  *
- * A link count is only taken from where links can be made and removed: below
- * a branch that is not writable, a removed name keeps its file.
- *
  * What is read under the lock is newer than what was set under it before, so
  * of two who refresh at once nobody leaves something old behind.
  */
@@ -38,8 +35,9 @@ void mica_copyattr(struct inode *inode)
 
 	if (S_ISDIR(inode->i_mode) && parts->nr > 1)
 		set_nlink(inode, 1);
-	else if (mica_slot_rw(inode->i_sb, parts->part[0].slot))
-		set_nlink(inode, real->i_nlink);
+	else
+		set_nlink(inode, max_t(int, 0, real->i_nlink +
+					       mica_i(inode)->links));
 	spin_unlock(&inode->i_lock);
 }
 
@@ -100,7 +98,6 @@ static void init_inode(struct inode *inode, struct mica_parts *parts, u64 ino)
 
 	mica_i(inode)->parts = parts;
 	inode->i_ino = ino;
-	set_nlink(inode, real->i_nlink);
 	mica_copyattr(inode);
 	/* Times are those of the branch, which keeps them. */
 	inode->i_flags |= S_NOATIME | S_NOCMTIME;
@@ -145,6 +142,83 @@ static unsigned long key_hash(const struct inode *key)
 	return (unsigned long)key / sizeof(*key);
 }
 
+/* The inode for what is in the branches; takes over @parts. */
+static struct inode *get_inode(struct super_block *sb, struct mica_parts *parts,
+			       u64 ino)
+{
+	struct inode *real = d_inode(parts->part[0].dentry);
+	struct inode *inode;
+
+	inode = iget5_locked(sb, key_hash(real), test_key, set_key, real);
+	if (!inode) {
+		mica_parts_free(parts);
+		return ERR_PTR(-ENOMEM);
+	}
+	if (!(inode_state_read_once(inode) & I_NEW)) {
+		mica_parts_free(parts);
+		return inode;
+	}
+	init_inode(inode, parts, ino);
+	unlock_new_inode(inode);
+	return inode;
+}
+
+/* An inode for this name alone; takes over @parts. */
+static struct inode *new_inode_of(struct super_block *sb,
+				  struct mica_parts *parts, u64 ino)
+{
+	struct inode *inode = new_inode(sb);
+
+	if (!inode) {
+		mica_parts_free(parts);
+		return ERR_PTR(-ENOMEM);
+	}
+	init_inode(inode, parts, ino);
+	return inode;
+}
+
+/* The same, for a name of a file that has others. */
+static struct inode *get_linked(struct super_block *sb,
+				struct mica_parts *parts, u64 ino)
+{
+	struct mutex *lock = &mica_super(sb)->link_lock;
+	struct mica_part *part = &parts->part[0];
+	struct inode *real = d_inode(part->dentry);
+	struct dentry *copy;
+	struct inode *inode;
+	unsigned int slot;
+
+	if (!mica_slot_rw(sb, part->slot) && !mica_links_stay(sb, part))
+		return new_inode_of(sb, parts, ino);
+
+	/* While it is being copied, it is found as what it was. */
+	mutex_lock(lock);
+	inode = ilookup5(sb, key_hash(real), test_key, real);
+	if (inode) {
+		mica_parts_free(parts);
+		goto out;
+	}
+	copy = mica_index_find(sb, part, &slot);
+	if (IS_ERR(copy)) {
+		mica_parts_free(parts);
+		inode = ERR_CAST(copy);
+		goto out;
+	}
+	if (copy && !IS_WHITEOUT(d_inode(copy))) {
+		swap(part->dentry, copy);
+		part->slot = slot;
+		dput(copy);
+		copy = NULL;
+	}
+	inode = get_inode(sb, parts, ino);
+	if (!IS_ERR(inode))
+		mica_links_init(inode, copy, slot);
+	dput(copy);
+out:
+	mutex_unlock(lock);
+	return inode;
+}
+
 /**
  * mica_iget - the inode of the union for what was found in the branches
  * @sb: the union
@@ -152,8 +226,7 @@ static unsigned long key_hash(const struct inode *key)
  * @ino: its number, see mica_number()
  *
  * Names that are links to one inode of a branch share an inode of the union,
- * but for a branch that is not writable: there each name is copied up for
- * itself and they are one no longer.
+ * unless they will not stay together when they are copied up.
  *
  * Return: an inode with a reference, or an error.
  */
@@ -161,29 +234,14 @@ struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts,
 			u64 ino)
 {
 	struct inode *real = d_inode(parts->part[0].dentry);
+	const struct cred *old;
 	struct inode *inode;
 
-	if (S_ISDIR(real->i_mode) || real->i_nlink == 1 ||
-	    mica_slot_rw(sb, parts->part[0].slot)) {
-		inode = iget5_locked(sb, key_hash(real), test_key, set_key,
-				     real);
-	} else {
-		inode = new_inode(sb);
-		if (inode)
-			init_inode(inode, parts, ino);
-		parts = inode ? NULL : parts;
-	}
-	if (!inode) {
-		mica_parts_free(parts);
-		return ERR_PTR(-ENOMEM);
-	}
-
-	if (inode_state_read_once(inode) & I_NEW) {
-		init_inode(inode, parts, ino);
-		unlock_new_inode(inode);
-	} else {
-		mica_parts_free(parts);
-	}
+	if (S_ISDIR(real->i_mode) || real->i_nlink == 1)
+		return get_inode(sb, parts, ino);
+	old = mica_override_creds(sb);
+	inode = get_linked(sb, parts, ino);
+	revert_creds(old);
 	return inode;
 }
 
@@ -327,6 +385,7 @@ static struct inode *mica_alloc_inode(struct super_block *sb)
 	mi->parts = NULL;
 	mi->key = NULL;
 	mi->flags = 0;
+	mi->links = 0;
 	atomic64_set(&mi->version, 0);
 	mutex_init(&mi->lock);
 	return &mi->vfs_inode;

@@ -369,7 +369,7 @@ static int create_object(struct inode *dir, struct dentry *dentry,
 		return PTR_ERR(inode);
 	}
 	set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
-	d_instantiate(dentry, inode);
+	mica_instantiate(dentry, inode);
 	return 0;
 }
 
@@ -433,7 +433,7 @@ static int mica_link(struct dentry *old, struct inode *dir,
 	dput(n.made);
 	mica_copyattr(inode);
 	ihold(inode);
-	d_instantiate(dentry, inode);
+	mica_instantiate(dentry, inode);
 	return 0;
 }
 

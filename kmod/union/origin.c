@@ -12,21 +12,11 @@
 #include <linux/mount.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
-#include "union.h"
+#include "origin.h"
 
 /* Bits of an inode number that tell the file system, above a branch's own. */
 #define MICA_INO_FS_SHIFT 56
 #define MICA_MAX_FS 256
-
-/* As overlayfs has it on disk; its handle follows. */
-struct origin_head {
-	u8 version;
-	u8 magic;
-	u8 len;
-	u8 flags;
-	u8 type;
-	uuid_t uuid;
-} __packed;
 
 #define ORIGIN_MAGIC 0xfb
 #define ORIGIN_BIG_ENDIAN 1
@@ -38,18 +28,6 @@ struct origin_head {
 #define ORIGIN_OTHER_ENDIAN(flags) (((flags) & 3) == ORIGIN_BIG_ENDIAN)
 #define ORIGIN_FLAGS 0
 #endif
-
-/**
- * struct mica_origin - what something was copied from
- * @size: bytes of @head and @fid; 0 if that is not known
- * @head: of the form on disk
- * @fid: the file handle, after @head on disk
- */
-struct mica_origin {
-	size_t size;
-	struct origin_head head;
-	u32 fid[(U8_MAX - sizeof(struct origin_head)) / sizeof(u32)];
-};
 
 /**
  * mica_ino - the inode number that the union shows
@@ -118,6 +96,22 @@ static void read_origin(const struct mica_branch *b, struct dentry *dentry,
 	memset(o->fid, 0, sizeof(o->fid));
 	memcpy(o->fid, value + sizeof(o->head), size - sizeof(o->head));
 	o->size = size;
+}
+
+/**
+ * mica_get_origin - what something was first copied from
+ * @sb: the union
+ * @part: where it is
+ * @o: out: its origin, or itself if it has none; or nothing, @o->size is 0
+ */
+void mica_get_origin(const struct super_block *sb, const struct mica_part *part,
+		     struct mica_origin *o)
+{
+	const struct mica_branch *b = mica_branch(sb, part->slot);
+
+	read_origin(b, part->dentry, o);
+	if (!o->size)
+		encode(b, part->dentry, o);
 }
 
 static bool same_origin(const struct mica_origin *a,
@@ -312,8 +306,8 @@ u64 mica_number(struct inode *dir, const struct mica_parts *parts)
  * @b: the branch of the copy
  * @copy: the copy, before it has its name
  *
- * Names of a file that are copied one by one are files of their own from then
- * on, so each has its own number. The caller has the mounter's credentials and
+ * Names of a file that do not stay together are files of their own from then on,
+ * so each has its own number. The caller has the mounter's credentials and
  * mnt_want_write().
  *
  * Return: 0 or an error.
@@ -328,7 +322,8 @@ int mica_record_origin(struct inode *inode, const struct mica_branch *b,
 	u8 value[U8_MAX];
 	int err;
 
-	if (!S_ISDIR(inode->i_mode) && d_inode(part->dentry)->i_nlink > 1)
+	if (!S_ISDIR(inode->i_mode) && d_inode(part->dentry)->i_nlink > 1 &&
+	    !mica_links_stay(sb, part))
 		return 0;
 	/* A copy of a copy has the same origin. */
 	read_origin(mica_branch(sb, part->slot), part->dentry, &o);

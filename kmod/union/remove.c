@@ -183,8 +183,12 @@ static int directory_needed(struct inode *dir,
 	return -1;
 }
 
-/* As remove_instances(); -EAGAIN if @dir has to be in branch *slot first. */
-static int remove_name(struct inode *dir, struct dentry *dentry, int *slot)
+/*
+ * As remove_instances(); -EAGAIN if @dir has to be in branch *slot first. Of a
+ * file with several names, *below tells that this one is not with the copy.
+ */
+static int remove_name(struct inode *dir, struct dentry *dentry, int *slot,
+		       bool *below)
 {
 	struct mica_parts *inst;
 	const struct cred *old;
@@ -195,8 +199,10 @@ static int remove_name(struct inode *dir, struct dentry *dentry, int *slot)
 	if (ret)
 		goto out;
 	*slot = directory_needed(dir, inst);
-	if (!inst->nr || d_inode(inst->part[0].dentry) !=
-			 mica_real_inode(d_inode(dentry)))
+	*below = inst->nr && d_inode(inst->part[0].dentry) !=
+			     mica_real_inode(d_inode(dentry));
+	if (!inst->nr ||
+	    (*below && !mica_links_same(d_inode(dentry), &inst->part[0])))
 		/* Somebody changed the branch behind the union's back. */
 		ret = -ESTALE;
 	else if (*slot == -EROFS)
@@ -215,10 +221,11 @@ static int mica_remove(struct inode *dir, struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry);
 	int ret, slot;
+	bool below;
 
 	/* It may not be copied up from now on, its name would come back. */
 	mutex_lock(&mica_i(inode)->lock);
-	while ((ret = remove_name(dir, dentry, &slot)) == -EAGAIN) {
+	while ((ret = remove_name(dir, dentry, &slot, &below)) == -EAGAIN) {
 		mutex_unlock(&mica_i(inode)->lock);
 		ret = mica_copy_up_to(dentry->d_parent, slot, 0);
 		if (ret)
@@ -226,14 +233,11 @@ static int mica_remove(struct inode *dir, struct dentry *dentry)
 		mutex_lock(&mica_i(inode)->lock);
 	}
 	if (ret >= 0) {
-		if (!mica_is_rw(inode))
-			set_bit(MICA_I_GONE, &mica_i(inode)->flags);
+		mica_set_gone(dentry);
 		if (S_ISDIR(inode->i_mode))
 			clear_nlink(inode);
-		else if (!mica_is_rw(inode))
-			drop_nlink(inode);
 		else
-			mica_copyattr(inode);
+			mica_links_removed(inode, below);
 	}
 	mutex_unlock(&mica_i(inode)->lock);
 

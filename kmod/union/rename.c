@@ -47,9 +47,9 @@ static int bring_together(struct mica_move *m)
 	bool exchange = m->flags & RENAME_EXCHANGE;
 	int slot, err;
 
-	err = mica_copy_up(m->old);
+	err = mica_copy_up(m->old) ?: mica_links_bring(m->old);
 	if (!err && exchange)
-		err = mica_copy_up(m->new);
+		err = mica_copy_up(m->new) ?: mica_links_bring(m->new);
 	if (err)
 		return err;
 
@@ -265,17 +265,15 @@ out:
 }
 
 /* What had the new name and was replaced. */
-static void let_go(const struct mica_move *m, struct inode *inode)
+static void let_go(struct dentry *dentry, bool below)
 {
-	if (!mica_is_rw(inode)) {
-		set_bit(MICA_I_GONE, &mica_i(inode)->flags);
-		if (!S_ISDIR(inode->i_mode))
-			drop_nlink(inode);
-	} else if (!S_ISDIR(inode->i_mode)) {
-		mica_copyattr(inode);
-	}
+	struct inode *inode = d_inode(dentry);
+
+	mica_set_gone(dentry);
 	if (S_ISDIR(inode->i_mode))
 		clear_nlink(inode);
+	else
+		mica_links_removed(inode, below);
 }
 
 int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
@@ -291,7 +289,7 @@ int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	};
 	struct inode *victim = d_inode(new);
 	bool exchange = flags & RENAME_EXCHANGE;
-	int err;
+	int below, err;
 
 	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
@@ -306,12 +304,14 @@ int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	err = bring_together(&m);
 	if (err)
 		return err;
-	if (victim && !exchange)
+	if (exchange || !victim) {
+		err = move(&m);
+	} else {
 		mutex_lock(&mica_i(victim)->lock);
-	err = move(&m);
-	if (victim && !exchange) {
+		below = mica_links_below(new);
+		err = min(below, 0) ?: move(&m);
 		if (!err)
-			let_go(&m, victim);
+			let_go(new, below);
 		mutex_unlock(&mica_i(victim)->lock);
 	}
 

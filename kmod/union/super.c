@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Superblocks of the file system type mica: mounting, the list of unions. */
 #include <linux/capability.h>
+#include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/slab.h>
@@ -187,6 +188,8 @@ static int make_writable(struct fs_context *fc, struct mica_branch *b)
 static int make_branches(struct super_block *sb, struct fs_context *fc,
 			 struct mica_super *ms)
 {
+	static struct lock_class_key __maybe_unused
+		link_key[FILESYSTEM_MAX_STACK_DEPTH];
 	struct mica_options *opts = fc->fs_private;
 	struct mica_branches *set;
 	struct mica_branch *b;
@@ -225,6 +228,8 @@ static int make_branches(struct super_block *sb, struct fs_context *fc,
 	}
 	if (sb->s_stack_depth > FILESYSTEM_MAX_STACK_DEPTH)
 		return invalfc(fc, "branches are stacked too deep");
+	/* What is looked up under it may be in a union itself. */
+	lockdep_set_class(&ms->link_lock, &link_key[sb->s_stack_depth - 1]);
 	return 0;
 }
 
@@ -236,8 +241,9 @@ static int prepare_branches(struct fs_context *fc, struct mica_super *ms)
 	int err = 0;
 
 	for (i = 0; i < set->nr && !err; i++)
-		if (set->slot[i].rw)
-			err = make_writable(fc, set->slot[i].branch);
+		err = set->slot[i].rw ?
+		      make_writable(fc, set->slot[i].branch) :
+		      mica_branch_find_index(set->slot[i].branch);
 	if (!err)
 		err = mica_number_filesystems(set);
 	revert_creds(old);
@@ -292,6 +298,7 @@ static int prepare_super(struct super_block *sb, struct fs_context *fc,
 
 	ms->sb = sb;
 	mutex_init(&ms->move_lock);
+	mutex_init(&ms->link_lock);
 	ms->format = opts->format;
 	ms->overlay_syntax = opts->overlay_syntax;
 	ms->do_volatile = opts->do_volatile;

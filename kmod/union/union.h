@@ -50,9 +50,11 @@ struct layer_format;
  * @name: its path, as it was given
  * @mnt: private mount of its root
  * @work: directory for what is not finished; NULL on a branch never writable
+ * @index: directory of the copies of files with several names, or NULL
+ * @can_index: it can have one
  * @owned: inodes marked as belonging to this union, the root and @work
  *
- * It does not change while a union uses it.
+ * It does not change while a union uses it, but that it gets an index.
  */
 struct mica_branch {
 	u32 id;
@@ -64,6 +66,8 @@ struct mica_branch {
 	char *name;
 	struct vfsmount *mnt;
 	struct dentry *work;
+	struct dentry *index;
+	bool can_index;
 	struct inode *owned[2];
 };
 
@@ -124,7 +128,7 @@ struct mica_parts {
 /* Bits of mica_inode.flags. */
 enum {
 	MICA_I_DATA_CHECKED,	/* its data is where its first part is */
-	MICA_I_GONE,		/* its name went, its file is still there */
+	MICA_I_INDEXED,		/* its other names find it through the index */
 };
 
 struct mica_inode {
@@ -133,6 +137,7 @@ struct mica_inode {
 	struct inode *key;
 	struct mutex lock;	/* adding a part */
 	unsigned long flags;
+	int links;		/* names that its first part does not have */
 	atomic64_t version;	/* of the names in a directory */
 };
 
@@ -144,6 +149,7 @@ struct mica_super {
 	const struct cred *cred;
 	const struct layer_format *format;
 	struct mutex move_lock;	/* renaming a directory that has many parts */
+	struct mutex link_lock;	/* of a file with many names, which are one */
 	bool redirects;		/* a directory with a redirect has been seen */
 	bool overlay_syntax;
 	bool do_volatile;
@@ -226,18 +232,38 @@ mica_override_creds(const struct super_block *sb)
 	return override_creds(mica_cred(sb));
 }
 
+/* A name that went, though its file may still be open. */
+static inline bool mica_is_gone(const struct dentry *dentry)
+{
+	return dentry->d_fsdata;
+}
+
+static inline void mica_set_gone(struct dentry *dentry)
+{
+	dentry->d_fsdata = dentry;
+}
+
+static inline void mica_instantiate(struct dentry *dentry, struct inode *inode)
+{
+	dentry->d_fsdata = NULL;
+	d_instantiate(dentry, inode);
+}
+
 static inline void mica_dir_changed(struct inode *dir)
 {
 	atomic64_inc(&mica_i(dir)->version);
 }
 
 /* branches.c */
+struct dentry *mica_need_dir(const struct mica_branch *b, struct dentry *dir,
+			     const struct qstr *name);
 struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 				    unsigned int read);
 void mica_branches_free(struct mica_branches *set, const struct cred *cred);
 int mica_branch_own(struct mica_branch *branch, struct inode *inode);
 int mica_branch_prepare_work(struct mica_branch *branch,
 			     const struct path *workdir);
+int mica_branch_find_index(struct mica_branch *b);
 int mica_rw_slot_left_of(const struct super_block *sb, unsigned int slot);
 int mica_rw_slot_for(struct inode *dir, unsigned int slot);
 
@@ -322,6 +348,25 @@ char *mica_redirect(const struct mica_branch *b, struct dentry *dir);
 int mica_set_redirect(const struct mica_branch *b, struct dentry *dir);
 int mica_check_metacopy(const struct mica_branch *b, struct dentry *dentry);
 bool mica_dot_whiteout_name(const char *name, int len);
+
+/* links.c */
+bool mica_links_stay(const struct super_block *sb,
+		     const struct mica_part *part);
+struct dentry *mica_index_find(struct super_block *sb,
+			       const struct mica_part *part,
+			       unsigned int *slot);
+int mica_index_add(struct inode *inode, unsigned int slot,
+		   struct dentry *copy);
+void mica_index_undo(struct inode *inode, unsigned int slot,
+		     struct dentry *copy);
+void mica_links_init(struct inode *inode, struct dentry *lost,
+		     unsigned int slot);
+void mica_links_copied(struct inode *inode, unsigned int slot,
+		       struct dentry *copy);
+void mica_links_removed(struct inode *inode, bool below);
+int mica_links_bring(struct dentry *dentry);
+int mica_links_below(struct dentry *dentry);
+bool mica_links_same(struct inode *inode, const struct mica_part *part);
 
 /* lookup.c */
 enum mica_sight {

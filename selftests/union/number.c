@@ -97,14 +97,6 @@ static int all_the_same(const char *when)
 	return err || both < 5 ? -1 : 0;
 }
 
-static int drop_caches(void)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
-	int ret = write(fd, "2", 1) != 1;
-
-	return close(fd) || ret ? -1 : 0;
-}
-
 static int mount_in_form(const char *branches, const char *form)
 {
 	char option[32];

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <grp.h>
 #include <limits.h>
 #include <sched.h>
@@ -281,6 +282,28 @@ static void pattern(unsigned char *block, size_t size, unsigned int seed,
 	for (i = 0; i < size; i++)
 		block[i] = (unsigned char)((at + i) * 31 + ((at + i) >> 8) * 7 +
 					   seed);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type,
+		      struct FTW *ftw)
+{
+	return remove(path);
+}
+
+int remove_all(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) ? 0 :
+	       nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int drop_caches(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+	int ret = write(fd, "2", 1) != 1;
+
+	return close(fd) || ret ? -1 : 0;
 }
 
 /* A file of that size, with a content that depends on the seed. */

@@ -95,6 +95,11 @@ mode_t mode_of(const char *path);
 int same_attributes(const char *a, const char *b);
 int set_xattr(const char *path, const char *name, const char *value);
 const char *get_xattr(const char *path, const char *name);
+/* With all that is in it; nothing is done if it is not there. */
+int remove_all(const char *path);
+/* Inodes and names that nobody uses are forgotten. */
+int drop_caches(void);
+
 int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Whiteouts and opaque directories: found in any form, made in the first. */

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hard links that stay hard links when they are copied up.
+ *
+ * Only one name of a file is put into the branch with the copy. The others find
+ * it through the index, a directory beside the work directory: there the copy
+ * has one more name, made of its origin's file handle, as overlayfs has it.
+ *
+ * A file has as many names in the union as the copy has in its branch, and some
+ * more, or less: the index itself does not count, names that are still below
+ * do. That number is an attribute of the copy. Before there is one, a whiteout
+ * in its place in the index has how many names were removed. The number is set
+ * late when it goes down, so after a crash it may be too large, and a copy be
+ * kept that has no name any more; it is never too small, and a name be left
+ * without its file.
+ */
+#include <linux/mount.h>
+#include <linux/slab.h>
+#include "origin.h"
+#include "../compat/hex.h"
+
+/*
+ * As in overlayfs, U: what is added to the names of the copy, L: to those of what
+ * is below.
+ */
+#define LINKS_SIZE 12
+
+static bool index_name(const struct mica_origin *o, char *buf)
+{
+	size_t head = sizeof(o->head);
+
+	if (!o->size || 2 * o->size > NAME_MAX)
+		return false;
+	*bin2hex(bin2hex(buf, &o->head, head), o->fid, o->size - head) = 0;
+	return true;
+}
+
+/**
+ * mica_links_stay - do the names of a file stay one file when it is copied?
+ * @sb: the union
+ * @part: the file, which has several names
+ */
+bool mica_links_stay(const struct super_block *sb, const struct mica_part *part)
+{
+	bool known = mica_branch(sb, part->slot)->uuid_is_good;
+	int slot = part->slot;
+
+	while ((slot = mica_rw_slot_left_of(sb, slot)) >= 0)
+		if (!known || !mica_branch(sb, slot)->can_index)
+			return false;
+	return true;
+}
+
+/**
+ * mica_index_find - look for a copy that was made through another name
+ * @sb: the union
+ * @part: a file with several names
+ * @slot: out: the branch of the copy
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: the copy, counted; NULL if there is none; or an error.
+ */
+struct dentry *mica_index_find(struct super_block *sb,
+			       const struct mica_part *part, unsigned int *slot)
+{
+	const struct mica_branches *set = mica_branches(sb);
+	struct mica_origin o = {};
+	struct dentry *copy;
+	char name[NAME_MAX + 1];
+
+	for (*slot = 0; *slot < part->slot; (*slot)++) {
+		const struct mica_branch *b = set->slot[*slot].branch;
+		struct dentry *index = READ_ONCE(b->index);
+
+		if (!index)
+			continue;
+		if (!o.size)
+			mica_get_origin(sb, part, &o);
+		if (!index_name(&o, name))
+			return NULL;
+		copy = lower_lookup(b, index, &QSTR(name));
+		if (copy)
+			return copy;
+	}
+	return NULL;
+}
+
+/* Is that a name of the file, which does not show the copy itself? */
+bool mica_links_same(struct inode *inode, const struct mica_part *part)
+{
+	struct dentry *copy;
+	unsigned int slot;
+	bool ret;
+
+	if (!test_bit(MICA_I_INDEXED, &mica_i(inode)->flags))
+		return false;
+	copy = mica_index_find(inode->i_sb, part, &slot);
+	if (IS_ERR_OR_NULL(copy))
+		return false;
+	ret = d_inode(copy) == mica_real_inode(inode);
+	dput(copy);
+	return ret;
+}
+
+/* Reads how many names an entry of the index does not have itself. */
+static int read_links(const struct mica_branch *b, struct dentry *copy,
+		      char of, int *links)
+{
+	char value[LINKS_SIZE] = "";
+	int len;
+
+	len = lower_get_mark(b, copy, "nlink", value, sizeof(value) - 1);
+	if (len < 0)
+		return len;
+	return value[0] == of ? kstrtoint(value + 1, 10, links) : -EINVAL;
+}
+
+static int write_links(const struct mica_branch *b, struct dentry *copy,
+		       char of, int links)
+{
+	char value[LINKS_SIZE];
+	int len = snprintf(value, sizeof(value), "%c%+d", of, links);
+
+	return lower_set_mark(b, copy, "nlink", value, len);
+}
+
+/**
+ * mica_links_init - find out about the names of a file
+ * @inode: an inode of the union, a file with several names
+ * @lost: of one that is not a copy, the whiteout in the index, or NULL
+ * @slot: the branch of that
+ */
+void mica_links_init(struct inode *inode, struct dentry *lost,
+		     unsigned int slot)
+{
+	const struct mica_part *part = &mica_parts(inode)->part[0];
+	const struct mica_branch *b = mica_branch(inode->i_sb, part->slot);
+
+	if (lost) {
+		read_links(mica_branch(inode->i_sb, slot), lost, 'L',
+			   &mica_i(inode)->links);
+		mica_copyattr(inode);
+		return;
+	}
+	if (test_bit(MICA_I_INDEXED, &mica_i(inode)->flags) ||
+	    !READ_ONCE(b->index) ||
+	    read_links(b, part->dentry, 'U', &mica_i(inode)->links))
+		return;
+	set_bit(MICA_I_INDEXED, &mica_i(inode)->flags);
+	mica_copyattr(inode);
+}
+
+/* @links are added to those that the copy has. */
+static int set_links(struct inode *inode, int links)
+{
+	const struct mica_part *part = &mica_parts(inode)->part[0];
+	const struct mica_branch *b = mica_branch(inode->i_sb, part->slot);
+	int err;
+
+	err = mnt_want_write(b->mnt);
+	if (err)
+		return err;
+	err = write_links(b, part->dentry, 'U', links);
+	mnt_drop_write(b->mnt);
+	if (!err)
+		mica_i(inode)->links = links;
+	mica_copyattr(inode);
+	return err;
+}
+
+/* The copy has lost its last name, so the index lets it go as well. */
+static void remove_from_index(struct inode *inode)
+{
+	const struct mica_part *part = &mica_parts(inode)->part[0];
+	const struct mica_branch *b = mica_branch(inode->i_sb, part->slot);
+	struct mica_origin o;
+	char name[NAME_MAX + 1];
+
+	mica_get_origin(inode->i_sb, part, &o);
+	if (!index_name(&o, name) || mnt_want_write(b->mnt))
+		return;
+	lower_remove(b, b->index, &QSTR(name), d_inode(part->dentry));
+	mnt_drop_write(b->mnt);
+}
+
+static struct dentry *need_index(struct mica_branch *b)
+{
+	struct dentry *index = READ_ONCE(b->index), *parent;
+
+	if (index)
+		return index;
+	parent = dget_parent(b->work);
+	index = mica_need_dir(b, parent, &QSTR("index"));
+	dput(parent);
+	if (!IS_ERR(index))
+		WRITE_ONCE(b->index, index);
+	return index;
+}
+
+/* A name of a file that has no copy went. What cannot be recorded is lost. */
+static void record_lost(struct inode *inode)
+{
+	const struct mica_part *part = &mica_parts(inode)->part[0];
+	struct super_block *sb = inode->i_sb;
+	int slot = mica_rw_slot_left_of(sb, part->slot);
+	struct dentry *index, *entry = NULL;
+	char name[NAME_MAX + 1];
+	struct mica_branch *b;
+	struct mica_origin o;
+
+	if (slot < 0 || !mica_links_stay(sb, part))
+		return;
+	b = mica_branch(sb, slot);
+	mica_get_origin(sb, part, &o);
+	if (!index_name(&o, name) || mnt_want_write(b->mnt))
+		return;
+	mutex_lock(&mica_super(sb)->link_lock);
+	index = need_index(b);
+	if (!IS_ERR(index)) {
+		entry = lower_lookup(b, index, &QSTR(name));
+		if (!entry)
+			entry = lower_create(b, index, &QSTR(name),
+					     S_IFCHR | WHITEOUT_MODE,
+					     WHITEOUT_DEV, NULL);
+	}
+	if (!IS_ERR_OR_NULL(entry)) {
+		if (inode->i_nlink)
+			write_links(b, entry, 'L', mica_i(inode)->links);
+		else
+			lower_remove(b, index, &QSTR(name), d_inode(entry));
+		dput(entry);
+	}
+	mutex_unlock(&mica_super(sb)->link_lock);
+	mnt_drop_write(b->mnt);
+}
+
+/**
+ * mica_links_removed - a name of a file was removed
+ * @inode: the file; its lock is held
+ * @below: the file has a copy, but the name was in the branch of the origin
+ */
+void mica_links_removed(struct inode *inode, bool below)
+{
+	const struct cred *old = mica_override_creds(inode->i_sb);
+
+	if (below) {
+		set_links(inode, mica_i(inode)->links - 1);
+	} else {
+		/* In its branch the name stays. */
+		if (!mica_is_rw(inode))
+			mica_i(inode)->links--;
+		mica_copyattr(inode);
+	}
+	if (test_bit(MICA_I_INDEXED, &mica_i(inode)->flags)) {
+		if (!inode->i_nlink)
+			remove_from_index(inode);
+	} else if (!mica_is_rw(inode) && mica_real_inode(inode)->i_nlink > 1) {
+		record_lost(inode);
+	}
+	revert_creds(old);
+}
+
+/**
+ * mica_index_add - let the other names of a file find its copy
+ * @inode: the file; its lock and that of the links are held
+ * @slot: branch of the copy
+ * @copy: the copy, in the work directory, with its origin recorded
+ *
+ * The caller has the mounter's credentials and mnt_want_write().
+ *
+ * Return: 0 or an error.
+ */
+int mica_index_add(struct inode *inode, unsigned int slot, struct dentry *copy)
+{
+	struct mica_branch *b = mica_branch(inode->i_sb, slot);
+	const struct mica_part part = { .slot = slot, .dentry = copy };
+	struct dentry *index, *dentry;
+	char name[NAME_MAX + 1];
+	struct mica_origin o;
+	int err;
+
+	mica_get_origin(inode->i_sb, &part, &o);
+	if (!index_name(&o, name))
+		return -EOVERFLOW;
+	index = need_index(b);
+	if (IS_ERR(index))
+		return PTR_ERR(index);
+	/* As if it had no other name than this one. */
+	err = write_links(b, copy, 'U', inode->i_nlink - 1);
+	if (err)
+		return err;
+	dentry = lower_lookup(b, index, &QSTR(name));
+	if (!IS_ERR_OR_NULL(dentry)) {
+		err = IS_WHITEOUT(d_inode(dentry)) ?
+		      lower_remove(b, index, &QSTR(name), d_inode(dentry)) :
+		      -EEXIST;
+		dput(dentry);
+	}
+	if (err)
+		return err;
+	dentry = lower_link(b, index, &QSTR(name), copy);
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	dput(dentry);
+	return 0;
+}
+
+/* Undoes mica_index_add() for a copy that got no name. */
+void mica_index_undo(struct inode *inode, unsigned int slot,
+		     struct dentry *copy)
+{
+	const struct mica_branch *b = mica_branch(inode->i_sb, slot);
+	const struct mica_part part = { .slot = slot, .dentry = copy };
+	char name[NAME_MAX + 1];
+	struct mica_origin o;
+
+	mica_get_origin(inode->i_sb, &part, &o);
+	if (index_name(&o, name))
+		lower_remove(b, b->index, &QSTR(name), d_inode(copy));
+}
+
+/* The names of @copy, which has all that it gets, are in the index. */
+void mica_links_copied(struct inode *inode, unsigned int slot,
+		       struct dentry *copy)
+{
+	/* What is recorded already is too large, if anything. */
+	write_links(mica_branch(inode->i_sb, slot), copy, 'U',
+		    (int)inode->i_nlink - (int)d_inode(copy)->i_nlink);
+	set_bit(MICA_I_INDEXED, &mica_i(inode)->flags);
+}
+
+/**
+ * mica_links_bring - let a name be in the branch of the file's copy
+ * @dentry: a name that is about to be renamed; its directory is locked
+ *
+ * Return: 0 or an error.
+ */
+int mica_links_bring(struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry), *dir = d_inode(dentry->d_parent);
+	const struct mica_part *part = &mica_parts(inode)->part[0];
+	const struct mica_branch *b = mica_branch(inode->i_sb, part->slot);
+	struct dentry *there;
+	const struct cred *old;
+	int err;
+
+	if (!test_bit(MICA_I_INDEXED, &mica_i(inode)->flags))
+		return 0;
+	if (mica_rw_slot_for(dir, part->slot + 1) != part->slot)
+		return -EXDEV;
+	err = mica_copy_up_to(dentry->d_parent, part->slot, 0);
+	if (err)
+		return err;
+	err = mnt_want_write(b->mnt);
+	if (err)
+		return err;
+
+	mutex_lock(&mica_i(inode)->lock);
+	old = mica_override_creds(inode->i_sb);
+	there = lower_lookup(b, mica_part_in(dir, part->slot), &dentry->d_name);
+	if (!there) {
+		err = mica_mark_impure(dir, part->slot);
+		there = err ? ERR_PTR(err) :
+			lower_link(b, mica_part_in(dir, part->slot),
+				   &dentry->d_name, part->dentry);
+		if (!IS_ERR(there))
+			err = set_links(inode, mica_i(inode)->links - 1);
+	}
+	if (IS_ERR(there))
+		err = PTR_ERR(there);
+	else
+		dput(there);
+	revert_creds(old);
+	mutex_unlock(&mica_i(inode)->lock);
+	mnt_drop_write(b->mnt);
+	return err;
+}
+
+/**
+ * mica_links_below - is this name of a file not in the branch of its copy?
+ * @dentry: the name; its directory is locked
+ *
+ * Return: 1, 0 or an error.
+ */
+int mica_links_below(struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry), *dir = d_inode(dentry->d_parent);
+	const struct mica_part *part = &mica_parts(inode)->part[0];
+	struct dentry *where = mica_part_in(dir, part->slot), *there = NULL;
+	const struct cred *old;
+
+	if (!test_bit(MICA_I_INDEXED, &mica_i(inode)->flags))
+		return 0;
+	old = mica_override_creds(inode->i_sb);
+	if (where)
+		there = lower_lookup(mica_branch(inode->i_sb, part->slot),
+				     where, &dentry->d_name);
+	revert_creds(old);
+	if (IS_ERR(there))
+		return PTR_ERR(there);
+	dput(there);
+	return !there;
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Hard links across copy-up. */
+#include "kselftest_harness.h"
+#include "util.h"
+
+UNION_FIXTURE(links);
+
+static const char * const forms[] = { "dot", "overlay" };
+
+static int mount_in_form(const char *form)
+{
+	char option[32];
+
+	if (on_overlay)
+		return mount_union_with("up:l1", "index=on");
+	snprintf(option, sizeof(option), "whiteout=%s", form);
+	return mount_union_with("up:l1", option);
+}
+
+/* Below, a, b and d/c are one file. */
+static int start(const char *form)
+{
+	if (remove_all("up") || remove_all("work") || remove_all("l1") ||
+	    mkdir("up", 0755) || mkdir("work", 0755) || mkdir("l1", 0755) ||
+	    mkdir("l1/d", 0755) || put("l1/a", "low") || link("l1/a", "l1/b") ||
+	    link("l1/a", "l1/d/c") || put("l1/other", "other"))
+		return -1;
+	return mount_in_form(form);
+}
+
+/*
+ * The names, separated by spaces, are all there are of one file with that
+ * content, now and after a remount.
+ */
+static int check_names(const char *names, const char *text, bool links)
+{
+	char list[256], *rest = list, *name;
+	struct stat first = {}, st;
+	unsigned int nr = 0;
+
+	snprintf(list, sizeof(list), "%s", names);
+	while ((name = strsep(&rest, " "))) {
+		if (stat(name, &st))
+			return -1;
+		if (!nr++)
+			first = st;
+		if (strcmp(content(name), text) || st.st_ino != first.st_ino) {
+			printf("# %s: \"%s\", number %#llx and %#llx\n", name,
+			       content(name), (long long)st.st_ino,
+			       (long long)first.st_ino);
+			errno = EBADMSG;
+			return -1;
+		}
+	}
+	if (!links || first.st_nlink == nr)
+		return 0;
+	printf("# %s: %u names, not %u\n", names, (int)first.st_nlink, nr);
+	errno = EMLINK;
+	return -1;
+}
+
+static int same_names(const char *form, const char *names, const char *text)
+{
+	return check_names(names, text, true) || drop_caches() ||
+	       check_names(names, text, true) || umount("mnt") ||
+	       mount_in_form(form) || check_names(names, text, true) ? -1 : 0;
+}
+
+/* What is written through one name, all show. */
+#define ALL "mnt/a mnt/b mnt/d/c"
+
+static int write_a(void)
+{
+	return add("mnt/a", "+");
+}
+
+static int write_all(void)
+{
+	return put("mnt/a", "lo") || add("mnt/b", "w") || add("mnt/d/c", "+") ?
+		-1 : 0;
+}
+
+static int write_then_remove(void)
+{
+	return add("mnt/a", "+") ?: unlink("mnt/a");
+}
+
+static int write_then_remove_another(void)
+{
+	return add("mnt/a", "+") ?: unlink("mnt/b");
+}
+
+static int remove_then_write(void)
+{
+	return unlink("mnt/b") ?: add("mnt/a", "+");
+}
+
+static int write_through_a_removed_name(void)
+{
+	int fd = open("mnt/a", O_RDWR | O_APPEND);
+
+	if (fd < 0 || unlink("mnt/a") || write(fd, "+", 1) != 1)
+		return -1;
+	return close(fd);
+}
+
+static int rename_the_written(void)
+{
+	return add("mnt/a", "+") ?: rename("mnt/a", "mnt/new");
+}
+
+static int rename_another(void)
+{
+	return add("mnt/a", "+") ?: rename("mnt/b", "mnt/new");
+}
+
+static int rename_over(void)
+{
+	return add("mnt/a", "+") ?: rename("mnt/other", "mnt/b");
+}
+
+static int rename_out_of_a_directory(void)
+{
+	return add("mnt/d/c", "+") ?: rename("mnt/d", "mnt/e") ?:
+	       rename("mnt/e/c", "mnt/c");
+}
+
+static int exchange(void)
+{
+	return add("mnt/a", "+") ?:
+	       renameat2(AT_FDCWD, "mnt/d/c", AT_FDCWD, "mnt/other",
+			 RENAME_EXCHANGE);
+}
+
+static int link_another(void)
+{
+	return add("mnt/a", "+") ?: link("mnt/b", "mnt/new");
+}
+
+static int link_first(void)
+{
+	return link("mnt/b", "mnt/new") ?: add("mnt/d/c", "+");
+}
+
+static int change_attributes(void)
+{
+	return chmod("mnt/d/c", 0640) ?: chown("mnt/a", 1, 2) ?:
+	       add("mnt/b", "+");
+}
+
+static int write_to_what_was_opened(void)
+{
+	int a = open("mnt/a", O_RDWR), b = open("mnt/b", O_RDWR | O_APPEND);
+	char text[8] = "";
+
+	if (pwrite(a, "low", 3, 0) != 3 || write(b, "+", 1) != 1 ||
+	    pread(a, text, sizeof(text), 0) != 4 || strcmp(text, "low+"))
+		return -1;
+	return close(a) || close(b) ? -1 : 0;
+}
+
+static const struct {
+	const char *name;
+	int (*change)(void);
+	const char *names;
+} changes[] = {
+	{ "one is written to", write_a, ALL },
+	{ "all are written to", write_all, ALL },
+	{ "written, removed", write_then_remove, "mnt/b mnt/d/c" },
+	{ "another removed", write_then_remove_another, "mnt/a mnt/d/c" },
+	{ "removed before", remove_then_write, "mnt/a mnt/d/c" },
+	{ "removed, open", write_through_a_removed_name, "mnt/b mnt/d/c" },
+	{ "renamed", rename_the_written, "mnt/b mnt/d/c mnt/new" },
+	{ "another renamed", rename_another, "mnt/a mnt/d/c mnt/new" },
+	{ "another replaced", rename_over, "mnt/a mnt/d/c" },
+	{ "directory renamed", rename_out_of_a_directory, "mnt/a mnt/b mnt/c" },
+	{ "exchanged", exchange, "mnt/a mnt/b mnt/other" },
+	{ "linked", link_another, ALL " mnt/new" },
+	{ "linked first", link_first, ALL " mnt/new" },
+	{ "attributes", change_attributes, ALL },
+	{ "open files", write_to_what_was_opened, ALL },
+};
+
+TEST_F(links, names_of_a_file_stay_names_of_one_file)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		for (j = 0; j < ARRAY_SIZE(changes); j++) {
+			DO(start(forms[i]));
+			ASSERT_EQ(0, changes[j].change()) {
+				TH_LOG("%s: %s", forms[i], changes[j].name);
+			}
+			ASSERT_EQ(0, same_names(forms[i], changes[j].names, "low+")) {
+				TH_LOG("%s: %s", forms[i], changes[j].name);
+			}
+			HAS("l1/a", "low");
+			DO(umount("mnt"));
+		}
+	}
+}
+
+TEST_F(links, with_the_last_name_the_copy_goes)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		DO(start(forms[i]));
+		DO(add("mnt/a", "+"));
+		DO(unlink("mnt/b") | unlink("mnt/a"));
+		HAS("mnt/d/c", "low+");
+		DO(rename("mnt/other", "mnt/d/c"));
+		HAS("mnt/d/c", "other");
+		ASSERT_STREQ("d", ls("mnt"));
+		DO(umount("mnt"));
+		ASSERT_STREQ("", ls(on_overlay ? "work/index" :
+				    "up/.wh..wh.mica/index"));
+		DO(mount_in_form(forms[i]));
+		ASSERT_STREQ("d", ls("mnt"));
+		HAS("mnt/d/c", "other");
+		DO(umount("mnt"));
+	}
+}
+
+TEST_F(links, a_copy_of_the_copy)
+{
+	NOT_ON_OVERLAY("it does not look into indexes of lower layers");
+	DO(start("dot"));
+	DO(add("mnt/b", "+"));
+	DO(umount("mnt"));
+	DO(mount_union("l3:up:l1"));
+	DO(check_names(ALL, "low+", true));
+	DO(add("mnt/d/c", "+"));
+	DO(check_names(ALL, "low++", true));
+	DO(umount("mnt"));
+	DO(mount_union("l3:up:l1"));
+	DO(check_names(ALL, "low++", true));
+	DO(unlink("mnt/b"));
+	DO(check_names("mnt/a mnt/d/c", "low++", true));
+	DO(umount("mnt"));
+	DO(mount_union("l3:up:l1"));
+	DO(check_names("mnt/a mnt/d/c", "low++", true));
+	HAS("up/b", "low+");
+}
+
+TEST_F(links, many_at_once)
+{
+	char path[64];
+	int i, status;
+
+	DO(start("dot"));
+	DO(umount("mnt"));
+	for (i = 0; i < 40; i++) {
+		snprintf(path, sizeof(path), "l1/d/%d", i);
+		DO(link("l1/a", path));
+	}
+	DO(mount_in_form("dot"));
+	for (i = 0; i < 40; i++) {
+		if (fork())
+			continue;
+		snprintf(path, sizeof(path), "mnt/d/%d", i);
+		_exit(i % 4 == 3 ? !!unlink(path) : !!add(path, "+"));
+	}
+	for (i = 0; i < 40; i++) {
+		wait(&status);
+		ASSERT_EQ(0, status);
+	}
+	DO(check_names(ALL " mnt/d/0 mnt/d/1 mnt/d/38",
+		       "low++++++++++++++++++++++++++++++", false));
+	DO(umount("mnt"));
+	DO(mount_in_form("dot"));
+	DO(check_names(ALL " mnt/d/0 mnt/d/1 mnt/d/38",
+		       "low++++++++++++++++++++++++++++++", false));
+	FAILS(ENOENT, access("mnt/d/3", F_OK));
+}
+
+TEST_HARNESS_MAIN
