@@ -36,6 +36,22 @@ expect()
 	echo "#   exit status $got, expected $status"
 }
 
+# A QEMU that crashes is no failure of what it runs, so it has a status of its own.
+expect_crash()
+{
+	local pid
+
+	"$here/run" sleep 100 >"$work/out" 2>&1 &
+	pid=$!
+	until pkill -SEGV -P $pid qemu-system; do
+		kill -0 $pid 2>/dev/null || break
+		sleep 0.5
+	done
+	wait $pid
+	[[ $? = 123 ]] && grep -q "QEMU crashed: signal 11" "$work/out"
+	result $? "a crash of QEMU"
+}
+
 # count NAME EXPECTED TAP: what tap-count makes of it
 count()
 {
@@ -49,7 +65,7 @@ count()
 }
 
 echo "TAP version 13"
-echo "1..16"
+echo "1..17"
 expect "success, with the output" 0 "^hello$" echo hello
 expect "the command's exit status" 7 "ended with 7" 'exit 7'
 expect "an oops or panic" 125 "sysrq triggered crash" 'echo c >/proc/sysrq-trigger'
@@ -61,6 +77,7 @@ expect "a failure and a warning" 3 "the kernel complained" \
 	'echo "<4>BUG: scheduling while atomic: x/1/0x2" >/dev/kmsg; exit 3'
 expect "a hang, with the tasks' stacks" 124 "task:busybox" \
 	--timeout 25 'sleep 1000'
+expect_crash
 expect "no kernel of that name" 125 "scripts/setup" --kernel 1.2 true
 
 start='# selftests: d: p\n'
