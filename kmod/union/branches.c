@@ -237,8 +237,7 @@ int mica_branch_prepare_work(struct mica_branch *b, const struct path *workdir)
 	if (!err && b->format->form == MICA_FORM_OVERLAY &&
 	    b->format->set_opaque(b, b->work))
 		err = -EINVAL;
-	b->can_index = d_inode(b->work)->i_op->link &&
-		       !lower_set_mark(b, b->work, "impure", "n", 1);
+	b->has_marks = !lower_set_mark(b, b->work, "impure", "n", 1);
 out:
 	mnt_drop_write(b->mnt);
 	return err;

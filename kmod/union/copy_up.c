@@ -29,11 +29,12 @@
  * @parent: its directory, NULL if it has no name any more
  * @slot: where to
  * @b: the branch there
- * @size: bytes of data wanted, at most
+ * @size: bytes of data wanted, at most; MICA_COPY_META for none if possible
  * @src: what is copied
  * @stat: its attributes
  * @name: name of the copy in the work directory
  * @temp: the copy there
+ * @meta: the data stays where it is
  * @links: it has other names, which find the copy through the index
  */
 struct mica_copy {
@@ -46,6 +47,7 @@ struct mica_copy {
 	struct kstat stat;
 	char name[MICA_TEMP_NAME_SIZE];
 	struct dentry *temp;
+	bool meta;
 	bool links;
 };
 
@@ -206,15 +208,21 @@ static loff_t end_of_data(struct file *file, loff_t pos, loff_t size)
 	return hole <= pos ? size : min(hole, size);
 }
 
-static int grow(const struct mica_copy *c, loff_t size)
+static int set_size(const struct mica_copy *c, loff_t size)
 {
 	struct iattr attr = { .ia_valid = ATTR_SIZE, .ia_size = size };
+
+	return lower_setattr(c->b, c->temp, &attr);
+}
+
+static int grow(const struct mica_copy *c, loff_t size)
+{
 	int err;
 
 	err = mnt_want_write(c->b->mnt);
 	if (err)
 		return err;
-	err = lower_setattr(c->b, c->temp, &attr);
+	err = set_size(c, size);
 	mnt_drop_write(c->b->mnt);
 	return err;
 }
@@ -241,14 +249,21 @@ static int copy_file(const struct mica_copy *c, struct file *from,
 
 static int copy_data(const struct mica_copy *c)
 {
+	const struct inode *inode = d_inode(c->dentry);
 	const struct path dst = { .mnt = c->b->mnt, .dentry = c->temp };
-	loff_t size = min(c->size, c->stat.size);
+	loff_t size = c->stat.size;
 	struct file *from, *to;
+	struct path src;
 	int err;
 
+	if (c->size != MICA_COPY_META)
+		size = min(c->size, size);
 	if (!S_ISREG(c->stat.mode) || !size)
 		return 0;
-	from = dentry_open(&c->src, O_RDONLY | O_LARGEFILE | O_NOATIME,
+	if (c->meta)
+		return grow(c, size);
+	mica_part_path(inode->i_sb, mica_data_part(inode), &src);
+	from = dentry_open(&src, O_RDONLY | O_LARGEFILE | O_NOATIME,
 			   current_cred());
 	if (IS_ERR(from))
 		return PTR_ERR(from);
@@ -271,7 +286,9 @@ static int sync_copy(const struct mica_copy *c)
 	struct file *file;
 	int err;
 
-	if (!S_ISREG(c->stat.mode) || mica_super(c->dentry->d_sb)->do_volatile)
+	/* Changes of attributes and names reach the disk in their order. */
+	if (!S_ISREG(c->stat.mode) || c->meta ||
+	    mica_super(c->dentry->d_sb)->do_volatile)
 		return 0;
 	file = dentry_open(&path, O_RDONLY | O_LARGEFILE, current_cred());
 	if (IS_ERR(file))
@@ -372,6 +389,29 @@ static struct mica_parts *parts_with(const struct inode *inode,
 	return parts;
 }
 
+/* A metacopy says so, and goes on where what it is made of goes on. */
+static int mark_meta(const struct mica_copy *c)
+{
+	return c->meta ? lower_set_mark(c->b, c->temp, "metacopy", "", 0) : 0;
+}
+
+static void show_data_part(struct mica_inode *mi)
+{
+	/* Pairs with mica_data_part(). */
+	smp_store_release(&mi->data, &mi->data_part);
+}
+
+/* Where the data is from now on, or stays. */
+static void publish_data(const struct mica_copy *c, struct mica_inode *mi)
+{
+	if (c->meta && !mi->data) {
+		mi->data_part = mi->parts->part[0];
+		dget(mi->data_part.dentry);
+		show_data_part(mi);
+	}
+	set_bit(MICA_I_DATA_CHECKED, &mi->flags);
+}
+
 /* Gives the copy its name, and the union the copy. Takes over @parts. */
 static int publish(const struct mica_copy *c, struct mica_parts *parts)
 {
@@ -390,11 +430,12 @@ static int publish(const struct mica_copy *c, struct mica_parts *parts)
 	}
 	if (c->links)
 		mica_links_copied(inode, c->slot, c->temp);
-	if (c->size == MICA_COPY_ALL)
-		set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
+	publish_data(c, mica_i(inode));
 	mica_i(inode)->links = (int)inode->i_nlink -
 			       (int)d_inode(c->temp)->i_nlink;
 	mica_add_part(inode, parts);
+	if (!c->meta)
+		WRITE_ONCE(mica_i(inode)->data, NULL);
 	return 0;
 }
 
@@ -417,7 +458,7 @@ static int finish_copy(struct mica_copy *c)
 		goto free_parts;
 	/* Data first: writing takes security.capability away. */
 	err = copy_xattrs(c) ?: mica_record_origin(inode, c->b, c->temp) ?:
-	      copy_attr(c) ?: sync_copy(c);
+	      mark_meta(c) ?: copy_attr(c) ?: sync_copy(c);
 	if (!err && c->links) {
 		mutex_lock(&mica_super(inode->i_sb)->link_lock);
 		err = publish(c, parts);
@@ -442,6 +483,17 @@ static bool names_stay(const struct mica_copy *c)
 	       mica_links_stay(inode->i_sb, &mica_parts(inode)->part[0]);
 }
 
+/* From where it can still be changed, data has to come along. */
+static bool can_be_metacopy(const struct mica_copy *c)
+{
+	const struct inode *inode = d_inode(c->dentry);
+
+	return c->size == MICA_COPY_META && S_ISREG(c->stat.mode) &&
+	       c->stat.size && c->parent && c->b->has_marks &&
+	       mica_super(inode->i_sb)->metacopy && !mica_is_rw(inode) &&
+	       !mica_slot_rw(inode->i_sb, mica_data_part(inode)->slot);
+}
+
 static int copy(struct mica_copy *c)
 {
 	int err;
@@ -454,6 +506,7 @@ static int copy(struct mica_copy *c)
 	if (S_ISCHR(c->stat.mode) && c->stat.rdev == WHITEOUT_DEV)
 		return -EPERM;
 	c->links = names_stay(c);
+	c->meta = can_be_metacopy(c);
 	err = mnt_want_write(c->b->mnt);
 	if (err)
 		return err;
@@ -552,35 +605,121 @@ int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size)
 	return err;
 }
 
-/**
- * mica_check_data - is a file's data where the file is?
- * @inode: the file
- *
- * Return: 0, -EIO if overlayfs left the data in another layer, or another
- * error.
- */
-int mica_check_data(struct inode *inode)
+/* Where the data is of a file that is a metacopy on its branch. */
+static int find_data(struct dentry *dentry)
 {
-	const struct mica_part *part = &mica_parts(inode)->part[0];
-	const struct cred *old;
-	int err;
+	struct inode *inode = d_inode(dentry);
+	struct mica_inode *mi = mica_i(inode);
+	const struct mica_part *part = &mi->parts->part[0];
+	struct dentry *parent = dget_parent(dentry);
+	struct name_snapshot name;
+	int ret;
 
-	if (!S_ISREG(inode->i_mode) ||
-	    test_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags))
+	ret = mica_is_metacopy_on_disk(mica_branch(inode->i_sb, part->slot),
+				       part->dentry);
+	if (ret > 0) {
+		take_dentry_name_snapshot(&name, dentry);
+		ret = mica_lookup_data(d_inode(parent), &name.name, part,
+				       &mi->data_part);
+		release_dentry_name_snapshot(&name);
+		if (!ret)
+			show_data_part(mi);
+	}
+	dput(parent);
+	return ret;
+}
+
+/**
+ * mica_check_data - find out where the data of a file is
+ * @dentry: the file, or anything else
+ *
+ * From here on mica_data_part() tells it.
+ *
+ * Return: 0, -EIO if it is nowhere, or another error.
+ */
+int mica_check_data(struct dentry *dentry)
+{
+	struct mica_inode *mi = mica_i(d_inode(dentry));
+	const struct cred *old;
+	int err = 0;
+
+	if (!d_is_reg(dentry) || test_bit(MICA_I_DATA_CHECKED, &mi->flags))
 		return 0;
-	old = mica_override_creds(inode->i_sb);
-	err = mica_check_metacopy(mica_branch(inode->i_sb, part->slot),
-				  part->dentry);
-	revert_creds(old);
-	if (!err)
-		set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
+	if (mutex_lock_killable(&mi->lock))
+		return -EINTR;
+	if (!test_bit(MICA_I_DATA_CHECKED, &mi->flags)) {
+		old = mica_override_creds(dentry->d_sb);
+		err = find_data(dentry);
+		revert_creds(old);
+		if (!err)
+			set_bit(MICA_I_DATA_CHECKED, &mi->flags);
+	}
+	mutex_unlock(&mi->lock);
+	return err;
+}
+
+/*
+ * Brings the data to a file that is a metacopy. Until the mark goes, it is one
+ * still. Writing takes capabilities away and changes times: they come back,
+ * whether it works or not.
+ */
+static int fill_metacopy(struct mica_copy *c)
+{
+	char caps[XATTR_CAPS_SZ];
+	int len, err, ret;
+
+	err = vfs_getattr_nosec(&c->src, &c->stat, STATX_BASIC_STATS,
+				AT_STATX_SYNC_AS_STAT);
+	if (err)
+		return err;
+	len = lower_getxattr(c->b, c->temp, XATTR_NAME_CAPS, caps,
+			     sizeof(caps));
+	err = copy_data(c);
+	ret = mnt_want_write(c->b->mnt);
+	if (ret)
+		return ret;
+	/* What has been copied of it would be in nobody's way but the disk's. */
+	if (err)
+		set_size(c, 0) ?: set_size(c, c->stat.size);
+	if (len > 0)
+		ret = lower_setxattr(c->b, c->temp, XATTR_NAME_CAPS, caps, len,
+				     0);
+	ret = ret ?: copy_attr(c);
+	err = err ?: ret ?: sync_copy(c) ?:
+	      lower_remove_mark(c->b, c->temp, "metacopy");
+	mnt_drop_write(c->b->mnt);
+	return err;
+}
+
+static int bring_data(struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry);
+	struct mica_inode *mi = mica_i(inode);
+	struct mica_copy c = { .dentry = dentry, .size = MICA_COPY_ALL };
+	const struct cred *old;
+	int err = 0;
+
+	if (mutex_lock_killable(&mi->lock))
+		return -EINTR;
+	if (mi->data) {
+		c.b = mica_branch(inode->i_sb, mi->parts->part[0].slot);
+		c.temp = mi->parts->part[0].dentry;
+		mica_real_path(inode, &c.src);
+		old = mica_override_creds(inode->i_sb);
+		err = fill_metacopy(&c);
+		revert_creds(old);
+		if (!err)
+			WRITE_ONCE(mi->data, NULL);
+	}
+	mutex_unlock(&mi->lock);
 	return err;
 }
 
 /**
  * mica_copy_up_data - make sure that something can be changed
  * @dentry: its name
- * @size: bytes of data that are wanted of a file, MICA_COPY_ALL for all
+ * @size: bytes of data that are wanted of a file, MICA_COPY_ALL for all,
+ *	MICA_COPY_META if its data will not be changed
  *
  * Return: 0 or an error, -EROFS if no branch to the left of it is writable.
  */
@@ -590,9 +729,12 @@ int mica_copy_up_data(struct dentry *dentry, loff_t size)
 	struct dentry *parent;
 	int slot;
 
-	slot = mica_check_data(inode);
-	if (slot || mica_is_rw(inode))
+	slot = mica_check_data(dentry);
+	if (slot)
 		return slot;
+	if (mica_is_rw(inode))
+		return size != MICA_COPY_META && mica_is_metacopy(inode) ?
+		       bring_data(dentry) : 0;
 	parent = dget_parent(dentry);
 	slot = mica_rw_slot_for(d_inode(parent),
 				mica_parts(inode)->part[0].slot);
@@ -603,6 +745,12 @@ int mica_copy_up_data(struct dentry *dentry, loff_t size)
 int mica_copy_up(struct dentry *dentry)
 {
 	return mica_copy_up_data(dentry, MICA_COPY_ALL);
+}
+
+/* The same, for what changes no data. */
+int mica_copy_up_meta(struct dentry *dentry)
+{
+	return mica_copy_up_data(dentry, MICA_COPY_META);
 }
 
 struct copy_work {

@@ -66,7 +66,7 @@ static int set_flags(struct file *real, unsigned int flags)
 static struct file *real_file(const struct file *file)
 {
 	struct mica_file *mf = file->private_data;
-	const struct mica_part *part = &mica_parts(file_inode(file))->part[0];
+	const struct mica_part *part = mica_data_part(file_inode(file));
 	struct inode *inode = d_inode(part->dentry);
 	struct file *real = mf->first, *copy;
 	int err;
@@ -104,13 +104,14 @@ static struct file *real_file_for_change(struct file *file)
 
 static int mica_open(struct inode *inode, struct file *file)
 {
-	const struct mica_part *part = &mica_parts(inode)->part[0];
+	const struct mica_part *part;
 	struct mica_file *mf;
 	int err;
 
-	err = mica_check_data(inode);
+	err = mica_check_data(file_dentry(file));
 	if (err)
 		return err;
+	part = mica_data_part(inode);
 	/* Better now than at the first write. */
 	if ((file->f_mode & FMODE_WRITE) && !mica_slot_rw(inode->i_sb, part->slot) &&
 	    mica_rw_slot_left_of(inode->i_sb, part->slot) < 0)
@@ -263,6 +264,13 @@ static int mica_fsync(struct file *file, loff_t start, loff_t end,
 	/* What is not writable has nothing to write back. */
 	if (mica_super(inode->i_sb)->do_volatile || !mica_is_rw(inode))
 		return 0;
+	if (mica_is_metacopy(inode)) {
+		old = mica_override_creds(inode->i_sb);
+		err = mica_sync_part(inode->i_sb, &mica_parts(inode)->part[0],
+				     start, end, datasync);
+		revert_creds(old);
+		return err;
+	}
 	real = real_file(file);
 	if (IS_ERR(real))
 		return PTR_ERR(real);
@@ -270,6 +278,11 @@ static int mica_fsync(struct file *file, loff_t start, loff_t end,
 	err = vfs_fsync_range(real, start, end, datasync);
 	revert_creds(old);
 	return err;
+}
+
+static bool data_is_rw(const struct inode *inode)
+{
+	return mica_slot_rw(inode->i_sb, mica_data_part(inode)->slot);
 }
 
 static int mica_mmap(struct file *file, struct vm_area_struct *vma)
@@ -281,7 +294,7 @@ static int mica_mmap(struct file *file, struct vm_area_struct *vma)
 
 	/* A shared mapping that can be written to is a change. */
 	if ((vma->vm_flags & VM_SHARED) && (vma->vm_flags & VM_MAYWRITE) &&
-	    !mica_is_rw(file_inode(file))) {
+	    !data_is_rw(file_inode(file))) {
 		err = mica_copy_up_in_worker(file);
 		if (err)
 			return err;
@@ -368,7 +381,7 @@ static loff_t mica_remap_file_range(struct file *in, loff_t pos_in,
 	if (flags & ~(REMAP_FILE_DEDUP | REMAP_FILE_ADVISORY))
 		return -EINVAL;
 	/* Sharing blocks is no reason to make a copy. */
-	if (dedupe && (!mica_is_rw(file_inode(in)) || !mica_is_rw(inode)))
+	if (dedupe && (!data_is_rw(file_inode(in)) || !data_is_rw(inode)))
 		return -EPERM;
 
 	inode_lock(inode);

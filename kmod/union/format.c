@@ -160,21 +160,6 @@ int mica_is_opaque(const struct mica_branch *b, struct dentry *dir)
 	return ret;
 }
 
-static int refuse(const struct mica_branch *b, struct dentry *dentry,
-		  const char *what)
-{
-	int ret;
-
-	ret = lower_get_mark(b, dentry, what, NULL, 0);
-	if (ret == -ENODATA || ret == -EOPNOTSUPP)
-		return 0;
-	if (ret < 0)
-		return ret;
-	pr_warn_ratelimited("%pd2 in %s has a %s, which is not supported\n",
-			    dentry, b->name, what);
-	return -EIO;
-}
-
 /* The attribute's value as a string, NULL if there is none, or an error. */
 static char *overlay_string(const struct mica_branch *b, struct dentry *dentry,
 			    const char *name)
@@ -226,9 +211,9 @@ static bool redirect_is_sane(const struct mica_branch *b, const char *path)
 }
 
 /**
- * mica_redirect - under which other name does a directory go on to the right?
+ * mica_redirect - under which other name does something go on to the right?
  * @b: the branch
- * @dir: directory in it
+ * @dir: directory in it, or file whose data is elsewhere
  *
  * Return: a name in the same directory, or a path from the root, to be freed;
  * NULL if it is its own name; -EIO if it is no path that a union would have
@@ -262,57 +247,72 @@ static int prepend(char *path, int *pos, const char *name)
 }
 
 /*
- * Composes where a directory goes on to the right of its branch, in the end of
- * @path; returns where that begins. Above a directory with a redirect from the
- * root, names do not matter.
+ * Puts before @path from *@pos on where something goes on to the right of its
+ * branch: its redirect, or else @name. Returns 1 once it is a whole path.
  */
-static int path_to_the_right(const struct mica_branch *b, struct dentry *dir,
+static int prepend_step(const struct mica_branch *b, struct dentry *dentry,
+			char *path, int *pos, const char *name)
+{
+	char *redirect = mica_redirect(b, dentry);
+	int ret;
+
+	if (IS_ERR(redirect))
+		return PTR_ERR(redirect);
+	if (!redirect)
+		return prepend(path, pos, name);
+	ret = *redirect == '/';
+	ret = prepend(path, pos, redirect + ret) ?: ret;
+	kfree(redirect);
+	return ret;
+}
+
+/*
+ * Composes where @dentry, called @name in @parent, goes on to the right of its
+ * branch, in the end of @path; returns where that begins. Above a redirect from
+ * the root, names do not matter.
+ */
+static int path_to_the_right(const struct mica_branch *b, struct dentry *dentry,
+			     struct dentry *parent, const char *name,
 			     char *path)
 {
-	struct dentry *dentry = dget(dir), *parent;
-	struct name_snapshot name;
+	struct dentry *dir = dget(parent), *above;
+	struct name_snapshot own;
 	int pos = PATH_MAX - 1;
-	bool absolute = false;
-	char *redirect;
-	int err = 0;
+	int ret;
 
 	path[pos] = 0;
-	while (!err && !absolute && dentry != b->mnt->mnt_root) {
-		redirect = mica_redirect(b, dentry);
-		if (IS_ERR(redirect)) {
-			err = PTR_ERR(redirect);
-		} else if (redirect) {
-			absolute = *redirect == '/';
-			err = prepend(path, &pos, redirect + absolute);
-			kfree(redirect);
-		} else {
-			take_dentry_name_snapshot(&name, dentry);
-			err = prepend(path, &pos, name.name.name);
-			release_dentry_name_snapshot(&name);
-		}
-		parent = dget_parent(dentry);
-		dput(dentry);
-		dentry = parent;
+	ret = prepend_step(b, dentry, path, &pos, name);
+	while (!ret && dir != b->mnt->mnt_root) {
+		take_dentry_name_snapshot(&own, dir);
+		ret = prepend_step(b, dir, path, &pos, own.name.name);
+		release_dentry_name_snapshot(&own);
+		above = dget_parent(dir);
+		dput(dir);
+		dir = above;
 	}
-	dput(dentry);
-	return err ?: pos;
+	dput(dir);
+	return ret < 0 ? ret : pos;
 }
 
 /**
- * mica_set_redirect - let a directory keep what is to the right of it
+ * mica_set_redirect - let something keep what is to the right of it
  * @b: the branch
- * @dir: directory in it that is about to be renamed
+ * @dentry: a directory, or a file whose data is elsewhere, in the branch
+ * @parent: its directory there
+ * @name: its name in that
  *
- * No directory above it may be renamed at the same time.
+ * It is about to get another name. No directory above it may be renamed at the
+ * same time.
  *
  * Return: 0 or an error.
  */
-int mica_set_redirect(const struct mica_branch *b, struct dentry *dir)
+int mica_set_redirect(const struct mica_branch *b, struct dentry *dentry,
+		      struct dentry *parent, const struct qstr *name)
 {
 	char *path;
 	int ret;
 
-	path = mica_redirect(b, dir);
+	path = mica_redirect(b, dentry);
 	if (IS_ERR(path))
 		return PTR_ERR(path);
 	ret = path && *path == '/';
@@ -323,24 +323,37 @@ int mica_set_redirect(const struct mica_branch *b, struct dentry *dir)
 	path = kmalloc(PATH_MAX, GFP_KERNEL);
 	if (!path)
 		return -ENOMEM;
-	ret = path_to_the_right(b, dir, path);
+	ret = path_to_the_right(b, dentry, parent, name->name, path);
 	if (ret >= 0)
-		ret = lower_set_mark(b, dir, "redirect", path + ret,
+		ret = lower_set_mark(b, dentry, "redirect", path + ret,
 				     PATH_MAX - 1 - ret);
 	kfree(path);
 	return ret;
 }
 
+/* What overlayfs says of a metacopy; a digest of the data may follow. */
+#define METACOPY_HEAD 4
+
 /**
- * mica_check_metacopy - refuse a file whose data is in another layer
+ * mica_is_metacopy_on_disk - is the data of a file in a layer to the right?
  * @b: the branch
  * @dentry: the file
  *
- * Return: 0, or -EIO if reading it would give wrong data.
+ * Return: 1, 0, -EIO if the data has to be verified, or another error.
  */
-int mica_check_metacopy(const struct mica_branch *b, struct dentry *dentry)
+int mica_is_metacopy_on_disk(const struct mica_branch *b, struct dentry *dentry)
 {
-	return refuse(b, dentry, "metacopy");
+	int ret = lower_get_mark(b, dentry, "metacopy", NULL, 0);
+
+	if (ret == -ENODATA || ret == -EOPNOTSUPP)
+		return 0;
+	if (ret < 0)
+		return ret;
+	if (!ret || ret == METACOPY_HEAD)
+		return 1;
+	pr_warn_ratelimited("%pd2 in %s: fs-verity of a metacopy is not supported\n",
+			    dentry, b->name);
+	return -EIO;
 }
 
 /**

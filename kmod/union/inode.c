@@ -340,7 +340,7 @@ int mica_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	if (err)
 		return err;
 	err = mica_copy_up_data(dentry, attr->ia_valid & ATTR_SIZE ?
-				attr->ia_size : MICA_COPY_ALL);
+				attr->ia_size : MICA_COPY_META);
 	if (err)
 		return err;
 
@@ -350,6 +350,18 @@ int mica_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	/* It is not the branch's file that was opened. */
 	attr->ia_valid &= ~(ATTR_FILE | ATTR_OPEN);
 	return setattr_real(d_inode(dentry), attr);
+}
+
+static u64 blocks_of_data(struct inode *inode)
+{
+	const struct cred *old = mica_override_creds(inode->i_sb);
+	struct kstat stat = {};
+	struct path path;
+
+	mica_part_path(inode->i_sb, mica_data_part(inode), &path);
+	vfs_getattr_nosec(&path, &stat, STATX_BLOCKS, AT_STATX_DONT_SYNC);
+	revert_creds(old);
+	return stat.blocks;
 }
 
 int mica_getattr(struct mnt_idmap *idmap, const struct path *path,
@@ -367,6 +379,11 @@ int mica_getattr(struct mnt_idmap *idmap, const struct path *path,
 	if (err)
 		return err;
 
+	/* With so few blocks, its data may be somewhere else. */
+	if (S_ISREG(stat->mode) && stat->blocks < stat->size >> 9 &&
+	    (mask & STATX_BLOCKS) && !mica_check_data(path->dentry) &&
+	    mica_is_metacopy(inode))
+		stat->blocks = blocks_of_data(inode);
 	stat->dev = inode->i_sb->s_dev;
 	stat->ino = inode->i_ino;
 	stat->nlink = inode->i_nlink;
@@ -386,6 +403,8 @@ static struct inode *mica_alloc_inode(struct super_block *sb)
 	mi->key = NULL;
 	mi->flags = 0;
 	mi->links = 0;
+	mi->data = NULL;
+	mi->data_part.dentry = NULL;
 	atomic64_set(&mi->version, 0);
 	mutex_init(&mi->lock);
 	return &mi->vfs_inode;
@@ -396,6 +415,7 @@ static void mica_destroy_inode(struct inode *inode)
 	struct mica_parts *parts;
 	unsigned int i;
 
+	dput(mica_i(inode)->data_part.dentry);
 	for (parts = mica_i(inode)->parts; parts; parts = parts->old)
 		for (i = 0; i < parts->nr; i++)
 			dput(parts->part[i].dentry);

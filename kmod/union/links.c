@@ -35,6 +35,11 @@ static bool index_name(const struct mica_origin *o, char *buf)
 	return true;
 }
 
+static bool can_index(const struct mica_branch *b)
+{
+	return b->has_marks && d_inode(b->work)->i_op->link;
+}
+
 /**
  * mica_links_stay - do the names of a file stay one file when it is copied?
  * @sb: the union
@@ -46,7 +51,7 @@ bool mica_links_stay(const struct super_block *sb, const struct mica_part *part)
 	int slot = part->slot;
 
 	while ((slot = mica_rw_slot_left_of(sb, slot)) >= 0)
-		if (!known || !mica_branch(sb, slot)->can_index)
+		if (!known || !can_index(mica_branch(sb, slot)))
 			return false;
 	return true;
 }

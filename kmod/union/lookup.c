@@ -112,6 +112,7 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
  * @name: name to look for
  * @redirect: what @name points into, if it is not the caller's
  * @found: what has been found
+ * @data: it is data of a file that is looked for
  */
 struct mica_search {
 	struct super_block *sb;
@@ -120,6 +121,7 @@ struct mica_search {
 	struct qstr name;
 	char *redirect;
 	struct mica_parts *found;
+	bool data;
 };
 
 static int search(struct mica_search *s, unsigned int from, int depth);
@@ -206,6 +208,8 @@ static int follow(struct mica_search *s, unsigned int slot, char *redirect,
 	s->owned = parts;
 	s->name = QSTR(last);
 
+	if (!s->found)
+		return 1;
 	found = krealloc(s->found, offsetof(struct mica_parts,
 					    part[s->found->nr + parts->nr]),
 			 GFP_KERNEL);
@@ -239,6 +243,34 @@ static int add_found(struct mica_search *s, unsigned int i,
 	return 0;
 }
 
+/*
+ * The data of a file may be here, or be still further to the right. As
+ * search_part(); takes over @entry.
+ */
+static int search_data(struct mica_search *s, unsigned int *i,
+		       struct dentry *entry, int depth)
+{
+	unsigned int slot = s->where->part[*i].slot;
+	const struct mica_branch *b = mica_branch(s->sb, slot);
+	char *redirect = NULL;
+	int ret;
+
+	ret = d_is_reg(entry) ? mica_is_metacopy_on_disk(b, entry) : -EIO;
+	if (!ret)
+		return add_found(s, *i, entry, false);
+	if (ret > 0) {
+		redirect = mica_redirect(b, entry);
+		ret = IS_ERR(redirect) ? PTR_ERR(redirect) : 1;
+	}
+	dput(entry);
+	if (ret < 0 || !redirect)
+		return ret;
+	ret = follow(s, slot + 1, redirect, depth);
+	if (ret > 0 && *redirect == '/')
+		*i = -1;
+	return ret;
+}
+
 /* Looks in one part; returns 0 if the search ends there, 1, or an error. */
 static int search_part(struct mica_search *s, unsigned int *i, int depth)
 {
@@ -258,6 +290,10 @@ static int search_part(struct mica_search *s, unsigned int *i, int depth)
 		return 1;
 	if (ret == MICA_HIDDEN)
 		return 0;
+	if (s->data) {
+		kfree(redirect);
+		return search_data(s, i, entry, depth);
+	}
 	if (ends_here(s->found, entry)) {
 		kfree(redirect);
 		dput(entry);
@@ -315,6 +351,54 @@ int mica_lookup_parts(struct inode *dir, const struct qstr *name,
 
 	*parts = s.found;
 	return err;
+}
+
+/**
+ * mica_lookup_data - look for the data of a file that is a metacopy
+ * @dir: its directory
+ * @name: its name there
+ * @top: the metacopy
+ * @data: out: where its data is, counted
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: 0, -EIO if it is nowhere, or another error.
+ */
+int mica_lookup_data(struct inode *dir, const struct qstr *name,
+		     const struct mica_part *top, struct mica_part *data)
+{
+	struct mica_search s = {
+		.sb = dir->i_sb,
+		.where = mica_parts(dir),
+		.name = *name,
+		.data = true,
+	};
+	unsigned int from = 0;
+	char *redirect;
+	int ret = 1;
+
+	redirect = mica_redirect(mica_branch(s.sb, top->slot), top->dentry);
+	if (IS_ERR(redirect))
+		return PTR_ERR(redirect);
+	if (redirect)
+		ret = follow(&s, top->slot + 1, redirect, 0);
+	while (from < s.where->nr && s.where->part[from].slot <= top->slot)
+		from++;
+	if (ret <= 0)
+		from = s.where->nr;
+	ret = search(&s, from, 0) ?: min(ret, 0);
+	if (!ret && !s.found)
+		ret = -EIO;
+	if (!ret) {
+		*data = s.found->part[0];
+		dget(data->dentry);
+	} else {
+		pr_warn_ratelimited("%pd2 in %s: its data is not found\n",
+				    top->dentry,
+				    mica_branch(s.sb, top->slot)->name);
+	}
+	mica_parts_free(s.found);
+	return ret;
 }
 
 struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,

@@ -50,6 +50,15 @@ int lower_set_mark(const struct mica_branch *b, struct dentry *dentry,
 	return lower_setxattr(b, dentry, mark_name(name, what), value, size, 0);
 }
 
+int lower_remove_mark(const struct mica_branch *b, struct dentry *dentry,
+		      const char *what)
+{
+	char name[MARK_SIZE];
+
+	return vfs_removexattr(mnt_idmap(b->mnt), dentry,
+			       mark_name(name, what));
+}
+
 /**
  * lower_lookup - look a name up in a directory of a branch
  * @b: the branch

@@ -414,14 +414,15 @@ static int mica_link(struct dentry *old, struct inode *dir,
 
 	if (mica_name_reserved(dir->i_sb, &dentry->d_name))
 		return -EPERM;
-	err = mica_copy_up(old);
+	err = mica_copy_up_meta(old);
 	if (err)
 		return err;
 	slot = mica_target_slot(dir, &dentry->d_name,
 				mica_parts(inode)->part[0].slot);
 	if (slot < 0)
 		return slot;
-	err = mica_copy_up_to(old, slot, MICA_COPY_ALL);
+	err = mica_copy_up_to(old, slot, MICA_COPY_ALL) ?:
+	      mica_free_name(old);
 	if (err)
 		return err;
 

@@ -17,6 +17,7 @@ enum {
 	OPT_WHITEOUT,
 	OPT_VOLATILE,
 	OPT_REDIRECT,
+	OPT_METACOPY,
 	OPT_FIXED,
 };
 
@@ -51,12 +52,12 @@ static const struct fs_parameter_spec mica_parameters[] = {
 	fsparam_string("whiteout", OPT_WHITEOUT),
 	fsparam_flag("volatile", OPT_VOLATILE),
 	fsparam_enum("redirect_dir", OPT_REDIRECT, on_off),
+	fsparam_enum("metacopy", OPT_METACOPY, on_off),
 	/* What there is no choice of, yet, can be said all the same. */
 	fsparam_enum("delete", OPT_FIXED, only_all),
 	fsparam_enum("copyup", OPT_FIXED, only_left),
 	fsparam_enum("create", OPT_FIXED, only_parent),
 	fsparam_enum("data", OPT_FIXED, only_full),
-	fsparam_enum("metacopy", OPT_FIXED, only_off),
 	fsparam_enum("index", OPT_FIXED, only_off),
 	{}
 };
@@ -334,6 +335,10 @@ static int mica_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	case OPT_REDIRECT:
 		opts->no_redirect = !result.uint_32;
 		return 0;
+	case OPT_METACOPY:
+		opts->metacopy = result.uint_32;
+		opts->metacopy_given = true;
+		return 0;
 	}
 	return 0;
 }
@@ -391,6 +396,12 @@ static void mica_free_fc(struct fs_context *fc)
 	kfree(opts);
 }
 
+/* overlayfs has to be told to read them, so it has to be told to write them. */
+static bool default_metacopy(bool overlay_syntax, bool no_redirect)
+{
+	return !overlay_syntax && !no_redirect;
+}
+
 static int check_options(struct fs_context *fc)
 {
 	struct mica_options *opts = fc->fs_private;
@@ -406,6 +417,11 @@ static int check_options(struct fs_context *fc)
 	if (opts->overlay_syntax && opts->format &&
 	    opts->format->form == MICA_FORM_DOT)
 		return invalfc(fc, "whiteout: dot does not go with overlay's options");
+	if (!opts->metacopy_given)
+		opts->metacopy = default_metacopy(opts->overlay_syntax,
+						  opts->no_redirect);
+	if (opts->metacopy && opts->no_redirect)
+		return invalfc(fc, "metacopy: on needs redirect_dir=on");
 	if (!opts->format)
 		opts->format = mica_format_by_form(opts->overlay_syntax ?
 						   MICA_FORM_OVERLAY :
@@ -520,5 +536,8 @@ int mica_show_options(struct seq_file *m, struct dentry *root)
 		seq_puts(m, ",volatile");
 	if (ms->no_redirect)
 		seq_puts(m, ",redirect_dir=off");
+	if (ms->metacopy != default_metacopy(ms->overlay_syntax,
+					     ms->no_redirect))
+		seq_printf(m, ",metacopy=%s", ms->metacopy ? "on" : "off");
 	return 0;
 }

@@ -23,6 +23,8 @@ struct mica_options {
 	bool overlay_syntax;
 	bool do_volatile;
 	bool no_redirect;
+	bool metacopy;
+	bool metacopy_given;
 };
 
 int mica_fill_super(struct super_block *sb, struct fs_context *fc);

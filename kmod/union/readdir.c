@@ -427,16 +427,15 @@ static int mica_dir_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static int sync_part(const struct super_block *sb, const struct mica_part *part,
-		     loff_t start, loff_t end, int datasync)
+int mica_sync_part(const struct super_block *sb, const struct mica_part *part,
+		   loff_t start, loff_t end, int datasync)
 {
 	struct file *real;
 	struct path path;
 	int err;
 
 	mica_part_path(sb, part, &path);
-	real = dentry_open(&path, O_RDONLY | O_DIRECTORY | O_LARGEFILE,
-			   current_cred());
+	real = dentry_open(&path, O_RDONLY | O_LARGEFILE, current_cred());
 	if (IS_ERR(real))
 		return PTR_ERR(real);
 	err = vfs_fsync_range(real, start, end, datasync);
@@ -460,8 +459,8 @@ static int mica_dir_fsync(struct file *file, loff_t start, loff_t end,
 	old = mica_override_creds(sb);
 	for (i = 0; i < parts->nr && !err; i++)
 		if (mica_slot_rw(sb, parts->part[i].slot))
-			err = sync_part(sb, &parts->part[i], start, end,
-					datasync);
+			err = mica_sync_part(sb, &parts->part[i], start, end,
+					     datasync);
 	revert_creds(old);
 	return err;
 }

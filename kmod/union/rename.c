@@ -47,9 +47,9 @@ static int bring_together(struct mica_move *m)
 	bool exchange = m->flags & RENAME_EXCHANGE;
 	int slot, err;
 
-	err = mica_copy_up(m->old) ?: mica_links_bring(m->old);
+	err = mica_copy_up_meta(m->old) ?: mica_links_bring(m->old);
 	if (!err && exchange)
-		err = mica_copy_up(m->new) ?: mica_links_bring(m->new);
+		err = mica_copy_up_meta(m->new) ?: mica_links_bring(m->new);
 	if (err)
 		return err;
 
@@ -72,6 +72,10 @@ static int bring_together(struct mica_move *m)
 		err = mica_copy_up_to(m->old->d_parent, slot, 0);
 	if (!err)
 		err = mica_copy_up_to(m->new->d_parent, slot, 0);
+	if (!err)
+		err = mica_free_name(m->old);
+	if (!err && exchange)
+		err = mica_free_name(m->new);
 	if (err)
 		return err;
 
@@ -138,7 +142,8 @@ static bool leaves_parts(const struct mica_move *m, const struct inode *inode)
 	       parts->part[parts->nr - 1].slot > m->slot;
 }
 
-static int set_redirect(const struct mica_move *m, struct inode *inode)
+static int set_redirect(const struct mica_move *m, struct inode *inode,
+			struct inode *dir, const struct qstr *name)
 {
 	struct mica_parts *parts;
 	unsigned int i = 0;
@@ -146,7 +151,8 @@ static int set_redirect(const struct mica_move *m, struct inode *inode)
 
 	if (mica_super(inode->i_sb)->no_redirect)
 		return -EXDEV;
-	err = mica_set_redirect(m->b, mica_part_in(inode, m->slot));
+	err = mica_set_redirect(m->b, mica_part_in(inode, m->slot),
+				mica_part_in(dir, m->slot), name);
 	if (err == -EOPNOTSUPP || err == -ENAMETOOLONG || err == -E2BIG)
 		return -EXDEV;
 	if (err)
@@ -165,11 +171,13 @@ static int set_redirect(const struct mica_move *m, struct inode *inode)
  * A directory keeps the parts that it has, and hides what is @below its new
  * name, before it is seen there.
  */
-static int keep_parts(const struct mica_move *m, struct inode *inode,
-		      bool below)
+static int keep_parts(const struct mica_move *m, struct inode *dir,
+		      struct dentry *dentry, bool below)
 {
+	struct inode *inode = d_inode(dentry);
+
 	if (leaves_parts(m, inode))
-		return set_redirect(m, inode);
+		return set_redirect(m, inode, dir, &dentry->d_name);
 	if (S_ISDIR(inode->i_mode) && below)
 		return m->b->format->set_opaque(m->b, mica_real(inode));
 	return 0;
@@ -199,9 +207,9 @@ static int move_in_branch(struct mica_move *m)
 	bool exchange = flags;
 	int made = 0, swap = 0, err;
 
-	err = keep_parts(m, d_inode(m->old), m->below_new);
+	err = keep_parts(m, m->old_dir, m->old, m->below_new);
 	if (!err && exchange)
-		err = keep_parts(m, d_inode(m->new), m->hide_old);
+		err = keep_parts(m, m->new_dir, m->new, m->hide_old);
 	if (!err && over_dir(m))
 		err = clear_target(m);
 	if (err)
@@ -261,6 +269,47 @@ static int move(struct mica_move *m)
 	mnt_drop_write(m->b->mnt);
 out:
 	revert_creds(old);
+	return err;
+}
+
+/**
+ * mica_free_name - let the data of a file be found whatever the file is called
+ * @dentry: the file, or anything else; its directory is locked
+ *
+ * Return: 0 or an error.
+ */
+int mica_free_name(struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry), *dir;
+	const struct mica_part *part = &mica_parts(inode)->part[0];
+	const struct mica_branch *b = mica_branch(inode->i_sb, part->slot);
+	struct mica_super *ms = mica_super(inode->i_sb);
+	struct dentry *parent, *where;
+	const struct cred *old;
+	int err;
+
+	if (!mica_is_metacopy(inode))
+		return 0;
+	parent = dget_parent(dentry);
+	dir = d_inode(parent);
+	where = mica_part_in(dir, part->slot);
+	if (!where || ms->no_redirect || mica_is_gone(dentry)) {
+		dput(parent);
+		return mica_copy_up(dentry);
+	}
+	err = mnt_want_write(b->mnt);
+	if (err)
+		goto out;
+	old = mica_override_creds(inode->i_sb);
+	mutex_lock(&ms->move_lock);
+	err = mica_set_redirect(b, part->dentry, where, &dentry->d_name);
+	mutex_unlock(&ms->move_lock);
+	revert_creds(old);
+	mnt_drop_write(b->mnt);
+	if (err)
+		err = mica_copy_up(dentry);
+out:
+	dput(parent);
 	return err;
 }
 

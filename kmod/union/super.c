@@ -23,6 +23,9 @@ static struct dentry *mica_d_real(struct dentry *dentry, MICA_D_REAL_ARG which)
 #ifndef HAVE_BACKING_FILE
 	if (which == d_inode(dentry))
 		return dentry;
+	real = mica_i(d_inode(dentry))->data_part.dentry;
+	if (real && d_inode(real) == which)
+		return real;
 	for (parts = mica_parts(d_inode(dentry)); parts; parts = parts->old) {
 		real = d_real(parts->part[0].dentry, which);
 		if (!which || d_inode(real) == which)
@@ -30,7 +33,7 @@ static struct dentry *mica_d_real(struct dentry *dentry, MICA_D_REAL_ARG which)
 	}
 #endif
 	/* A branch may be on a union or an overlay itself. */
-	return d_real(mica_real(d_inode(dentry)), which);
+	return d_real(mica_data_part(d_inode(dentry))->dentry, which);
 }
 
 static const struct dentry_operations mica_dentry_operations = {
@@ -303,6 +306,7 @@ static int prepare_super(struct super_block *sb, struct fs_context *fc,
 	ms->overlay_syntax = opts->overlay_syntax;
 	ms->do_volatile = opts->do_volatile;
 	ms->no_redirect = opts->no_redirect;
+	ms->metacopy = opts->metacopy;
 	ms->cred = mounter_cred();
 	if (!ms->cred)
 		return -ENOMEM;

@@ -51,7 +51,7 @@ struct layer_format;
  * @mnt: private mount of its root
  * @work: directory for what is not finished; NULL on a branch never writable
  * @index: directory of the copies of files with several names, or NULL
- * @can_index: it can have one
+ * @has_marks: it has extended attributes for our own use
  * @owned: inodes marked as belonging to this union, the root and @work
  *
  * It does not change while a union uses it, but that it gets an index.
@@ -67,7 +67,7 @@ struct mica_branch {
 	struct vfsmount *mnt;
 	struct dentry *work;
 	struct dentry *index;
-	bool can_index;
+	bool has_marks;
 	struct inode *owned[2];
 };
 
@@ -138,6 +138,8 @@ struct mica_inode {
 	struct mutex lock;	/* adding a part */
 	unsigned long flags;
 	int links;		/* names that its first part does not have */
+	struct mica_part *data;	/* where its data is, if not in the first part */
+	struct mica_part data_part;
 	atomic64_t version;	/* of the names in a directory */
 };
 
@@ -154,6 +156,7 @@ struct mica_super {
 	bool overlay_syntax;
 	bool do_volatile;
 	bool no_redirect;
+	bool metacopy;
 	char *workdir;
 };
 
@@ -205,6 +208,20 @@ static inline struct inode *mica_real_inode(const struct inode *inode)
 static inline bool mica_is_rw(const struct inode *inode)
 {
 	return mica_slot_rw(inode->i_sb, mica_parts(inode)->part[0].slot);
+}
+
+/* Where the data is. Published like the parts. */
+static inline const struct mica_part *mica_data_part(const struct inode *inode)
+{
+	/* Pairs with the releases in copy_up.c. */
+	const struct mica_part *data = smp_load_acquire(&mica_i(inode)->data);
+
+	return data ?: &mica_parts(inode)->part[0];
+}
+
+static inline bool mica_is_metacopy(const struct inode *inode)
+{
+	return READ_ONCE(mica_i(inode)->data);
 }
 
 static inline void mica_part_path(const struct super_block *sb,
@@ -292,6 +309,8 @@ int lower_get_mark(const struct mica_branch *b, struct dentry *dentry,
 		   const char *what, void *value, size_t size);
 int lower_set_mark(const struct mica_branch *b, struct dentry *dentry,
 		   const char *what, const void *value, size_t size);
+int lower_remove_mark(const struct mica_branch *b, struct dentry *dentry,
+		      const char *what);
 int lower_setxattr(const struct mica_branch *b, struct dentry *dentry,
 		   const char *name, const void *value, size_t size, int flags);
 struct dentry *lower_lookup(const struct mica_branch *b, struct dentry *dir,
@@ -345,8 +364,10 @@ int mica_is_opaque(const struct mica_branch *b, struct dentry *dir);
 int mica_unhide(const struct mica_branch *b, struct dentry *dir,
 		const struct qstr *name);
 char *mica_redirect(const struct mica_branch *b, struct dentry *dir);
-int mica_set_redirect(const struct mica_branch *b, struct dentry *dir);
-int mica_check_metacopy(const struct mica_branch *b, struct dentry *dentry);
+int mica_set_redirect(const struct mica_branch *b, struct dentry *dentry,
+		      struct dentry *parent, const struct qstr *name);
+int mica_is_metacopy_on_disk(const struct mica_branch *b,
+			     struct dentry *dentry);
 bool mica_dot_whiteout_name(const char *name, int len);
 
 /* links.c */
@@ -388,6 +409,8 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
 	      struct dentry **entry, char **redirect);
 int mica_lookup_parts(struct inode *dir, const struct qstr *name,
 		      unsigned int from, struct mica_parts **parts);
+int mica_lookup_data(struct inode *dir, const struct qstr *name,
+		     const struct mica_part *top, struct mica_part *data);
 struct mica_parts *mica_parts_alloc(unsigned int nr);
 void mica_parts_free(struct mica_parts *parts);
 struct mica_parts *mica_parts_one(unsigned int slot, struct dentry *dentry);
@@ -422,8 +445,10 @@ int mica_set_acl_of_inode(struct mnt_idmap *idmap, struct inode *inode,
 
 /* copy_up.c */
 #define MICA_COPY_ALL LLONG_MAX
-int mica_check_data(struct inode *inode);
+#define MICA_COPY_META (-1)
+int mica_check_data(struct dentry *dentry);
 int mica_copy_up(struct dentry *dentry);
+int mica_copy_up_meta(struct dentry *dentry);
 int mica_copy_up_data(struct dentry *dentry, loff_t size);
 int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size);
 int mica_copy_up_in_worker(struct file *file);
@@ -436,6 +461,7 @@ int mica_target_slot(struct inode *dir, const struct qstr *name, int slot);
 struct dentry *mica_part_in(const struct inode *inode, unsigned int slot);
 int mica_slot_below(struct inode *dir, const struct qstr *name,
 		    unsigned int slot);
+int mica_free_name(struct dentry *dentry);
 int mica_unlink(struct inode *dir, struct dentry *dentry);
 int mica_rmdir(struct inode *dir, struct dentry *dentry);
 int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
@@ -443,6 +469,8 @@ int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 		unsigned int flags);
 
 /* file.c, readdir.c */
+int mica_sync_part(const struct super_block *sb, const struct mica_part *part,
+		   loff_t start, loff_t end, int datasync);
 extern const struct file_operations mica_file_operations;
 extern const struct address_space_operations mica_aops;
 extern const struct file_operations mica_dir_operations;

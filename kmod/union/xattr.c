@@ -72,7 +72,7 @@ static int mica_xattr_set(const struct xattr_handler *handler,
 		if (err < 0)
 			return err;
 	}
-	err = mica_copy_up(dentry);
+	err = mica_copy_up_meta(dentry);
 	return err ?: set_real(inode, name, value, size, flags);
 }
 
@@ -190,7 +190,7 @@ int mica_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 
 	if (!IS_POSIXACL(mica_real_inode(inode)))
 		return -EOPNOTSUPP;
-	err = mica_copy_up(dentry);
+	err = mica_copy_up_meta(dentry);
 	if (err)
 		return err;
 

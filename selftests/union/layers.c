@@ -286,28 +286,6 @@ TEST_F(layers, the_longest_names_are_whited_out_too)
 	ASSERT_STREQ("", ls("mnt"));
 }
 
-TEST_F(layers, metacopy_is_refused_not_ignored)
-{
-	ASSERT_EQ(0, base());
-	ASSERT_EQ(0, run("mount -t overlay -o "
-			 "redirect_dir=on,metacopy=on,lowerdir=l2,upperdir=l1,workdir=work "
-			 "o mnt && chmod 600 mnt/f && umount mnt"));
-	ASSERT_EQ(0, mount_union("up:l1:l2"));
-	/* Its size is right, its data is elsewhere. */
-	FAILS(EIO, open("mnt/f", O_RDONLY));
-	FAILS(EIO, add("mnt/f", "x"));
-	FAILS(EIO, truncate("mnt/f", 1));
-	FAILS(EIO, rename("mnt/f", "mnt/h"));
-	ASSERT_EQ(0, umount("mnt"));
-	/* In the branch that is written to as well. */
-	ASSERT_EQ(0, run("mount -t mica -o "
-			 "lowerdir=$PWD/l2,upperdir=$PWD/l1,workdir=$PWD/work "
-			 "none mnt"));
-	FAILS(EIO, open("mnt/f", O_RDONLY));
-	FAILS(EIO, truncate("mnt/f", 1));
-	FAILS(EIO, link("mnt/f", "mnt/h"));
-}
-
 TEST_F(layers, overlays_own_xattrs_are_not_shown)
 {
 	ASSERT_EQ(0, put("l1/f", "x"));

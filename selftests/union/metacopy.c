@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Files whose attributes are in one layer and whose data is in another. */
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/xattr.h>
+#include "kselftest_harness.h"
+#include "util.h"
+
+UNION_FIXTURE(metacopy);
+
+#define SIZE (3 << 20)
+#define SEED 7
+
+static const char * const forms[] = { "dot", "overlay" };
+
+static int mount_in_form(const char *branches, const char *form)
+{
+	char option[32];
+
+	if (on_overlay)
+		return mount_union_with(branches,
+					"metacopy=on,redirect_dir=on,index=on");
+	snprintf(option, sizeof(option), "whiteout=%s", form);
+	return mount_union_with(branches, option);
+}
+
+static int start(const char *form)
+{
+	if (remove_all("up") || remove_all("work") || remove_all("l1") ||
+	    mkdir("up", 0755) || mkdir("work", 0755) || mkdir("l1", 0755) ||
+	    mkdir("l1/d", 0755) || fill("l1/f", SIZE, SEED) ||
+	    link("l1/f", "l1/d/l") || fill("l1/d/g", SIZE, SEED))
+		return -1;
+	return mount_in_form("up:l1", form);
+}
+
+/* It shows the data but does not have it. */
+static int shows_data(const char *path, const char *up)
+{
+	struct stat st, below;
+
+	if (filled(path, SIZE, SEED) || stat(path, &st) || stat(up, &below))
+		return -1;
+	if (below.st_blocks <= 16 && st.st_blocks >= SIZE / 512 &&
+	    st.st_size == SIZE)
+		return 0;
+	printf("# %s: %lld blocks, %s: %lld\n", path, (long long)st.st_blocks,
+	       up, (long long)below.st_blocks);
+	errno = EFBIG;
+	return -1;
+}
+
+static int do_chmod(void)
+{
+	return chmod("mnt/d/g", 0601);
+}
+
+static int do_chown(void)
+{
+	return chown("mnt/d/g", 3, 4);
+}
+
+static int do_utimes(void)
+{
+	return utimes("mnt/d/g", NULL);
+}
+
+static int do_setxattr(void)
+{
+	return setxattr("mnt/d/g", "trusted.x", "y", 1, 0);
+}
+
+static int do_link(void)
+{
+	return link("mnt/d/g", "mnt/g");
+}
+
+static int do_rename(void)
+{
+	return rename("mnt/d/g", "mnt/g");
+}
+
+static int do_rename_twice(void)
+{
+	return rename("mnt/d/g", "mnt/d/x") ?: rename("mnt/d", "mnt/e") ?:
+	       rename("mnt/e/x", "mnt/g");
+}
+
+static int do_rename_with_directory(void)
+{
+	return chmod("mnt/d/g", 0600) ?: rename("mnt/d", "mnt/e");
+}
+
+static const struct {
+	const char *name;
+	int (*change)(void);
+	const char *path;
+} changes[] = {
+	{ "chmod", do_chmod, "d/g" },
+	{ "chown", do_chown, "d/g" },
+	{ "utimes", do_utimes, "d/g" },
+	{ "setxattr", do_setxattr, "d/g" },
+	{ "link", do_link, "g" },
+	{ "rename", do_rename, "g" },
+	{ "renamed twice", do_rename_twice, "g" },
+	{ "directory renamed", do_rename_with_directory, "e/g" },
+};
+
+/* With overlayfs as the reader of what was written in its form. */
+static int overlay_shows(const char *path)
+{
+	if (umount("mnt") || (mkdir("owork", 0755) && errno != EEXIST) ||
+	    mount("o", "mnt", "overlay", 0,
+		  "metacopy=on,lowerdir=l1,upperdir=up,workdir=owork") ||
+	    filled(path, SIZE, SEED) || umount("mnt"))
+		return -1;
+	return mount_in_form("up:l1", "overlay");
+}
+
+TEST_F(metacopy, a_change_of_attributes_or_name_copies_no_data)
+{
+	char path[64], up[64];
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		for (j = 0; j < ARRAY_SIZE(changes); j++) {
+			snprintf(path, sizeof(path), "mnt/%s", changes[j].path);
+			snprintf(up, sizeof(up), "up/%s", changes[j].path);
+			DO(start(forms[i]));
+			ASSERT_EQ(0, changes[j].change()) {
+				TH_LOG("%s: %s", forms[i], changes[j].name);
+			}
+			ASSERT_EQ(0, shows_data(path, up)) {
+				TH_LOG("%s: %s", forms[i], changes[j].name);
+			}
+			DO(umount("mnt"));
+			DO(mount_in_form("up:l1", forms[i]));
+			ASSERT_EQ(0, shows_data(path, up)) {
+				TH_LOG("%s: %s", forms[i], changes[j].name);
+			}
+			if (!strcmp(forms[i], "overlay") && !on_overlay)
+				DO(overlay_shows(path));
+			/* The first write brings the data. */
+			DO(add(path, "+"));
+			DO(truncate(path, SIZE));
+			DO(filled(path, SIZE, SEED) | filled(up, SIZE, SEED));
+			DO(umount("mnt"));
+			DO(filled("l1/d/g", SIZE, SEED));
+		}
+	}
+}
+
+TEST_F(metacopy, data_that_comes_later_changes_no_attributes)
+{
+	struct stat before, after;
+	struct timeval times[2] = { { 1000, 0 }, { 2000, 0 } };
+	char *p;
+	int fd;
+
+	DO(start("dot"));
+	DO(setxattr("l1/d/g", "trusted.x", "y", 1, 0));
+	DO(chmod("mnt/d/g", 06711));
+	DO(chown("mnt/d/g", 5, 6));
+	DO(chmod("mnt/d/g", 06711));
+	DO(utimes("mnt/d/g", times));
+	DO(stat("mnt/d/g", &before));
+	fd = open("mnt/d/g", O_RDWR);
+	ASSERT_LE(0, fd);
+	/* A mapping that could be written to brings the data, but writes not. */
+	p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	DO(munmap(p, SIZE) | close(fd));
+	DO(stat("mnt/d/g", &after));
+	ASSERT_EQ(before.st_mode, after.st_mode);
+	ASSERT_EQ(before.st_uid, after.st_uid);
+	ASSERT_EQ(before.st_mtime, after.st_mtime);
+	ASSERT_EQ(before.st_atime, after.st_atime);
+	ASSERT_EQ(before.st_ino, after.st_ino);
+	ASSERT_STREQ("y", get_xattr("mnt/d/g", "trusted.x"));
+	DO(filled("mnt/d/g", SIZE, SEED) | filled("up/d/g", SIZE, SEED));
+}
+
+TEST_F(metacopy, open_files_follow_the_data)
+{
+	int fd, rd;
+	char c = 0;
+
+	DO(start("dot"));
+	rd = open("mnt/d/g", O_RDONLY);
+	DO(chmod("mnt/d/g", 0640));
+	fd = open("mnt/d/g", O_RDWR);
+	DO(fsync(fd));
+	ASSERT_EQ(1, pwrite(fd, "!", 1, SIZE - 1));
+	ASSERT_EQ(1, pread(rd, &c, 1, SIZE - 1));
+	ASSERT_EQ('!', c);
+	DO(fsync(fd));
+	DO(close(fd) | close(rd));
+	/* Not even all of it. */
+	DO(chmod("mnt/f", 0640));
+	DO(truncate("mnt/f", 0));
+	HAS("mnt/f", "");
+	HAS("mnt/d/l", "");
+	DO(umount("mnt"));
+	DO(mount_in_form("up:l1", "dot"));
+	HAS("mnt/f", "");
+	HAS("mnt/d/l", "");
+}
+
+TEST_F(metacopy, hard_links_share_the_data)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		DO(start(forms[i]));
+		DO(chmod("mnt/d/l", 0600));
+		DO(shows_data("mnt/f", "up/d/l"));
+		DO(rename("mnt/d/l", "mnt/new"));
+		DO(umount("mnt"));
+		DO(mount_in_form("up:l1", forms[i]));
+		ASSERT_EQ(S_IFREG | 0600, mode_of("mnt/f"));
+		DO(shows_data("mnt/f", "up/new"));
+		DO(rename("mnt/f", "mnt/d/f"));
+		DO(drop_caches());
+		DO(shows_data("mnt/new", "up/new"));
+		DO(shows_data("mnt/d/f", "up/d/f"));
+		DO(add("mnt/new", "+"));
+		DO(truncate("mnt/d/f", SIZE));
+		DO(filled("up/new", SIZE, SEED));
+		DO(umount("mnt"));
+	}
+}
+
+TEST_F(metacopy, over_a_metacopy)
+{
+	DO(start("dot"));
+	DO(chmod("mnt/d/g", 0600));
+	DO(rename("mnt/d/g", "mnt/g"));
+	DO(umount("mnt"));
+	DO(mount_in_form("l3:up:l1", "dot"));
+	DO(chmod("mnt/g", 0640));
+	DO(shows_data("mnt/g", "l3/g"));
+	DO(rename("mnt/g", "mnt/d/x"));
+	DO(umount("mnt"));
+	DO(mount_in_form("l3:up:l1", "dot"));
+	DO(shows_data("mnt/d/x", "l3/d/x"));
+	DO(add("mnt/d/x", "+") | truncate("mnt/d/x", SIZE));
+	DO(filled("mnt/d/x", SIZE, SEED) | filled("l3/d/x", SIZE, SEED));
+	ASSERT_EQ(S_IFREG | 0640, mode_of("mnt/d/x"));
+}
+
+TEST_F(metacopy, what_overlayfs_left_is_read)
+{
+	DO(start("overlay"));
+	DO(umount("mnt"));
+	DO(mount("o", "mnt", "overlay", 0, "redirect_dir=on,metacopy=on,"
+		 "lowerdir=l1,upperdir=up,workdir=work"));
+	DO(chmod("mnt/d/g", 0600));
+	DO(rename("mnt/d/g", "mnt/d/x"));
+	DO(rename("mnt/d/x", "mnt/x"));
+	DO(chmod("mnt/f", 0600));
+	DO(umount("mnt"));
+	DO(mount_in_form("l3:up:l1", "dot"));
+	DO(shows_data("mnt/x", "up/x"));
+	DO(shows_data("mnt/f", "up/f"));
+	DO(chown("mnt/x", 1, 1));
+	DO(shows_data("mnt/x", "l3/x"));
+	DO(umount("mnt"));
+	DO(mount_in_form("up:l1", "overlay"));
+	DO(add("mnt/x", "+") | truncate("mnt/x", SIZE));
+	DO(filled("up/x", SIZE, SEED));
+}
+
+static off_t size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? -1 : st.st_size;
+}
+
+TEST_F(metacopy, without_its_data_a_file_is_an_error)
+{
+	static const char * const ways[] = {
+		"rm l1/d/g", "rm l1/d/g && mkdir l1/d/g",
+		"rm l1/d/g && mkfifo l1/d/g", "mv l1/d l1/e",
+		"rm l1/d/g && mknod l1/d/g c 0 0",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		DO(start("dot"));
+		DO(chmod("mnt/d/g", 0600));
+		DO(umount("mnt"));
+		DO(run("%s", ways[i]));
+		DO(mount_in_form("up:l1", "dot"));
+		ASSERT_EQ(SIZE, size_of("mnt/d/g"));
+		FAILS(EIO, open("mnt/d/g", O_RDONLY));
+		FAILS(EIO, truncate("mnt/d/g", 0));
+		FAILS(EIO, chmod("mnt/d/g", 0644));
+		DO(unlink("mnt/d/g"));
+		DO(umount("mnt"));
+	}
+	DO(start("dot"));
+	DO(chmod("mnt/d/g", 0600));
+	DO(umount("mnt"));
+	/* It says what the data has to be like. */
+	DO(setxattr("up/d/g", "trusted.overlay.metacopy",
+		    "\0\044\0\001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 36, 0));
+	DO(mount_in_form("up:l1", "dot"));
+	if (!on_overlay)
+		FAILS(EIO, open("mnt/d/g", O_RDONLY));
+}
+
+TEST_F(metacopy, off_copies_the_data)
+{
+	NOT_ON_OVERLAY("other options");
+	DO(start("dot"));
+	DO(umount("mnt"));
+	DO(mount_union_with("up:l1", "metacopy=off"));
+	DO(run("grep -q metacopy=off /proc/self/mountinfo"));
+	DO(chmod("mnt/d/g", 0600));
+	DO(filled("up/d/g", SIZE, SEED));
+	DO(umount("mnt"));
+	FAILS(EINVAL, mount_union_with("up:l1", "metacopy=on,redirect_dir=off"));
+	DO(mount_union_with("up:l1", "redirect_dir=off"));
+	DO(chmod("mnt/f", 0600));
+	DO(filled("up/f", SIZE, SEED));
+}
+
+TEST_HARNESS_MAIN
