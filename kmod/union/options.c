@@ -16,12 +16,19 @@ enum {
 	OPT_WORKDIR,
 	OPT_WHITEOUT,
 	OPT_VOLATILE,
+	OPT_DELETE,
 	OPT_REDIRECT,
 	OPT_METACOPY,
 	OPT_FIXED,
 };
 
-static const struct constant_table only_all[] = { { "all", 0 }, {} };
+static const struct constant_table delete_modes[] = {
+	{ "all", MICA_DELETE_ALL },
+	{ "whiteout", MICA_DELETE_WHITEOUT },
+	{ "first", MICA_DELETE_FIRST },
+	{}
+};
+
 static const struct constant_table only_left[] = { { "left", 0 }, {} };
 static const struct constant_table only_parent[] = { { "parent", 0 }, {} };
 static const struct constant_table only_full[] = { { "full", 0 }, {} };
@@ -51,10 +58,10 @@ static const struct fs_parameter_spec mica_parameters[] = {
 	fsparam_string("workdir", OPT_WORKDIR),
 	fsparam_string("whiteout", OPT_WHITEOUT),
 	fsparam_flag("volatile", OPT_VOLATILE),
+	fsparam_enum("delete", OPT_DELETE, delete_modes),
 	fsparam_enum("redirect_dir", OPT_REDIRECT, on_off),
 	fsparam_enum("metacopy", OPT_METACOPY, on_off),
 	/* What there is no choice of, yet, can be said all the same. */
-	fsparam_enum("delete", OPT_FIXED, only_all),
 	fsparam_enum("copyup", OPT_FIXED, only_left),
 	fsparam_enum("create", OPT_FIXED, only_parent),
 	fsparam_enum("data", OPT_FIXED, only_full),
@@ -332,6 +339,9 @@ static int mica_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	case OPT_VOLATILE:
 		opts->do_volatile = true;
 		return 0;
+	case OPT_DELETE:
+		opts->delete = result.uint_32;
+		return 0;
 	case OPT_REDIRECT:
 		opts->no_redirect = !result.uint_32;
 		return 0;
@@ -534,6 +544,8 @@ int mica_show_options(struct seq_file *m, struct dentry *root)
 	}
 	if (ms->do_volatile)
 		seq_puts(m, ",volatile");
+	if (ms->delete)
+		seq_printf(m, ",delete=%s", delete_modes[ms->delete].name);
 	if (ms->no_redirect)
 		seq_puts(m, ",redirect_dir=off");
 	if (ms->metacopy != default_metacopy(ms->overlay_syntax,

@@ -24,6 +24,7 @@ struct mica_options {
 	bool do_volatile;
 	bool no_redirect;
 	bool metacopy;
+	enum mica_delete delete;
 	bool metacopy_given;
 };
 

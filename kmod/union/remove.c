@@ -2,9 +2,11 @@
 /*
  * unlink and rmdir.
  *
- * The instances of a name that are not shown go first, from the right to the
- * left, as far as they can go. If one is left below, the name is hidden from
- * it. What is shown goes last, so nothing changes for the user before.
+ * With delete=all, the instances of a name that are not shown go first, from the
+ * right to the left, as far as they can go. If one is left below, the name is
+ * hidden from it. What is shown goes last, so nothing changes for the user
+ * before. With delete=whiteout the others stay and are hidden, with delete=first
+ * they show.
  */
 #include <linux/mount.h>
 #include <linux/slab.h>
@@ -99,6 +101,29 @@ static void remove_hidden(struct inode *dir, const struct qstr *name,
 	}
 }
 
+/**
+ * mica_remove_hidden - remove the instances of a name that are not shown
+ * @dir: directory of the union
+ * @name: the name of something that is not a directory
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: 0, also if some could not be removed; or an error.
+ */
+int mica_remove_hidden(struct inode *dir, const struct qstr *name)
+{
+	struct mica_parts *inst;
+	int err;
+
+	err = find_instances(dir, name, &inst);
+	if (err)
+		return err;
+	if (inst->nr)
+		remove_hidden(dir, name, inst);
+	mica_parts_free(inst);
+	return 0;
+}
+
 static int hide_from(struct inode *dir, const struct qstr *name,
 		     unsigned int slot)
 {
@@ -143,23 +168,28 @@ static int whiteout_slot(struct inode *dir, unsigned int slot)
 }
 
 /*
- * Removes all that can be removed. Returns 1 if a whiteout hides the rest, 0
- * if there is no rest.
+ * Removes what is to be removed. Returns 1 if a whiteout hides the rest, 0 if
+ * there is no rest, or it shows.
  */
 static int remove_instances(struct inode *dir, const struct qstr *name,
 			    const struct mica_parts *inst)
 {
 	const struct mica_part *shown = &inst->part[0];
+	enum mica_delete delete = mica_super(dir->i_sb)->delete;
 	bool shown_rw = mica_slot_rw(dir->i_sb, shown->slot);
 	int hide = -1, err = 0;
 	int left;
 
-	remove_hidden(dir, name, inst);
+	if (delete == MICA_DELETE_FIRST)
+		return remove_shown(dir, name, shown, false);
+	if (delete == MICA_DELETE_ALL)
+		remove_hidden(dir, name, inst);
 	left = shown_rw ? mica_slot_below(dir, name, shown->slot) : shown->slot;
 	if (left < 0 && left != -ENOENT)
 		return left;
 	if (left >= 0) {
-		hide = whiteout_slot(dir, left);
+		hide = delete == MICA_DELETE_WHITEOUT && shown_rw ?
+		       shown->slot : whiteout_slot(dir, left);
 		if (hide != shown->slot)
 			err = hide_from(dir, name, hide);
 	}
@@ -175,8 +205,14 @@ static int remove_instances(struct inode *dir, const struct qstr *name,
 static int directory_needed(struct inode *dir,
 			    const struct mica_parts *inst)
 {
+	enum mica_delete delete = mica_super(dir->i_sb)->delete;
 	unsigned int i;
 
+	if (delete != MICA_DELETE_ALL && inst->nr &&
+	    mica_slot_rw(dir->i_sb, inst->part[0].slot))
+		return -1;
+	if (delete == MICA_DELETE_FIRST)
+		return -EROFS;
 	for (i = 0; i < inst->nr; i++)
 		if (!mica_slot_rw(dir->i_sb, inst->part[i].slot))
 			return mica_rw_slot_for(dir, inst->part[i].slot);
@@ -241,8 +277,9 @@ static int mica_remove(struct inode *dir, struct dentry *dentry)
 	}
 	mutex_unlock(&mica_i(inode)->lock);
 
-	/* The VFS looks again. */
-	if (ret == -ESTALE && !d_is_dir(dentry))
+	/* The VFS looks again; with delete=first, it finds what was below. */
+	if ((ret == -ESTALE && !d_is_dir(dentry)) ||
+	    (!ret && mica_super(dir->i_sb)->delete == MICA_DELETE_FIRST))
 		d_drop(dentry);
 	mica_copyattr(dir);
 	mica_dir_changed(dir);

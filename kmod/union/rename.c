@@ -47,6 +47,10 @@ static int bring_together(struct mica_move *m)
 	bool exchange = m->flags & RENAME_EXCHANGE;
 	int slot, err;
 
+	/* As if the old name was removed. */
+	if (mica_super(m->old->d_sb)->delete == MICA_DELETE_FIRST &&
+	    !exchange && !mica_is_rw(d_inode(m->old)))
+		return -EROFS;
 	err = mica_copy_up_meta(m->old) ?: mica_links_bring(m->old);
 	if (!err && exchange)
 		err = mica_copy_up_meta(m->new) ?: mica_links_bring(m->new);
@@ -88,12 +92,20 @@ static int bring_together(struct mica_move *m)
 
 static int look_below(struct mica_move *m)
 {
+	enum mica_delete delete = mica_super(m->old->d_sb)->delete;
+	bool exchange = m->flags & RENAME_EXCHANGE;
 	int ret;
 
+	/* What is not shown of the old name fares as if that was removed. */
+	if (delete == MICA_DELETE_ALL && !exchange && !d_is_dir(m->old)) {
+		ret = mica_remove_hidden(m->old_dir, &m->old->d_name);
+		if (ret)
+			return ret;
+	}
 	ret = mica_slot_below(m->old_dir, &m->old->d_name, m->slot);
 	if (ret < 0 && ret != -ENOENT)
 		return ret;
-	m->hide_old = ret >= 0;
+	m->hide_old = ret >= 0 && (exchange || delete != MICA_DELETE_FIRST);
 	ret = mica_slot_below(m->new_dir, &m->new->d_name, m->slot);
 	if (ret < 0 && ret != -ENOENT)
 		return ret;
@@ -149,7 +161,8 @@ static int set_redirect(const struct mica_move *m, struct inode *inode,
 	unsigned int i = 0;
 	int err;
 
-	if (mica_super(inode->i_sb)->no_redirect)
+	if (mica_super(inode->i_sb)->no_redirect ||
+	    mica_super(inode->i_sb)->delete == MICA_DELETE_FIRST)
 		return -EXDEV;
 	err = mica_set_redirect(m->b, mica_part_in(inode, m->slot),
 				mica_part_in(dir, m->slot), name);

@@ -307,6 +307,7 @@ static int prepare_super(struct super_block *sb, struct fs_context *fc,
 	ms->do_volatile = opts->do_volatile;
 	ms->no_redirect = opts->no_redirect;
 	ms->metacopy = opts->metacopy;
+	ms->delete = opts->delete;
 	ms->cred = mounter_cred();
 	if (!ms->cred)
 		return -ENOMEM;

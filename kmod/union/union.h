@@ -143,6 +143,13 @@ struct mica_inode {
 	atomic64_t version;	/* of the names in a directory */
 };
 
+/* What becomes of the other instances of a name that is removed. */
+enum mica_delete {
+	MICA_DELETE_ALL,	/* they are removed or hidden */
+	MICA_DELETE_WHITEOUT,	/* they are hidden */
+	MICA_DELETE_FIRST,	/* they show */
+};
+
 struct mica_super {
 	struct list_head list;
 	struct super_block *sb;
@@ -157,6 +164,7 @@ struct mica_super {
 	bool do_volatile;
 	bool no_redirect;
 	bool metacopy;
+	enum mica_delete delete;
 	char *workdir;
 };
 
@@ -462,6 +470,7 @@ struct dentry *mica_part_in(const struct inode *inode, unsigned int slot);
 int mica_slot_below(struct inode *dir, const struct qstr *name,
 		    unsigned int slot);
 int mica_free_name(struct dentry *dentry);
+int mica_remove_hidden(struct inode *dir, const struct qstr *name);
 int mica_unlink(struct inode *dir, struct dentry *dentry);
 int mica_rmdir(struct inode *dir, struct dentry *dentry);
 int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
