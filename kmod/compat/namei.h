@@ -39,6 +39,10 @@ mica_lookup_one_positive_unlocked(struct mnt_idmap *idmap, struct qstr *name,
 #define lookup_one_positive_unlocked mica_lookup_one_positive_unlocked
 #endif
 
+#ifndef HAVE_KERNEL_TMPFILE_OPEN
+#define kernel_tmpfile_open vfs_tmpfile_open
+#endif
+
 #ifndef HAVE_VFS_DELEGATED
 static inline int mica_vfs_create(struct mnt_idmap *idmap,
 				  struct dentry *dentry, umode_t mode)

@@ -430,6 +430,7 @@ static int publish(const struct mica_copy *c, struct mica_parts *parts)
 	}
 	if (c->links)
 		mica_links_copied(inode, c->slot, c->temp);
+	mica_copy_fileattr(c->src.dentry, c->b, c->temp);
 	publish_data(c, mica_i(inode));
 	mica_i(inode)->links = (int)inode->i_nlink -
 			       (int)d_inode(c->temp)->i_nlink;

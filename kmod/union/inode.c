@@ -80,6 +80,8 @@ static const struct inode_operations mica_file_inode_operations = {
 	.setattr	= mica_setattr,
 	.getattr	= mica_getattr,
 	.listxattr	= mica_listxattr,
+	.fileattr_get	= mica_fileattr_get,
+	.fileattr_set	= mica_fileattr_set,
 	MICA_ACL_INODE_OPS,
 };
 
@@ -237,7 +239,7 @@ struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts,
 	const struct cred *old;
 	struct inode *inode;
 
-	if (S_ISDIR(real->i_mode) || real->i_nlink == 1)
+	if (S_ISDIR(real->i_mode) || real->i_nlink <= 1)
 		return get_inode(sb, parts, ino);
 	old = mica_override_creds(sb);
 	inode = get_linked(sb, parts, ino);

@@ -135,6 +135,30 @@ out:
 }
 
 /**
+ * lower_tmpfile - make a file without a name, which may be given one later
+ * @b: the branch
+ * @dir: directory in it
+ * @mode: permissions
+ *
+ * Return: a counted dentry, or an error.
+ */
+struct dentry *lower_tmpfile(const struct mica_branch *b, struct dentry *dir,
+			     umode_t mode)
+{
+	const struct path path = { .mnt = b->mnt, .dentry = dir };
+	struct dentry *dentry;
+	struct file *file;
+
+	file = kernel_tmpfile_open(mnt_idmap(b->mnt), &path, mode,
+				   O_RDWR | O_LARGEFILE, current_cred());
+	if (IS_ERR(file))
+		return ERR_CAST(file);
+	dentry = dget(file->f_path.dentry);
+	fput(file);
+	return dentry;
+}
+
+/**
  * lower_link - make a hard link
  * @b: the branch
  * @dir: directory in it

@@ -12,6 +12,7 @@
  * @mode: type and permissions
  * @rdev: device number, for a device
  * @target: what a symbolic link points to
+ * @unnamed: it gets no name
  * @inode: for a hard link, what it is to be a link to
  * @from: the same, in the branch
  * @slot: branch it is made in
@@ -25,6 +26,7 @@ struct mica_new {
 	umode_t mode;
 	dev_t rdev;
 	const char *target;
+	bool unnamed;
 	const struct inode *inode;
 	struct dentry *from;
 	unsigned int slot;
@@ -265,6 +267,10 @@ static int make(struct mica_new *n)
 	struct dentry *there;
 	int ret;
 
+	if (n->unnamed) {
+		n->made = lower_tmpfile(n->b, n->where, n->mode);
+		return PTR_ERR_OR_ZERO(n->made);
+	}
 	there = lower_lookup(n->b, n->where, name);
 	if (IS_ERR(there))
 		return PTR_ERR(there);
@@ -331,6 +337,22 @@ static int mica_make(struct mica_new *n)
 	return err;
 }
 
+/* The union's inode for what has been made. */
+static struct inode *inode_of_made(const struct mica_new *n)
+{
+	struct super_block *sb = n->dir->i_sb;
+	u64 ino = mica_ino(sb, n->slot, d_inode(n->made)->i_ino);
+	struct mica_parts *parts = mica_parts_one(n->slot, n->made);
+	struct inode *inode;
+
+	if (!parts)
+		return ERR_PTR(-ENOMEM);
+	inode = mica_iget(sb, parts, ino);
+	if (!IS_ERR(inode))
+		set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
+	return inode;
+}
+
 static int create_object(struct inode *dir, struct dentry *dentry,
 			 umode_t mode, dev_t rdev, const char *target)
 {
@@ -341,7 +363,6 @@ static int create_object(struct inode *dir, struct dentry *dentry,
 		.rdev = rdev,
 		.target = target,
 	};
-	struct mica_parts *parts;
 	struct inode *inode;
 	int slot, err;
 
@@ -356,19 +377,12 @@ static int create_object(struct inode *dir, struct dentry *dentry,
 	if (err)
 		return err;
 
-	parts = mica_parts_one(slot, n.made);
-	if (!parts) {
-		/* It is there; the next look-up finds it. */
-		d_drop(dentry);
-		return -ENOMEM;
-	}
-	inode = mica_iget(dir->i_sb, parts,
-			  mica_ino(dir->i_sb, slot, d_inode(n.made)->i_ino));
+	inode = inode_of_made(&n);
 	if (IS_ERR(inode)) {
+		/* It is there; the next look-up finds it. */
 		d_drop(dentry);
 		return PTR_ERR(inode);
 	}
-	set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
 	mica_instantiate(dentry, inode);
 	return 0;
 }
@@ -398,6 +412,35 @@ static int mica_symlink(struct mnt_idmap *idmap, struct inode *dir,
 			struct dentry *dentry, const char *target)
 {
 	return create_object(dir, dentry, S_IFLNK, 0, target);
+}
+
+static int mica_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
+			struct file *file, umode_t mode)
+{
+	struct mica_new n = {
+		.dir = dir,
+		.dentry = file->f_path.dentry,
+		.mode = mode,
+		.unnamed = true,
+	};
+	struct inode *inode;
+	int err;
+
+	err = create_slot(dir);
+	if (err < 0)
+		return err;
+	n.slot = err;
+	err = mica_make(&n);
+	if (err)
+		return err;
+	inode = inode_of_made(&n);
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	/* That takes the only link away. */
+	set_nlink(inode, 1);
+	d_tmpfile(file, inode);
+	mica_set_gone(n.dentry);
+	return finish_open(file, n.dentry, NULL);
 }
 
 static int mica_link(struct dentry *old, struct inode *dir,
@@ -448,9 +491,12 @@ const struct inode_operations mica_dir_inode_operations = {
 	.unlink		= mica_unlink,
 	.rmdir		= mica_rmdir,
 	.rename		= mica_rename,
+	.tmpfile	= mica_tmpfile,
 	.permission	= mica_permission,
 	.setattr	= mica_setattr,
 	.getattr	= mica_getattr,
 	.listxattr	= mica_listxattr,
+	.fileattr_get	= mica_fileattr_get,
+	.fileattr_set	= mica_fileattr_set,
 	MICA_ACL_INODE_OPS,
 };

@@ -18,6 +18,7 @@
 #include "../compat/acl.h"
 #include "../compat/backing-file.h"
 #include "../compat/dcache.h"
+#include "../compat/fileattr.h"
 #include "../compat/idmap.h"
 #include "../compat/inode.h"
 #include "../compat/namei.h"
@@ -326,6 +327,8 @@ struct dentry *lower_lookup(const struct mica_branch *b, struct dentry *dir,
 struct dentry *lower_create(const struct mica_branch *b, struct dentry *dir,
 			    const struct qstr *name, umode_t mode, dev_t rdev,
 			    const char *target);
+struct dentry *lower_tmpfile(const struct mica_branch *b, struct dentry *dir,
+			     umode_t mode);
 struct dentry *lower_link(const struct mica_branch *b, struct dentry *dir,
 			  const struct qstr *name, struct dentry *from);
 int lower_remove(const struct mica_branch *b, struct dentry *dir,
@@ -448,6 +451,11 @@ struct posix_acl *mica_get_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 			       int type);
 int mica_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 		 struct posix_acl *acl, int type);
+int mica_fileattr_get(struct dentry *dentry, struct file_kattr *fa);
+int mica_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
+		      struct file_kattr *fa);
+int mica_copy_fileattr(struct dentry *src, const struct mica_branch *b,
+		       struct dentry *copy);
 int mica_set_acl_of_inode(struct mnt_idmap *idmap, struct inode *inode,
 			  struct posix_acl *acl, int type);
 

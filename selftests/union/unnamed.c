@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* O_TMPFILE, and the attributes that lsattr shows. */
+#include <sys/ioctl.h>
+#include <linux/fs.h>
+#include "kselftest_harness.h"
+#include "util.h"
+
+UNION_FIXTURE(unnamed);
+
+static int give_name(int fd, const char *path)
+{
+	char self[64];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
+TEST_F(unnamed, a_file_without_a_name_can_be_given_one)
+{
+	struct stat st;
+	int fd;
+
+	DO(run("mkdir -p l1/d/sub"));
+	DO(chmod("l1/d/sub", 02755));
+	DO(chown("l1/d/sub", 0, 7));
+	DO(mount_union("up:l1"));
+	fd = open("mnt/d/sub", O_TMPFILE | O_RDWR, 0640);
+	ASSERT_LE(0, fd);
+	ASSERT_STREQ("", ls("mnt/d/sub"));
+	ASSERT_STREQ("", ls("up/d/sub"));
+	ASSERT_EQ(4, write(fd, "text", 4));
+	DO(fstat(fd, &st));
+	ASSERT_EQ(0, st.st_nlink);
+	ASSERT_EQ(S_IFREG | 0640, st.st_mode);
+	ASSERT_EQ(7, st.st_gid);
+	DO(give_name(fd, "mnt/named"));
+	HAS("mnt/named", "text");
+	HAS("up/named", "text");
+	DO(fstat(fd, &st));
+	ASSERT_EQ(1, st.st_nlink);
+	DO(give_name(fd, "mnt/d/again"));
+	ASSERT_EQ(1, write(fd, "s", 1));
+	HAS("mnt/d/again", "texts");
+	FAILS(EEXIST, give_name(fd, "mnt/named"));
+	DO(close(fd));
+	DO(umount("mnt"));
+	DO(mount_union("up:l1"));
+	HAS("mnt/named", "texts");
+	DO(stat("mnt/d/again", &st));
+	ASSERT_EQ(2, st.st_nlink);
+}
+
+TEST_F(unnamed, it_goes_without_a_trace)
+{
+	int fd;
+
+	DO(mkdir("l1/d", 0755));
+	DO(mount_union("up:l1"));
+	fd = open("mnt/d", O_TMPFILE | O_WRONLY | O_EXCL, 0600);
+	ASSERT_LE(0, fd);
+	FAILS(ENOENT, give_name(fd, "mnt/named"));
+	DO(close(fd));
+	ASSERT_STREQ("", ls("mnt/d"));
+	ASSERT_STREQ("d", ls("mnt"));
+	DO(umount("mnt"));
+	DO(mount_union_ro("l1"));
+	FAILS(EROFS, open("mnt/d", O_TMPFILE | O_RDWR, 0600));
+}
+
+static int flags_of(const char *path)
+{
+	int fd = open(path, O_RDONLY), flags;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags))
+		flags = -1;
+	close(fd);
+	return flags;
+}
+
+static int set_flags(const char *path, int flags)
+{
+	int fd = open(path, O_RDONLY);
+	int err = ioctl(fd, FS_IOC_SETFLAGS, &flags);
+
+	close(fd);
+	return err;
+}
+
+#define MINE (FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL)
+
+TEST_F(unnamed, attributes_protect_through_the_union)
+{
+	int fd;
+
+	if (!strcmp(variant->fs, "tmpfs"))
+		SKIP(return, "an old kernel's has no attributes");
+	DO(put("l1/f", "text"));
+	DO(put("l1/log", "1"));
+	DO(set_flags("l1/f", FS_IMMUTABLE_FL | FS_NODUMP_FL));
+	DO(set_flags("l1/log", FS_APPEND_FL));
+	DO(mount_union("up:l1"));
+	ASSERT_EQ(FS_IMMUTABLE_FL | FS_NODUMP_FL, flags_of("mnt/f") & MINE);
+	FAILS(EPERM, open("mnt/f", O_WRONLY));
+	FAILS(EPERM, chmod("mnt/f", 0600));
+	FAILS(EPERM, unlink("mnt/f"));
+	FAILS(EPERM, rename("mnt/f", "mnt/g"));
+	FAILS(EPERM, link("mnt/f", "mnt/g"));
+	ASSERT_STREQ("", ls("up"));
+	/* Only for what it is made of does the copy lose its protection. */
+	DO(set_flags("mnt/f", 0));
+	DO(add("mnt/f", "+"));
+	ASSERT_EQ(0, flags_of("mnt/f") & MINE);
+	HAS("up/f", "text+");
+	/* What may only grow grows, and is as protected afterwards. */
+	FAILS(EPERM, open("mnt/log", O_WRONLY));
+	DO(add("mnt/log", "2"));
+	HAS("up/log", "12");
+	FAILS(EPERM, open("mnt/log", O_WRONLY));
+	FAILS(EPERM, truncate("mnt/log", 0));
+	DO(umount("mnt"));
+	DO(mount_union("up:l1"));
+	ASSERT_EQ(FS_APPEND_FL, flags_of("mnt/log") & MINE);
+	FAILS(EPERM, unlink("mnt/log"));
+	DO(set_flags("mnt/log", 0));
+	DO(unlink("mnt/log"));
+	/* New ones, and directories. */
+	DO(mkdir("mnt/d", 0755));
+	DO(set_flags("mnt/d", FS_APPEND_FL));
+	fd = open("mnt/d/x", O_CREAT | O_WRONLY, 0644);
+	ASSERT_LE(0, fd);
+	DO(close(fd));
+	FAILS(EPERM, unlink("mnt/d/x"));
+	DO(set_flags("mnt/d", 0) | set_flags("l1/f", 0) |
+	   set_flags("l1/log", 0));
+	DO(unlink("mnt/d/x"));
+}
+
+TEST_HARNESS_MAIN
