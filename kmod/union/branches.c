@@ -63,6 +63,8 @@ static void remove_work(struct mica_branch *b)
 
 	if (meta->d_parent == b->mnt->mnt_root && !b->owned[1] &&
 	    !mnt_want_write(b->mnt)) {
+		if (b->index)
+			lower_remove(b, meta, &QSTR("index"), d_inode(b->index));
 		if (!lower_remove(b, meta, &QSTR("work"), d_inode(b->work)))
 			lower_remove(b, b->mnt->mnt_root, &QSTR(MICA_META_DIR),
 				     d_inode(meta));
@@ -255,6 +257,9 @@ int mica_branch_find_index(struct mica_branch *b)
 {
 	struct dentry *meta, *index = NULL;
 
+	/* Its copies are found in it, and its locks must not come after ours. */
+	if (b->mnt->mnt_sb->s_magic == MICA_SUPER_MAGIC)
+		return 0;
 	meta = lower_lookup(b, b->mnt->mnt_root, &QSTR(MICA_META_DIR));
 	if (IS_ERR_OR_NULL(meta))
 		return PTR_ERR_OR_ZERO(meta);

@@ -335,6 +335,28 @@ void mica_links_copied(struct inode *inode, unsigned int slot,
 	set_bit(MICA_I_INDEXED, &mica_i(inode)->flags);
 }
 
+/* Returns 1 if the name was not there, 0 if it was, or an error. */
+static int bring_name(struct dentry *dentry, const struct mica_part *part)
+{
+	struct inode *dir = d_inode(dentry->d_parent);
+	const struct mica_branch *b = mica_branch(dir->i_sb, part->slot);
+	struct dentry *where = mica_part_in(dir, part->slot), *there;
+	int ret;
+
+	there = lower_lookup(b, where, &dentry->d_name);
+	ret = PTR_ERR_OR_ZERO(there);
+	if (!there) {
+		ret = mica_mark_impure(dir, part->slot);
+		if (ret)
+			return ret;
+		there = lower_link(b, where, &dentry->d_name, part->dentry);
+		ret = PTR_ERR_OR_ZERO(there) ?: 1;
+	}
+	if (!IS_ERR(there))
+		dput(there);
+	return ret;
+}
+
 /**
  * mica_links_bring - let a name be in the branch of the file's copy
  * @dentry: a name that is about to be renamed; its directory is locked
@@ -343,43 +365,33 @@ void mica_links_copied(struct inode *inode, unsigned int slot,
  */
 int mica_links_bring(struct dentry *dentry)
 {
-	struct inode *inode = d_inode(dentry), *dir = d_inode(dentry->d_parent);
+	struct inode *inode = d_inode(dentry);
 	const struct mica_part *part = &mica_parts(inode)->part[0];
-	const struct mica_branch *b = mica_branch(inode->i_sb, part->slot);
-	struct dentry *there;
+	struct vfsmount *mnt = mica_branch(inode->i_sb, part->slot)->mnt;
 	const struct cred *old;
-	int err;
+	int ret;
 
 	if (!test_bit(MICA_I_INDEXED, &mica_i(inode)->flags))
 		return 0;
-	if (mica_rw_slot_for(dir, part->slot + 1) != part->slot)
+	if (mica_rw_slot_for(d_inode(dentry->d_parent), part->slot + 1) !=
+	    part->slot)
 		return -EXDEV;
-	err = mica_copy_up_to(dentry->d_parent, part->slot, 0);
-	if (err)
-		return err;
-	err = mnt_want_write(b->mnt);
-	if (err)
-		return err;
+	ret = mica_copy_up_to(dentry->d_parent, part->slot, 0);
+	if (ret)
+		return ret;
 
 	mutex_lock(&mica_i(inode)->lock);
 	old = mica_override_creds(inode->i_sb);
-	there = lower_lookup(b, mica_part_in(dir, part->slot), &dentry->d_name);
-	if (!there) {
-		err = mica_mark_impure(dir, part->slot);
-		there = err ? ERR_PTR(err) :
-			lower_link(b, mica_part_in(dir, part->slot),
-				   &dentry->d_name, part->dentry);
-		if (!IS_ERR(there))
-			err = set_links(inode, mica_i(inode)->links - 1);
+	ret = mnt_want_write(mnt);
+	if (!ret) {
+		ret = bring_name(dentry, part);
+		mnt_drop_write(mnt);
 	}
-	if (IS_ERR(there))
-		err = PTR_ERR(there);
-	else
-		dput(there);
+	if (ret > 0)
+		ret = set_links(inode, mica_i(inode)->links - 1);
 	revert_creds(old);
 	mutex_unlock(&mica_i(inode)->lock);
-	mnt_drop_write(b->mnt);
-	return err;
+	return ret;
 }
 
 /**
