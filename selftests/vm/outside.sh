@@ -76,7 +76,7 @@ expect "what lockdep says" 126 "the kernel complained" \
 expect "a failure and a warning" 3 "the kernel complained" \
 	'echo "<4>BUG: scheduling while atomic: x/1/0x2" >/dev/kmsg; exit 3'
 expect "a hang, with the tasks' stacks" 124 "task:busybox" \
-	--timeout 25 'sleep 1000'
+	--timeout 60 'sleep 1000'
 expect_crash
 expect "no kernel of that name" 125 "scripts/setup" --kernel 1.2 true
 
