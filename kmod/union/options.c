@@ -406,10 +406,11 @@ static void mica_free_fc(struct fs_context *fc)
 	kfree(opts);
 }
 
-/* overlayfs has to be told to read them, so it has to be told to write them. */
-static bool default_metacopy(bool overlay_syntax, bool no_redirect)
+/* overlayfs reads them only if it is told to, so they are not left for it. */
+static bool default_metacopy(const struct layer_format *format,
+			     bool no_redirect)
 {
-	return !overlay_syntax && !no_redirect;
+	return format->form != MICA_FORM_OVERLAY && !no_redirect;
 }
 
 static int check_options(struct fs_context *fc)
@@ -427,15 +428,15 @@ static int check_options(struct fs_context *fc)
 	if (opts->overlay_syntax && opts->format &&
 	    opts->format->form == MICA_FORM_DOT)
 		return invalfc(fc, "whiteout: dot does not go with overlay's options");
-	if (!opts->metacopy_given)
-		opts->metacopy = default_metacopy(opts->overlay_syntax,
-						  opts->no_redirect);
-	if (opts->metacopy && opts->no_redirect)
-		return invalfc(fc, "metacopy: on needs redirect_dir=on");
 	if (!opts->format)
 		opts->format = mica_format_by_form(opts->overlay_syntax ?
 						   MICA_FORM_OVERLAY :
 						   MICA_FORM_DOT);
+	if (!opts->metacopy_given)
+		opts->metacopy = default_metacopy(opts->format,
+						  opts->no_redirect);
+	if (opts->metacopy && opts->no_redirect)
+		return invalfc(fc, "metacopy: on needs redirect_dir=on");
 	if (opts->upper) {
 		list_add(&opts->upper->list, &opts->specs);
 		opts->upper = NULL;
@@ -548,8 +549,7 @@ int mica_show_options(struct seq_file *m, struct dentry *root)
 		seq_printf(m, ",delete=%s", delete_modes[ms->delete].name);
 	if (ms->no_redirect)
 		seq_puts(m, ",redirect_dir=off");
-	if (ms->metacopy != default_metacopy(ms->overlay_syntax,
-					     ms->no_redirect))
+	if (ms->metacopy != default_metacopy(ms->format, ms->no_redirect))
 		seq_printf(m, ",metacopy=%s", ms->metacopy ? "on" : "off");
 	return 0;
 }

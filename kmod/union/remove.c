@@ -90,13 +90,18 @@ static void remove_hidden(struct inode *dir, const struct qstr *name,
 	for (i = inst->nr - 1; i > 0; i--) {
 		const struct mica_part *p = &inst->part[i];
 		const struct mica_branch *b = mica_branch(sb, p->slot);
+		int below = -ENOENT;
 
+		/* Whiteouts in a directory hide what is in those below it. */
+		if (d_is_dir(p->dentry))
+			below = mica_slot_below(dir, name, p->slot);
 		if (!mica_slot_rw(sb, p->slot) ||
+		    (below < 0 && below != -ENOENT) ||
 		    (d_is_dir(p->dentry) && !mica_only_whiteouts(sb, p)) ||
 		    mnt_want_write(b->mnt))
 			continue;
 		take_away(b, mica_part_in(dir, p->slot), name,
-			  d_inode(p->dentry), false);
+			  d_inode(p->dentry), below >= 0);
 		mnt_drop_write(b->mnt);
 	}
 }

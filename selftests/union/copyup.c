@@ -9,6 +9,12 @@
 
 UNION_FIXTURE(copyup);
 
+/* A change of any kind copies all. */
+static int mount_full(const char *branches)
+{
+	return mount_union_with(branches, "metacopy=off");
+}
+
 #define BIG (8 << 20)
 
 static char *map(const char *path, int flags, int prot, int how)
@@ -28,7 +34,7 @@ TEST_F(copyup, opening_for_writing_copies_nothing)
 	int fd;
 
 	ASSERT_EQ(0, put("l1/f", "old"));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	fd = open("mnt/f", O_RDWR | O_APPEND);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, close(fd));
@@ -131,7 +137,7 @@ TEST_F(copyup, every_change_of_a_lower_file_copies_it)
 		ASSERT_EQ(0, put("l1/d/f", "data"));
 		ASSERT_EQ(0, chmod("l1/d/f", 0640));
 		ASSERT_EQ(0, set_xattr("l1/d/f", "trusted.x", "value"));
-		ASSERT_EQ(0, mount_union("up:l1"));
+		ASSERT_EQ(0, mount_full("up:l1"));
 		EXPECT_EQ(0, changes[i].change()) {
 			TH_LOG("%s: %s", changes[i].name, strerror(errno));
 		}
@@ -158,7 +164,7 @@ TEST_F(copyup, attributes_come_along)
 			 "touch -d '2001-02-03 04:05:06.789' l1/a/b/f && "
 			 "touch -d '2002-02-03 04:05:06.789' l1/a/b && "
 			 "touch -d '2003-02-03 04:05:06.789' l1/a"));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	ASSERT_EQ(0, set_xattr("mnt/a/b/f", "trusted.x", "1"));
 	EXPECT_EQ(0, same_attributes("l1/a/b/f", "up/a/b/f"));
 	EXPECT_EQ(0, same_attributes("l1/a/b", "up/a/b"));
@@ -173,7 +179,7 @@ TEST_F(copyup, links_devices_and_fifos)
 {
 	ASSERT_EQ(0, run("ln -s /target l1/s && mkfifo l1/p && "
 			 "mknod l1/c c 1 3 && chown -h 5:6 l1/s l1/p l1/c"));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	ASSERT_EQ(0, run("chown -h 7:8 mnt/s mnt/p mnt/c"));
 	ASSERT_EQ(0, run("test $(readlink up/s) = /target && test -p up/p && "
 			 "test $(stat -c %%t:%%T up/c) = 1:3"));
@@ -189,7 +195,7 @@ TEST_F(copyup, holes_are_kept)
 	ASSERT_EQ(4, pwrite(fd, "tail", 4, BIG));
 	ASSERT_EQ(0, ftruncate(fd, 2 * BIG));
 	ASSERT_EQ(0, close(fd));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	ASSERT_EQ(0, chmod("mnt/f", 0600));
 	ASSERT_EQ(0, stat("l1/f", &a));
 	ASSERT_EQ(0, stat("up/f", &b));
@@ -201,7 +207,7 @@ TEST_F(copyup, holes_are_kept)
 TEST_F(copyup, big_files_arrive_whole)
 {
 	ASSERT_EQ(0, fill("l1/f", BIG + 123, 5));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	ASSERT_EQ(0, chmod("mnt/f", 0600));
 	ASSERT_EQ(0, filled("up/f", BIG + 123, 5));
 	ASSERT_EQ(0, filled("mnt/f", BIG + 123, 5));
@@ -210,7 +216,7 @@ TEST_F(copyup, big_files_arrive_whole)
 TEST_F(copyup, truncating_copies_no_more_than_it_leaves)
 {
 	ASSERT_EQ(0, fill("l1/f", BIG, 5));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	ASSERT_EQ(0, truncate("mnt/f", 5000));
 	ASSERT_EQ(0, filled("up/f", 5000, 5));
 	ASSERT_EQ(0, filled("l1/f", BIG, 5));
@@ -222,7 +228,7 @@ TEST_F(copyup, a_descriptor_from_before_reads_the_new_data)
 	int rd, wr, rw;
 
 	ASSERT_EQ(0, put("l1/f", "old"));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	rd = open("mnt/f", O_RDONLY);
 	rw = open("mnt/f", O_RDWR);
 	wr = open("mnt/f", O_WRONLY);
@@ -244,7 +250,7 @@ TEST_F(copyup, a_shared_mapping_from_before_shows_the_old_file)
 	char *shared, *later;
 
 	ASSERT_EQ(0, put("l1/f", "old"));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	shared = map("mnt/f", O_RDONLY, PROT_READ, MAP_SHARED);
 	ASSERT_NE(MAP_FAILED, shared);
 	ASSERT_EQ(0, put("mnt/f", "new"));
@@ -261,7 +267,7 @@ TEST_F(copyup, shared_mappings_see_one_another_and_the_file)
 	char *a, *b;
 
 	ASSERT_EQ(0, put("l1/f", "old"));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	a = map("mnt/f", O_RDWR, PROT_READ | PROT_WRITE, MAP_SHARED);
 	b = map("mnt/f", O_RDWR, PROT_READ | PROT_WRITE, MAP_SHARED);
 	ASSERT_NE(MAP_FAILED, a);
@@ -281,7 +287,7 @@ TEST_F(copyup, a_private_mapping_copies_nothing)
 	char *p;
 
 	ASSERT_EQ(0, put("l1/f", "old"));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	p = map("mnt/f", O_RDWR, PROT_READ | PROT_WRITE, MAP_PRIVATE);
 	ASSERT_NE(MAP_FAILED, p);
 	p[0] = 'x';
@@ -296,7 +302,7 @@ TEST_F(copyup, a_full_branch_leaves_everything_as_it_was)
 	ASSERT_EQ(0, mkdir("small", 0755));
 	ASSERT_EQ(0, mount("small", "small", "tmpfs", 0, "size=4M,mode=0755"));
 	ASSERT_EQ(0, mkdir("small/up", 0755));
-	ASSERT_EQ(0, mount_union("small/up:l1"));
+	ASSERT_EQ(0, mount_full("small/up:l1"));
 	FAILS(ENOSPC, add("mnt/f", "x"));
 	FAILS(ENOSPC, chmod("mnt/f", 0600));
 	FAILS(ENOSPC, link("mnt/f", "mnt/g"));
@@ -320,7 +326,7 @@ TEST_F(copyup, who_reads_meanwhile_sees_a_whole_file)
 
 	for (i = 0; i < 10; i++) {
 		ASSERT_EQ(0, fill("l1/f", BIG / 2, i));
-		ASSERT_EQ(0, mount_union("up:l1"));
+		ASSERT_EQ(0, mount_full("up:l1"));
 		pid = fork();
 		if (!pid) {
 			int n;
@@ -346,7 +352,7 @@ TEST_F(copyup, sigkill_in_the_middle_leaves_nothing_behind)
 
 	ASSERT_EQ(0, fill("l1/f", 4 * BIG, 1));
 	for (i = 0; i < 10; i++) {
-		ASSERT_EQ(0, mount_union("up:l1"));
+		ASSERT_EQ(0, mount_full("up:l1"));
 		pid = fork();
 		if (!pid)
 			_exit(chmod("mnt/f", 0600));
@@ -371,7 +377,7 @@ TEST_F(copyup, many_at_once_copy_it_once)
 
 	ASSERT_EQ(0, mkdir("l1/d", 0755));
 	ASSERT_EQ(0, fill("l1/d/f", BIG / 4, 3));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	for (i = 0; i < 16; i++) {
 		if (!fork()) {
 			int fd = open("mnt/d/f", O_WRONLY | O_APPEND);
@@ -395,7 +401,7 @@ TEST_F(copyup, a_running_program_is_busy)
 	pid_t pid;
 
 	ASSERT_EQ(0, run("cp /bin/sleep l1/sleep"));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	pid = fork();
 	if (!pid) {
 		execl("mnt/sleep", "sleep", "100", NULL);
@@ -415,7 +421,7 @@ TEST_F(copyup, data_moves_without_user_memory)
 	int in, out, pipes[2];
 
 	ASSERT_EQ(0, put("l1/f", "spliced"));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	in = open("mnt/f", O_RDONLY);
 	out = open("mnt/g", O_RDWR | O_CREAT, 0644);
 	ASSERT_EQ(7, sendfile(out, in, NULL, 100));
@@ -438,7 +444,7 @@ TEST_F(copyup, direct_io_where_the_branch_has_it)
 	int fd;
 
 	ASSERT_EQ(0, fill("l1/f", 4096, 2));
-	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, mount_full("up:l1"));
 	fd = open("l1/f", O_RDWR | O_DIRECT);
 	if (fd < 0) {
 		FAILS(EINVAL, open("mnt/f", O_RDWR | O_DIRECT));

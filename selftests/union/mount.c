@@ -70,7 +70,9 @@ static const struct {
 	{ "lowerdir=@l1,upperdir=@up,workdir=@up/sub", EINVAL },
 	{ "lowerdir=@l1,upperdir=@up,workdir=@work,whiteout=dot", EINVAL },
 	{ "lowerdir=@l1::@l2,upperdir=@up,workdir=@work", EINVAL },
-	{ "lowerdir=@l1,upperdir=@up,workdir=@work,metacopy=on", EINVAL },
+	{ "lowerdir=@l1,upperdir=@up,workdir=@work,index=on", EINVAL },
+	{ "dirs=@up:@l1,metacopy=perhaps", EINVAL },
+	{ "dirs=@up:@l1,redirect_dir=off,metacopy=on", EINVAL },
 };
 
 TEST_F(mount, bad_options_are_refused_and_mount_nothing)

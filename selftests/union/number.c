@@ -2,6 +2,7 @@
 /* Inode numbers: each its own, and for ever the same. */
 #include <dirent.h>
 #include <ftw.h>
+#include <sys/xattr.h>
 #include "kselftest_harness.h"
 #include "util.h"
 
@@ -184,7 +185,7 @@ TEST_F(number, branches_on_other_file_systems)
 {
 	const char *other = scratch_on(strcmp(variant->fs, "ext4") ? "ext4" :
 								     "xfs");
-	char options[4 * PATH_MAX], cwd[PATH_MAX];
+	char options[2 * PATH_MAX], cwd[PATH_MAX / 4];
 
 	NOT_ON_OVERLAY("without xino numbers change");
 	ASSERT_NE(NULL, other);

@@ -243,4 +243,26 @@ TEST_F(remove, what_cannot_be_removed_is_hidden_or_stays)
 	DO(set_immutable("up/n", false));
 }
 
+TEST_F(remove, a_failed_rmdir_shows_nothing_that_was_hidden)
+{
+	NOT_ON_OVERLAY("one rw branch");
+	if (!strcmp(variant->fs, "tmpfs"))
+		SKIP(return, "an old kernel's has no immutable files");
+	DO(set_up(7, RMDIR));
+	DO(put("l2/n/hidden", ""));
+	DO(make_whiteout("l1/n", "hidden"));
+	DO(mount_mode("all", "dot"));
+	ASSERT_STREQ("", ls("mnt/n"));
+	/* The union does not know, so it is the last step that fails. */
+	DO(set_immutable("up/n", true));
+	FAILS(EPERM, rmdir("mnt/n"));
+	ASSERT_STREQ("", ls("mnt/n"));
+	DO(umount("mnt"));
+	DO(set_immutable("up/n", false));
+	DO(mount_mode("all", "dot"));
+	ASSERT_STREQ("", ls("mnt/n"));
+	DO(rmdir("mnt/n"));
+	ASSERT_STREQ("", ls("mnt"));
+}
+
 TEST_HARNESS_MAIN
