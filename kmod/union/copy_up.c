@@ -2,11 +2,16 @@
 /*
  * Copying something to a branch where it can be changed.
  *
- * A copy is made in the work directory of the branch, whole, and renamed into
- * place: at every moment the name shows the old one or the new one. No lock
- * of a directory is held while data is copied. Copying is done under the lock
- * of the union's inode, one ancestor after the other from the top, so at most
- * one such lock is held.
+ * A copy is made without a name, or with one in the work directory of the branch
+ * where that is all there is, and gets its name when it is whole: at every moment
+ * the name shows the old one or the new one. It is done one ancestor after the
+ * other from the top, under two locks of the union's inode: data_lock for making
+ * the copy, for which no directory of a branch is locked, and around it lock, for
+ * giving it its name.
+ *
+ * mmap() needs a copy under mmap_lock, and somebody who reads a directory of a
+ * branch may wait for that with the directory locked. So it makes do with
+ * data_lock and a copy that has no name yet, and leaves the rest to a worker.
  */
 #include <linux/completion.h>
 #include <linux/file.h>
@@ -32,8 +37,7 @@
  * @size: bytes of data wanted, at most; MICA_COPY_META for none if possible
  * @src: what is copied
  * @stat: its attributes
- * @name: name of the copy in the work directory
- * @temp: the copy there
+ * @temp: the copy, without a name, or with one in the work directory
  * @meta: the data stays where it is
  * @links: it has other names, which find the copy through the index
  */
@@ -45,7 +49,6 @@ struct mica_copy {
 	loff_t size;
 	struct path src;
 	struct kstat stat;
-	char name[MICA_TEMP_NAME_SIZE];
 	struct dentry *temp;
 	bool meta;
 	bool links;
@@ -303,20 +306,39 @@ static int make_temp(struct mica_copy *c)
 	umode_t mode = c->stat.mode & S_IFMT;
 	DEFINE_DELAYED_CALL(done);
 	const char *target = NULL;
+	char name[MICA_TEMP_NAME_SIZE];
 
+	/* Nobody but the union may reach it before it has its owner. */
+	if (S_ISREG(mode)) {
+		c->temp = lower_tmpfile(c->b, c->b->work, mode | 0600);
+		if (c->temp != ERR_PTR(-EOPNOTSUPP))
+			return PTR_ERR_OR_ZERO(c->temp);
+	}
 	if (S_ISLNK(mode)) {
 		target = vfs_get_link(c->src.dentry, &done);
 		if (IS_ERR(target))
 			return PTR_ERR(target);
-	}
-	/* Nobody but the union may reach it before it has its owner. */
-	if (!S_ISLNK(mode))
+	} else {
 		mode |= S_ISDIR(mode) ? 0700 : 0600;
-	mica_temp_name(c->name);
-	c->temp = lower_create(c->b, c->b->work, &QSTR(c->name), mode,
+	}
+	mica_temp_name(name);
+	c->temp = lower_create(c->b, c->b->work, &QSTR(name), mode,
 			       c->stat.rdev, target);
 	do_delayed_call(&done);
 	return PTR_ERR_OR_ZERO(c->temp);
+}
+
+static bool in_work_dir(const struct mica_copy *c)
+{
+	return !d_unhashed(c->temp);
+}
+
+static void discard(const struct mica_copy *c)
+{
+	if (in_work_dir(c) && !mnt_want_write(c->b->mnt)) {
+		lower_discard(c->b, c->b->work, &c->temp->d_name);
+		mnt_drop_write(c->b->mnt);
+	}
 }
 
 static int make_temp_as_lsm_wants(struct mica_copy *c)
@@ -338,10 +360,23 @@ static int make_temp_as_lsm_wants(struct mica_copy *c)
 	return err;
 }
 
-/* Puts the copy where its name says; the directory keeps its times. */
-static int put_in_place(const struct mica_copy *c)
+/* Returns the copy's name, counted. */
+static struct dentry *move_to(const struct mica_copy *c, struct dentry *dir,
+			      const struct qstr *name)
 {
-	struct dentry *dir = mica_part_in(c->parent, c->slot);
+	int err;
+
+	if (!in_work_dir(c))
+		return lower_link(c->b, dir, name, c->temp);
+	err = lower_rename(c->b, c->b->work, &c->temp->d_name, d_inode(c->temp),
+			   dir, name, 0);
+	return err ? ERR_PTR(err) : dget(c->temp);
+}
+
+/* Puts the copy where its name says; the directory keeps its times. */
+static struct dentry *put_in_place(const struct mica_copy *c)
+{
+	struct dentry *dir = mica_part_in(c->parent, c->slot), *copy;
 	struct inode *inode = d_inode(dir);
 	struct iattr times = {
 		.ia_valid = ATTR_ATIME | ATTR_ATIME_SET | ATTR_MTIME |
@@ -354,14 +389,22 @@ static int put_in_place(const struct mica_copy *c)
 
 	err = mica_mark_impure(c->parent, c->slot);
 	if (err)
-		return err;
+		return ERR_PTR(err);
 	take_dentry_name_snapshot(&name, c->dentry);
-	err = lower_rename(c->b, c->b->work, &QSTR(c->name), d_inode(c->temp),
-			   dir, &name.name, 0);
+	copy = move_to(c, dir, &name.name);
 	release_dentry_name_snapshot(&name);
-	if (!err)
+	if (!IS_ERR(copy))
 		lower_setattr(c->b, dir, &times);
-	return err;
+	return copy;
+}
+
+/* The same for what has no name any more. */
+static struct dentry *take_from_work_dir(const struct mica_copy *c)
+{
+	int err = in_work_dir(c) ? lower_remove(c->b, c->b->work,
+						&c->temp->d_name, NULL) : 0;
+
+	return err ? ERR_PTR(err) : dget(c->temp);
 }
 
 /* All parts of the inode, with the copy among them. */
@@ -412,65 +455,123 @@ static void publish_data(const struct mica_copy *c, struct mica_inode *mi)
 	set_bit(MICA_I_DATA_CHECKED, &mi->flags);
 }
 
+/* Has mmap() given it to somebody before it has its name? */
+static bool is_mapped(const struct mica_inode *mi)
+{
+	return mi->nameless && mi->data == &mi->nameless->part[0];
+}
+
+/* It has its name now; who looks at it as the data may go on. */
+static void forget_nameless(struct mica_inode *mi, bool meta)
+{
+	struct mica_parts *nameless;
+
+	spin_lock(&mi->vfs_inode.i_lock);
+	nameless = mi->nameless;
+	if (is_mapped(mi)) {
+		nameless->old = mi->parts->old;
+		/* Whoever goes along there sees it whole. */
+		smp_store_release(&mi->parts->old, nameless);
+		nameless = NULL;
+	}
+	mi->nameless = NULL;
+	if (!meta)
+		WRITE_ONCE(mi->data, NULL);
+	spin_unlock(&mi->vfs_inode.i_lock);
+	mica_parts_free(nameless);
+}
+
+/* It got no name. If it is mapped, that will be tried again. */
+static void drop_nameless(const struct mica_copy *c, struct mica_inode *mi)
+{
+	struct inode *inode = &mi->vfs_inode;
+	struct mica_parts *nameless = NULL;
+	bool mapped;
+
+	spin_lock(&inode->i_lock);
+	mapped = is_mapped(mi);
+	if (!mapped)
+		swap(nameless, mi->nameless);
+	spin_unlock(&inode->i_lock);
+	if (mapped)
+		return;
+	mica_parts_free(nameless);
+	if (c->links && !mnt_want_write(c->b->mnt)) {
+		mutex_lock(&mica_super(inode->i_sb)->link_lock);
+		mica_index_undo(inode, c->slot, c->temp);
+		mutex_unlock(&mica_super(inode->i_sb)->link_lock);
+		mnt_drop_write(c->b->mnt);
+	}
+	discard(c);
+}
+
 /* Gives the copy its name, and the union the copy. Takes over @parts. */
 static int publish(const struct mica_copy *c, struct mica_parts *parts)
 {
 	struct inode *inode = d_inode(c->dentry);
+	struct mica_inode *mi = mica_i(inode);
+	struct dentry *copy;
+	unsigned int i = 0;
 	int err;
 
 	err = c->links ? mica_index_add(inode, c->slot, c->temp) : 0;
 	if (err)
 		return err;
-	err = c->parent ? put_in_place(c) :
-	      lower_remove(c->b, c->b->work, &QSTR(c->name), NULL);
-	if (err) {
-		if (c->links)
-			mica_index_undo(inode, c->slot, c->temp);
-		return err;
-	}
+	copy = c->parent ? put_in_place(c) : take_from_work_dir(c);
+	if (IS_ERR(copy))
+		return PTR_ERR(copy);
+	while (parts->part[i].slot != c->slot)
+		i++;
+	dput(parts->part[i].dentry);
+	parts->part[i].dentry = copy;
 	if (c->links)
-		mica_links_copied(inode, c->slot, c->temp);
-	mica_copy_fileattr(c->src.dentry, c->b, c->temp);
-	publish_data(c, mica_i(inode));
-	mica_i(inode)->links = (int)inode->i_nlink -
-			       (int)d_inode(c->temp)->i_nlink;
+		mica_links_copied(inode, c->slot, copy);
+	mica_copy_fileattr(c->src.dentry, c->b, copy);
+	publish_data(c, mi);
+	mi->links = (int)inode->i_nlink - (int)d_inode(copy)->i_nlink;
 	mica_add_part(inode, parts);
-	if (!c->meta)
-		WRITE_ONCE(mica_i(inode)->data, NULL);
+	forget_nameless(mi, c->meta);
 	return 0;
 }
 
-/* Fills the copy, then publishes it. */
-static int finish_copy(struct mica_copy *c)
+static int give_name(const struct mica_copy *c)
 {
 	struct inode *inode = d_inode(c->dentry);
-	struct mica_parts *parts;
+	struct mica_parts *parts = parts_with(inode, c->slot, c->temp);
+	int err;
+
+	if (!parts)
+		return -ENOMEM;
+	err = mnt_want_write(c->b->mnt);
+	if (err)
+		goto free_parts;
+	if (c->links)
+		mutex_lock(&mica_super(inode->i_sb)->link_lock);
+	err = publish(c, parts);
+	if (c->links)
+		mutex_unlock(&mica_super(inode->i_sb)->link_lock);
+	mnt_drop_write(c->b->mnt);
+free_parts:
+	if (err)
+		mica_parts_free(parts);
+	return err;
+}
+
+static int fill_copy(struct mica_copy *c)
+{
 	int err;
 
 	err = copy_data(c);
 	if (err)
 		return err;
-	parts = parts_with(inode, c->slot, c->temp);
-	if (!parts)
-		return -ENOMEM;
-
 	err = mnt_want_write(c->b->mnt);
 	if (err)
-		goto free_parts;
+		return err;
 	/* Data first: writing takes security.capability away. */
-	err = copy_xattrs(c) ?: mica_record_origin(inode, c->b, c->temp) ?:
+	err = copy_xattrs(c) ?:
+	      mica_record_origin(d_inode(c->dentry), c->b, c->temp) ?:
 	      mark_meta(c) ?: copy_attr(c) ?: sync_copy(c);
-	if (!err && c->links) {
-		mutex_lock(&mica_super(inode->i_sb)->link_lock);
-		err = publish(c, parts);
-		mutex_unlock(&mica_super(inode->i_sb)->link_lock);
-	} else if (!err) {
-		err = publish(c, parts);
-	}
 	mnt_drop_write(c->b->mnt);
-free_parts:
-	if (err)
-		mica_parts_free(parts);
 	return err;
 }
 
@@ -495,7 +596,8 @@ static bool can_be_metacopy(const struct mica_copy *c)
 	       !mica_slot_rw(inode->i_sb, mica_data_part(inode)->slot);
 }
 
-static int copy(struct mica_copy *c)
+/* Makes the copy, all but its name. The data_lock of the inode is held. */
+static int make_copy(struct mica_copy *c)
 {
 	int err;
 
@@ -506,7 +608,6 @@ static int copy(struct mica_copy *c)
 	/* It was read in the dot form only; the copy would be a whiteout. */
 	if (S_ISCHR(c->stat.mode) && c->stat.rdev == WHITEOUT_DEV)
 		return -EPERM;
-	c->links = names_stay(c);
 	c->meta = can_be_metacopy(c);
 	err = mnt_want_write(c->b->mnt);
 	if (err)
@@ -515,13 +616,74 @@ static int copy(struct mica_copy *c)
 	mnt_drop_write(c->b->mnt);
 	if (err)
 		return err;
-
-	err = finish_copy(c);
-	if (err && !mnt_want_write(c->b->mnt)) {
-		lower_discard(c->b, c->b->work, &QSTR(c->name));
-		mnt_drop_write(c->b->mnt);
+	err = fill_copy(c);
+	if (err) {
+		discard(c);
+		dput(c->temp);
 	}
-	dput(c->temp);
+	return err;
+}
+
+/*
+ * The same, of all of a file, for everybody who needs it. There may be one
+ * already, but then perhaps in a branch further right: that is -EAGAIN.
+ */
+static int share_copy(struct mica_copy *c)
+{
+	struct mica_inode *mi = mica_i(d_inode(c->dentry));
+	struct mica_parts *nameless;
+	int err;
+
+	spin_lock(&mi->vfs_inode.i_lock);
+	nameless = mi->nameless;
+	if (nameless)
+		c->temp = dget(nameless->part[0].dentry);
+	spin_unlock(&mi->vfs_inode.i_lock);
+	if (nameless) {
+		if (nameless->part[0].slot == c->slot)
+			return 0;
+		dput(c->temp);
+		return -EAGAIN;
+	}
+	err = make_copy(c);
+	if (err)
+		return err;
+	nameless = mica_parts_one(c->slot, dget(c->temp));
+	if (!nameless) {
+		discard(c);
+		dput(c->temp);
+		return -ENOMEM;
+	}
+	spin_lock(&mi->vfs_inode.i_lock);
+	mi->nameless = nameless;
+	spin_unlock(&mi->vfs_inode.i_lock);
+	return 0;
+}
+
+static int copy(struct mica_copy *c)
+{
+	struct mica_inode *mi = mica_i(d_inode(c->dentry));
+	bool all = d_is_reg(c->dentry) && c->size == MICA_COPY_ALL;
+	int err;
+
+	if (mutex_lock_killable(&mi->data_lock))
+		return -EINTR;
+	if (all || mi->nameless)
+		err = share_copy(c);
+	else
+		err = make_copy(c);
+	/* What is not all of a file is of no use for mmap(), which waits. */
+	if (all)
+		mutex_unlock(&mi->data_lock);
+	if (!err) {
+		c->links = names_stay(c);
+		err = give_name(c);
+		if (err)
+			drop_nameless(c, mi);
+		dput(c->temp);
+	}
+	if (!all)
+		mutex_unlock(&mi->data_lock);
 	return err;
 }
 
@@ -602,6 +764,8 @@ int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size)
 		err = copy_one(parent, next, slot, done ? size : 0);
 		dput(parent);
 		dput(next);
+		if (err == -EAGAIN)
+			err = mica_copy_up(dentry);
 	}
 	return err;
 }
@@ -692,25 +856,39 @@ static int fill_metacopy(struct mica_copy *c)
 	return err;
 }
 
+/* The data_lock of the inode is held. */
 static int bring_data(struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry);
 	struct mica_inode *mi = mica_i(inode);
 	struct mica_copy c = { .dentry = dentry, .size = MICA_COPY_ALL };
 	const struct cred *old;
-	int err = 0;
+	int err;
+
+	if (!mi->data)
+		return 0;
+	c.b = mica_branch(inode->i_sb, mi->parts->part[0].slot);
+	c.temp = mi->parts->part[0].dentry;
+	mica_real_path(inode, &c.src);
+	old = mica_override_creds(inode->i_sb);
+	err = fill_metacopy(&c);
+	revert_creds(old);
+	if (!err)
+		WRITE_ONCE(mi->data, NULL);
+	return err;
+}
+
+static int need_data(struct dentry *dentry)
+{
+	struct mica_inode *mi = mica_i(d_inode(dentry));
+	int err;
 
 	if (mutex_lock_killable(&mi->lock))
 		return -EINTR;
-	if (mi->data) {
-		c.b = mica_branch(inode->i_sb, mi->parts->part[0].slot);
-		c.temp = mi->parts->part[0].dentry;
-		mica_real_path(inode, &c.src);
-		old = mica_override_creds(inode->i_sb);
-		err = fill_metacopy(&c);
-		revert_creds(old);
-		if (!err)
-			WRITE_ONCE(mi->data, NULL);
+	err = mutex_lock_killable(&mi->data_lock);
+	if (!err) {
+		err = bring_data(dentry);
+		mutex_unlock(&mi->data_lock);
 	}
 	mutex_unlock(&mi->lock);
 	return err;
@@ -735,7 +913,7 @@ int mica_copy_up_data(struct dentry *dentry, loff_t size)
 		return slot;
 	if (mica_is_rw(inode))
 		return size != MICA_COPY_META && mica_is_metacopy(inode) ?
-		       bring_data(dentry) : 0;
+		       need_data(dentry) : 0;
 	parent = dget_parent(dentry);
 	slot = mica_rw_slot_for(d_inode(parent),
 				mica_parts(inode)->part[0].slot);
@@ -754,12 +932,23 @@ int mica_copy_up_meta(struct dentry *dentry)
 	return mica_copy_up_data(dentry, MICA_COPY_META);
 }
 
+/*
+ * mmap() waits for a copy, and that is made in a worker: under mmap_lock no lock
+ * of a file may be taken, but this file is nobody else's, and the worker has no
+ * mmap_lock.
+ */
 struct copy_work {
 	struct work_struct work;
 	struct completion done;
 	refcount_t ref;
 	struct file *file;
 	int err;
+};
+
+/* A file that is mapped, and still has to get its name. */
+struct nameless {
+	struct list_head list;
+	struct dentry *dentry;
 };
 
 static struct workqueue_struct *copy_queue;
@@ -770,11 +959,80 @@ static void put_copy_work(struct copy_work *cw)
 		kfree(cw);
 }
 
+static int make_nameless(struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry);
+	struct mica_copy c = { .dentry = dentry, .size = MICA_COPY_ALL };
+	struct dentry *parent = dget_parent(dentry);
+	const struct cred *old;
+	int slot, err;
+
+	slot = mica_rw_slot_for(d_inode(parent),
+				mica_parts(inode)->part[0].slot);
+	dput(parent);
+	if (slot < 0)
+		return slot;
+	c.slot = slot;
+	c.b = mica_branch(inode->i_sb, slot);
+	mica_real_path(inode, &c.src);
+	old = mica_override_creds(inode->i_sb);
+	err = share_copy(&c);
+	revert_creds(old);
+	if (!err)
+		dput(c.temp);
+	return err;
+}
+
+/* From now on the copy is the data, if there is one. */
+static bool show_nameless(struct mica_inode *mi)
+{
+	bool is_there;
+
+	spin_lock(&mi->vfs_inode.i_lock);
+	is_there = mi->nameless;
+	if (is_there)
+		/* Pairs with mica_data_part(). */
+		smp_store_release(&mi->data, &mi->nameless->part[0]);
+	spin_unlock(&mi->vfs_inode.i_lock);
+	return is_there;
+}
+
+/* Lets a file have data that can be changed, but no name in the branch. */
+static int copy_nameless(struct dentry *dentry)
+{
+	struct mica_super *ms = mica_super(dentry->d_sb);
+	struct inode *inode = d_inode(dentry);
+	struct mica_inode *mi = mica_i(inode);
+	struct nameless *n;
+	int err = 0;
+
+	n = kmalloc(sizeof(*n), GFP_KERNEL);
+	if (!n)
+		return -ENOMEM;
+	mutex_lock(&mi->data_lock);
+	if (!mica_data_is_rw(inode) && mica_is_rw(inode))
+		err = bring_data(dentry);
+	while (!err && !mica_data_is_rw(inode) && !show_nameless(mi))
+		err = make_nameless(dentry);
+	mutex_unlock(&mi->data_lock);
+
+	if (err || mica_is_rw(inode)) {
+		kfree(n);
+		return err;
+	}
+	n->dentry = dget(dentry);
+	spin_lock(&ms->nameless_lock);
+	list_add_tail(&n->list, &ms->nameless);
+	spin_unlock(&ms->nameless_lock);
+	queue_work(copy_queue, &ms->name_work);
+	return 0;
+}
+
 static void do_copy_work(struct work_struct *work)
 {
 	struct copy_work *cw = container_of(work, struct copy_work, work);
 
-	cw->err = mica_copy_up(file_dentry(cw->file));
+	cw->err = copy_nameless(file_dentry(cw->file));
 	/*
 	 * Not the last reference, unless the caller was killed: here that
 	 * would be put some time later, and the mount be busy until then.
@@ -785,15 +1043,15 @@ static void do_copy_work(struct work_struct *work)
 }
 
 /**
- * mica_copy_up_in_worker - copy up where locks of directories cannot be taken
+ * mica_copy_up_for_mmap - let a file have data that can be changed
  * @file: open file of the union
  *
- * For mmap(): the caller holds mmap_lock, which comes after those locks. A
- * caller that is killed leaves the worker to finish.
+ * The caller holds mmap_lock. One that is killed leaves the worker to finish.
+ * The copy gets its name some time later, mica_name_all() waits for that.
  *
  * Return: 0 or an error.
  */
-int mica_copy_up_in_worker(struct file *file)
+int mica_copy_up_for_mmap(struct file *file)
 {
 	struct copy_work *cw;
 	int err;
@@ -809,6 +1067,83 @@ int mica_copy_up_in_worker(struct file *file)
 	err = wait_for_completion_killable(&cw->done) ? -EINTR : cw->err;
 	put_copy_work(cw);
 	return err;
+}
+
+static struct nameless *next_nameless(struct mica_super *ms,
+				      struct list_head *tried)
+{
+	struct nameless *n;
+
+	spin_lock(&ms->nameless_lock);
+	n = list_first_entry_or_null(&ms->nameless, struct nameless, list);
+	if (n)
+		list_move_tail(&n->list, tried);
+	spin_unlock(&ms->nameless_lock);
+	return n;
+}
+
+static void free_nameless(struct nameless *n)
+{
+	list_del(&n->list);
+	dput(n->dentry);
+	kfree(n);
+}
+
+/**
+ * mica_name_all - give the copies that were made for mmap() their names
+ * @ms: the union
+ *
+ * One that gets no name is tried again the next time.
+ *
+ * Return: 0 or the first error.
+ */
+int mica_name_all(struct mica_super *ms)
+{
+	struct nameless *n;
+	LIST_HEAD(tried);
+	int err, first = 0;
+
+	/* Whoever comes second finds what the first one could not do. */
+	mutex_lock(&ms->name_lock);
+	while ((n = next_nameless(ms, &tried))) {
+		err = mica_copy_up(n->dentry);
+		if (!err) {
+			free_nameless(n);
+			continue;
+		}
+		first = first ?: err;
+		pr_err_ratelimited("%pd2: what is written through a mapping has no name yet (%d)\n",
+				   n->dentry, err);
+	}
+	spin_lock(&ms->nameless_lock);
+	list_splice(&tried, &ms->nameless);
+	spin_unlock(&ms->nameless_lock);
+	mutex_unlock(&ms->name_lock);
+	return first;
+}
+
+static void do_name_work(struct work_struct *work)
+{
+	mica_name_all(container_of(work, struct mica_super, name_work));
+}
+
+void mica_nameless_init(struct mica_super *ms)
+{
+	INIT_LIST_HEAD(&ms->nameless);
+	spin_lock_init(&ms->nameless_lock);
+	mutex_init(&ms->name_lock);
+	INIT_WORK(&ms->name_work, do_name_work);
+}
+
+/* At the unmount, when nobody uses a file any more: the last try. */
+void mica_nameless_end(struct mica_super *ms)
+{
+	struct nameless *n, *next;
+
+	cancel_work_sync(&ms->name_work);
+	mica_name_all(ms);
+	list_for_each_entry_safe(n, next, &ms->nameless, list)
+		free_nameless(n);
 }
 
 int mica_copy_up_init(void)

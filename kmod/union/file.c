@@ -261,6 +261,12 @@ static int mica_fsync(struct file *file, loff_t start, loff_t end,
 	struct file *real;
 	int err;
 
+	/* It is mapped, and what it has been copied to has no name. */
+	if (!mica_is_rw(inode) && mica_data_is_rw(inode)) {
+		err = mica_copy_up(file_dentry(file));
+		if (err)
+			return err;
+	}
 	/* What is not writable has nothing to write back. */
 	if (mica_super(inode->i_sb)->do_volatile || !mica_is_rw(inode))
 		return 0;
@@ -280,11 +286,6 @@ static int mica_fsync(struct file *file, loff_t start, loff_t end,
 	return err;
 }
 
-static bool data_is_rw(const struct inode *inode)
-{
-	return mica_slot_rw(inode->i_sb, mica_data_part(inode)->slot);
-}
-
 static int mica_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct backing_file_ctx ctx =
@@ -294,8 +295,8 @@ static int mica_mmap(struct file *file, struct vm_area_struct *vma)
 
 	/* A shared mapping that can be written to is a change. */
 	if ((vma->vm_flags & VM_SHARED) && (vma->vm_flags & VM_MAYWRITE) &&
-	    !data_is_rw(file_inode(file))) {
-		err = mica_copy_up_in_worker(file);
+	    !mica_data_is_rw(file_inode(file))) {
+		err = mica_copy_up_for_mmap(file);
 		if (err)
 			return err;
 	}
@@ -381,7 +382,7 @@ static loff_t mica_remap_file_range(struct file *in, loff_t pos_in,
 	if (flags & ~(REMAP_FILE_DEDUP | REMAP_FILE_ADVISORY))
 		return -EINVAL;
 	/* Sharing blocks is no reason to make a copy. */
-	if (dedupe && (!data_is_rw(file_inode(in)) || !data_is_rw(inode)))
+	if (dedupe && (!mica_data_is_rw(file_inode(in)) || !mica_data_is_rw(inode)))
 		return -EPERM;
 
 	inode_lock(inode);

@@ -51,6 +51,7 @@ static void set_lock_classes(struct inode *inode)
 	static struct lock_class_key file_key[FILESYSTEM_MAX_STACK_DEPTH];
 	static struct lock_class_key dir_key[FILESYSTEM_MAX_STACK_DEPTH];
 	static struct lock_class_key lock_key[FILESYSTEM_MAX_STACK_DEPTH];
+	static struct lock_class_key data_key[FILESYSTEM_MAX_STACK_DEPTH];
 	int depth = inode->i_sb->s_stack_depth - 1;
 
 	if (S_ISDIR(inode->i_mode))
@@ -58,6 +59,7 @@ static void set_lock_classes(struct inode *inode)
 	else
 		lockdep_set_class(&inode->i_rwsem, &file_key[depth]);
 	lockdep_set_class(&mica_i(inode)->lock, &lock_key[depth]);
+	lockdep_set_class(&mica_i(inode)->data_lock, &data_key[depth]);
 #endif
 }
 
@@ -407,8 +409,10 @@ static struct inode *mica_alloc_inode(struct super_block *sb)
 	mi->links = 0;
 	mi->data = NULL;
 	mi->data_part.dentry = NULL;
+	mi->nameless = NULL;
 	atomic64_set(&mi->version, 0);
 	mutex_init(&mi->lock);
+	mutex_init(&mi->data_lock);
 	return &mi->vfs_inode;
 }
 
@@ -418,6 +422,7 @@ static void mica_destroy_inode(struct inode *inode)
 	unsigned int i;
 
 	dput(mica_i(inode)->data_part.dentry);
+	mica_parts_free(mica_i(inode)->nameless);
 	for (parts = mica_i(inode)->parts; parts; parts = parts->old)
 		for (i = 0; i < parts->nr; i++)
 			dput(parts->part[i].dentry);
@@ -434,6 +439,7 @@ static void mica_free_inode(struct inode *inode)
 		kfree(parts);
 	}
 	mutex_destroy(&mi->lock);
+	mutex_destroy(&mi->data_lock);
 	kmem_cache_free(mica_inode_cache, mi);
 }
 
@@ -461,11 +467,14 @@ static int mica_sync_fs(struct super_block *sb, int wait)
 {
 	const struct mica_branches *set = mica_branches(sb);
 	unsigned int i;
-	int err = 0;
+	int err;
 
 	/* Without waiting, each file system is reached on its own anyway. */
-	if (!wait || mica_super(sb)->do_volatile)
+	if (!wait)
 		return 0;
+	err = mica_name_all(mica_super(sb));
+	if (mica_super(sb)->do_volatile)
+		return err;
 	for (i = 0; i < set->nr; i++) {
 		struct super_block *lower = set->slot[i].branch->mnt->mnt_sb;
 		int ret;

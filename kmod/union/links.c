@@ -297,13 +297,16 @@ int mica_index_add(struct inode *inode, unsigned int slot, struct dentry *copy)
 		return err;
 	dentry = lower_lookup(b, index, &QSTR(name));
 	if (!IS_ERR_OR_NULL(dentry)) {
-		err = IS_WHITEOUT(d_inode(dentry)) ?
-		      lower_remove(b, index, &QSTR(name), d_inode(dentry)) :
-		      -EEXIST;
+		if (d_inode(dentry) == d_inode(copy))
+			err = 1;
+		else
+			err = IS_WHITEOUT(d_inode(dentry)) ?
+			      lower_remove(b, index, &QSTR(name),
+					   d_inode(dentry)) : -EEXIST;
 		dput(dentry);
 	}
 	if (err)
-		return err;
+		return min(err, 0);
 	dentry = lower_link(b, index, &QSTR(name), copy);
 	if (IS_ERR(dentry))
 		return PTR_ERR(dentry);
@@ -321,7 +324,7 @@ void mica_index_undo(struct inode *inode, unsigned int slot,
 	struct mica_origin o;
 
 	mica_get_origin(inode->i_sb, &part, &o);
-	if (index_name(&o, name))
+	if (b->index && index_name(&o, name))
 		lower_remove(b, b->index, &QSTR(name), d_inode(copy));
 }
 

@@ -23,6 +23,9 @@ static struct dentry *mica_d_real(struct dentry *dentry, MICA_D_REAL_ARG which)
 #ifndef HAVE_BACKING_FILE
 	if (which == d_inode(dentry))
 		return dentry;
+	real = mica_data_part(d_inode(dentry))->dentry;
+	if (d_inode(real) == which)
+		return real;
 	real = mica_i(d_inode(dentry))->data_part.dentry;
 	if (real && d_inode(real) == which)
 		return real;
@@ -302,6 +305,7 @@ static int prepare_super(struct super_block *sb, struct fs_context *fc,
 	ms->sb = sb;
 	mutex_init(&ms->move_lock);
 	mutex_init(&ms->link_lock);
+	mica_nameless_init(ms);
 	ms->format = opts->format;
 	ms->overlay_syntax = opts->overlay_syntax;
 	ms->do_volatile = opts->do_volatile;
@@ -420,11 +424,19 @@ int mica_union_branch(u32 id, u32 index, struct mica_branch_snap *snap)
 	return err;
 }
 
+static void mica_kill_sb(struct super_block *sb)
+{
+	/* While its dentries are still there. */
+	if (sb->s_root)
+		mica_nameless_end(mica_super(sb));
+	kill_anon_super(sb);
+}
+
 static struct file_system_type mica_fs_type = {
 	.owner			= THIS_MODULE,
 	.name			= "mica",
 	.init_fs_context	= mica_init_fs_context,
-	.kill_sb		= kill_anon_super,
+	.kill_sb		= mica_kill_sb,
 };
 
 int mica_union_init(void)

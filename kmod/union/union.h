@@ -14,6 +14,7 @@
 #include <linux/fs.h>
 #include <linux/mutex.h>
 #include <linux/namei.h>
+#include <linux/workqueue.h>
 #include <linux/xattr.h>
 #include "../compat/acl.h"
 #include "../compat/backing-file.h"
@@ -136,11 +137,13 @@ struct mica_inode {
 	struct inode vfs_inode;
 	struct mica_parts *parts;
 	struct inode *key;
-	struct mutex lock;	/* adding a part */
+	struct mutex lock;	/* adding a part, and the name of it */
+	struct mutex data_lock;	/* making a copy, comes after lock */
 	unsigned long flags;
 	int links;		/* names that its first part does not have */
 	struct mica_part *data;	/* where its data is, if not in the first part */
 	struct mica_part data_part;
+	struct mica_parts *nameless;	/* a copy that is not in parts yet */
 	atomic64_t version;	/* of the names in a directory */
 };
 
@@ -160,6 +163,10 @@ struct mica_super {
 	const struct layer_format *format;
 	struct mutex move_lock;	/* renaming a directory that has many parts */
 	struct mutex link_lock;	/* of a file with many names, which are one */
+	struct list_head nameless;	/* files that mmap() had copied */
+	spinlock_t nameless_lock;
+	struct mutex name_lock;	/* one gives names, others wait */
+	struct work_struct name_work;
 	bool redirects;		/* a directory with a redirect has been seen */
 	bool overlay_syntax;
 	bool do_volatile;
@@ -231,6 +238,11 @@ static inline const struct mica_part *mica_data_part(const struct inode *inode)
 static inline bool mica_is_metacopy(const struct inode *inode)
 {
 	return READ_ONCE(mica_i(inode)->data);
+}
+
+static inline bool mica_data_is_rw(const struct inode *inode)
+{
+	return mica_slot_rw(inode->i_sb, mica_data_part(inode)->slot);
 }
 
 static inline void mica_part_path(const struct super_block *sb,
@@ -467,7 +479,10 @@ int mica_copy_up(struct dentry *dentry);
 int mica_copy_up_meta(struct dentry *dentry);
 int mica_copy_up_data(struct dentry *dentry, loff_t size);
 int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size);
-int mica_copy_up_in_worker(struct file *file);
+int mica_copy_up_for_mmap(struct file *file);
+int mica_name_all(struct mica_super *ms);
+void mica_nameless_init(struct mica_super *ms);
+void mica_nameless_end(struct mica_super *ms);
 int mica_copy_up_init(void);
 void mica_copy_up_exit(void);
 

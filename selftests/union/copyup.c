@@ -74,6 +74,15 @@ static int do_fallocate(void)
 	return err;
 }
 
+/* Waits for the names of copies made by mmap(), among other things. */
+static int sync_all(void)
+{
+	int fd = open("mnt", O_RDONLY), err = syncfs(fd);
+
+	close(fd);
+	return err;
+}
+
 static int do_mmap(void)
 {
 	char *p = map("mnt/d/f", O_RDWR, PROT_READ | PROT_WRITE, MAP_SHARED);
@@ -81,7 +90,7 @@ static int do_mmap(void)
 	if (p == MAP_FAILED)
 		return -1;
 	p[0] = 'D';
-	return munmap(p, 4096);
+	return munmap(p, 4096) || sync_all();
 }
 
 static int do_splice(void)
@@ -276,6 +285,7 @@ TEST_F(copyup, shared_mappings_see_one_another_and_the_file)
 	ASSERT_EQ('O', b[0]);
 	HAS("mnt/f", "Old");
 	ASSERT_EQ(0, msync(a, 4096, MS_SYNC));
+	ASSERT_EQ(0, sync_all());
 	HAS("up/f", "Old");
 	HAS("l1/f", "old");
 	munmap(a, 4096);
