@@ -782,6 +782,9 @@ static int find_data(struct dentry *dentry)
 
 	ret = mica_is_metacopy_on_disk(mica_branch(inode->i_sb, part->slot),
 				       part->dentry);
+	/* Opened by a handle, it is not known where to look. */
+	if (ret > 0 && parent == dentry)
+		ret = -ESTALE;
 	if (ret > 0) {
 		take_dentry_name_snapshot(&name, dentry);
 		ret = mica_lookup_data(d_inode(parent), &name.name, part,
@@ -821,6 +824,45 @@ int mica_check_data(struct dentry *dentry)
 	}
 	mutex_unlock(&mi->lock);
 	return err;
+}
+
+/**
+ * mica_adopt_data - tell a file where its data is, if it is a metacopy
+ * @inode: the file, which may be new
+ * @slot: branch of @data
+ * @data: its origin
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: 0 or an error, -ESTALE if its data is not there either.
+ */
+int mica_adopt_data(struct inode *inode, unsigned int slot, struct dentry *data)
+{
+	struct mica_inode *mi = mica_i(inode);
+	const struct mica_part *first;
+	int ret = 0;
+
+	if (!S_ISREG(inode->i_mode))
+		return 0;
+	mutex_lock(&mi->lock);
+	first = &mi->parts->part[0];
+	if (!test_bit(MICA_I_DATA_CHECKED, &mi->flags))
+		ret = mica_is_metacopy_on_disk(mica_branch(inode->i_sb,
+							   first->slot),
+					       first->dentry);
+	if (ret > 0) {
+		ret = mica_is_metacopy_on_disk(mica_branch(inode->i_sb, slot),
+					       data);
+		if (!ret) {
+			mi->data_part.slot = slot;
+			mi->data_part.dentry = dget(data);
+			show_data_part(mi);
+		}
+	}
+	if (!ret)
+		set_bit(MICA_I_DATA_CHECKED, &mi->flags);
+	mutex_unlock(&mi->lock);
+	return ret > 0 ? -ESTALE : ret;
 }
 
 /*

@@ -146,6 +146,12 @@ static unsigned long key_hash(const struct inode *key)
 	return (unsigned long)key / sizeof(*key);
 }
 
+/* The inode for what has @real as its first part, if it is in memory. */
+struct inode *mica_ilookup(struct super_block *sb, struct inode *real)
+{
+	return ilookup5(sb, key_hash(real), test_key, real);
+}
+
 /* The inode for what is in the branches; takes over @parts. */
 static struct inode *get_inode(struct super_block *sb, struct mica_parts *parts,
 			       u64 ino)
@@ -197,7 +203,7 @@ static struct inode *get_linked(struct super_block *sb,
 
 	/* While it is being copied, it is found as what it was. */
 	mutex_lock(lock);
-	inode = ilookup5(sb, key_hash(real), test_key, real);
+	inode = mica_ilookup(sb, real);
 	if (inode) {
 		mica_parts_free(parts);
 		goto out;

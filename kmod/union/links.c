@@ -338,6 +338,51 @@ void mica_links_copied(struct inode *inode, unsigned int slot,
 	set_bit(MICA_I_INDEXED, &mica_i(inode)->flags);
 }
 
+/* Lets a copy be found by its origin, whatever it is called. */
+static int keep_in_index(struct inode *inode)
+{
+	const struct mica_part *part = &mica_parts(inode)->part[0];
+	struct mutex *lock = &mica_super(inode->i_sb)->link_lock;
+	struct mica_inode *mi = mica_i(inode);
+	int err;
+
+	if (test_bit(MICA_I_INDEXED, &mi->flags) ||
+	    !can_index(mica_branch(inode->i_sb, part->slot)))
+		return 0;
+	mutex_lock(lock);
+	err = mica_index_add(inode, part->slot, part->dentry);
+	if (!err) {
+		mica_links_copied(inode, part->slot, part->dentry);
+		mi->links = (int)inode->i_nlink -
+			    (int)d_inode(part->dentry)->i_nlink;
+	}
+	mutex_unlock(lock);
+	return err;
+}
+
+/**
+ * mica_keep_origin - let something keep its number and its file handle
+ * @inode: the inode, which is locked, and in @slot
+ * @dir: directory where it gets a name
+ * @slot: the branch
+ *
+ * The caller has the mounter's credentials and mnt_want_write().
+ *
+ * Return: 0 or an error.
+ */
+int mica_keep_origin(struct inode *inode, struct inode *dir, unsigned int slot)
+{
+	int err;
+
+	if (mica_has_own_number(inode))
+		return 0;
+	err = mica_mark_impure(dir, slot);
+	if (err || S_ISDIR(inode->i_mode) ||
+	    !READ_ONCE(mica_super(inode->i_sb)->has_handles))
+		return err;
+	return keep_in_index(inode);
+}
+
 /* Returns 1 if the name was not there, 0 if it was, or an error. */
 static int bring_name(struct dentry *dentry, const struct mica_part *part)
 {

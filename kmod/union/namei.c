@@ -27,7 +27,7 @@ struct mica_new {
 	dev_t rdev;
 	const char *target;
 	bool unnamed;
-	const struct inode *inode;
+	struct inode *inode;
 	struct dentry *from;
 	unsigned int slot;
 	const struct mica_branch *b;
@@ -300,8 +300,7 @@ static int make_as_caller(struct mica_new *n)
 	if (IS_ERR(maker)) {
 		err = PTR_ERR(maker);
 	} else {
-		err = n->inode && !mica_has_own_number(n->inode) ?
-		      mica_mark_impure(n->dir, n->slot) : 0;
+		err = n->inode ? mica_keep_origin(n->inode, n->dir, n->slot) : 0;
 		if (!err)
 			err = make(n);
 		if (maker)

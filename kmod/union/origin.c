@@ -58,10 +58,10 @@ static bool has_handles(const struct super_block *lower)
 }
 
 /* What a part's own handle is; none is no error. */
-static void encode(const struct mica_branch *b, struct dentry *dentry,
-		   struct mica_origin *o)
+void mica_encode(const struct mica_branch *b, struct dentry *dentry,
+		 struct mica_origin *o)
 {
-	const struct super_block *lower = b->mnt->mnt_sb;
+	const struct super_block *lower = dentry->d_sb;
 	int len = ARRAY_SIZE(o->fid), type;
 
 	memset(o, 0, sizeof(*o));
@@ -79,8 +79,8 @@ static void encode(const struct mica_branch *b, struct dentry *dentry,
 }
 
 /* Reads the attribute; what is none that can be used is ignored. */
-static void read_origin(const struct mica_branch *b, struct dentry *dentry,
-			struct mica_origin *o)
+void mica_read_origin(const struct mica_branch *b, struct dentry *dentry,
+		      struct mica_origin *o)
 {
 	u8 value[U8_MAX];
 	int size;
@@ -109,13 +109,12 @@ void mica_get_origin(const struct super_block *sb, const struct mica_part *part,
 {
 	const struct mica_branch *b = mica_branch(sb, part->slot);
 
-	read_origin(b, part->dentry, o);
+	mica_read_origin(b, part->dentry, o);
 	if (!o->size)
-		encode(b, part->dentry, o);
+		mica_encode(b, part->dentry, o);
 }
 
-static bool same_origin(const struct mica_origin *a,
-			const struct mica_origin *b)
+bool mica_same_origin(const struct mica_origin *a, const struct mica_origin *b)
 {
 	return a->size && a->size == b->size &&
 	       a->head.type == b->head.type &&
@@ -138,7 +137,7 @@ static dev_t dev_of(struct vfsmount *mnt, struct dentry *dentry)
 }
 
 /* The branch with the file system that a handle is of, or -1. */
-static int slot_of_fs(const struct super_block *sb, const uuid_t *uuid)
+int mica_slot_of_fs(const struct super_block *sb, const uuid_t *uuid)
 {
 	const struct mica_branches *set = mica_branches(sb);
 	unsigned int i;
@@ -168,7 +167,7 @@ static int slot_of_dev(const struct super_block *sb, int slot, dev_t dev)
 static bool number_of_file(const struct super_block *sb,
 			   const struct mica_origin *o, u64 *ino)
 {
-	int slot = slot_of_fs(sb, &o->head.uuid);
+	int slot = mica_slot_of_fs(sb, &o->head.uuid);
 	struct vfsmount *mnt;
 	struct dentry *dentry;
 
@@ -197,8 +196,8 @@ static bool number_of_dir(const struct super_block *sb,
 	for (i = parts->nr; i--;) {
 		const struct mica_part *part = &parts->part[i];
 
-		encode(mica_branch(sb, part->slot), part->dentry, &own);
-		if (same_origin(&own, o)) {
+		mica_encode(mica_branch(sb, part->slot), part->dentry, &own);
+		if (mica_same_origin(&own, o)) {
 			*ino = mica_ino(sb, part->slot,
 					d_inode(part->dentry)->i_ino);
 			return true;
@@ -289,7 +288,7 @@ u64 mica_number(struct inode *dir, const struct mica_parts *parts)
 	u64 ino;
 
 	if (mica_is_impure(dir, first->slot)) {
-		read_origin(mica_branch(sb, first->slot), first->dentry, &o);
+		mica_read_origin(mica_branch(sb, first->slot), first->dentry, &o);
 		if (o.size && (d_is_dir(first->dentry) ?
 			       number_of_dir(sb, parts, &o, &ino) :
 			       number_of_file(sb, &o, &ino)))
@@ -326,12 +325,12 @@ int mica_record_origin(struct inode *inode, const struct mica_branch *b,
 	    !mica_links_stay(sb, part))
 		return 0;
 	/* A copy of a copy has the same origin. */
-	read_origin(mica_branch(sb, part->slot), part->dentry, &o);
+	mica_read_origin(mica_branch(sb, part->slot), part->dentry, &o);
 	if (!o.size) {
 		part = &parts->part[parts->nr - 1];
-		encode(mica_branch(sb, part->slot), part->dentry, &o);
+		mica_encode(mica_branch(sb, part->slot), part->dentry, &o);
 	}
-	if (!o.size || slot_of_fs(sb, &o.head.uuid) < 0)
+	if (!o.size || mica_slot_of_fs(sb, &o.head.uuid) < 0)
 		return 0;
 	memcpy(value, &o.head, sizeof(o.head));
 	memcpy(value + sizeof(o.head), o.fid, o.size - sizeof(o.head));

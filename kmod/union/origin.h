@@ -28,6 +28,12 @@ struct mica_origin {
 	u32 fid[(U8_MAX - sizeof(struct origin_head)) / sizeof(u32)];
 };
 
+void mica_encode(const struct mica_branch *b, struct dentry *dentry,
+		 struct mica_origin *o);
+bool mica_same_origin(const struct mica_origin *a, const struct mica_origin *b);
+int mica_slot_of_fs(const struct super_block *sb, const uuid_t *uuid);
+void mica_read_origin(const struct mica_branch *b, struct dentry *dentry,
+		      struct mica_origin *o);
 void mica_get_origin(const struct super_block *sb, const struct mica_part *part,
 		     struct mica_origin *o);
 

@@ -255,13 +255,6 @@ static int move_in_branch(struct mica_move *m)
 	return err;
 }
 
-/* What is a copy keeps its inode number where it goes. */
-static int keep_number(const struct mica_move *m, const struct inode *inode,
-		       struct inode *dir)
-{
-	return mica_has_own_number(inode) ? 0 : mica_mark_impure(dir, m->slot);
-}
-
 static int move(struct mica_move *m)
 {
 	const struct cred *old = mica_override_creds(m->old->d_sb);
@@ -270,9 +263,9 @@ static int move(struct mica_move *m)
 	err = look_below(m) ?: mnt_want_write(m->b->mnt);
 	if (err)
 		goto out;
-	err = keep_number(m, d_inode(m->old), m->new_dir);
+	err = mica_keep_origin(d_inode(m->old), m->new_dir, m->slot);
 	if (!err && (m->flags & RENAME_EXCHANGE))
-		err = keep_number(m, d_inode(m->new), m->old_dir);
+		err = mica_keep_origin(d_inode(m->new), m->old_dir, m->slot);
 	if (!err) {
 		/* A path is made of names that must not change. */
 		mutex_lock(&mica_super(m->old->d_sb)->move_lock);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Superblocks of the file system type mica: mounting, the list of unions. */
 #include <linux/capability.h>
+#include <linux/exportfs.h>
 #include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/mount.h>
@@ -354,6 +355,8 @@ int mica_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_time_gran = 1;
 	sb->s_op = &mica_super_operations;
 	sb->s_xattr = (const struct xattr_handler **)mica_xattr_handlers;
+	if (mica_can_export(ms->branches))
+		sb->s_export_op = &mica_export_operations;
 	sb->s_flags |= SB_POSIXACL;
 	set_default_d_op(sb, &mica_dentry_operations);
 	if (mica_rw_slot_left_of(sb, ms->branches->nr) < 0)

@@ -168,6 +168,7 @@ struct mica_super {
 	struct mutex name_lock;	/* one gives names, others wait */
 	struct work_struct name_work;
 	bool redirects;		/* a directory with a redirect has been seen */
+	bool has_handles;	/* somebody may know files by their handles */
 	bool overlay_syntax;
 	bool do_volatile;
 	bool no_redirect;
@@ -292,6 +293,10 @@ static inline void mica_dir_changed(struct inode *dir)
 	atomic64_inc(&mica_i(dir)->version);
 }
 
+/* export.c */
+bool mica_can_export(const struct mica_branches *set);
+extern const struct export_operations mica_export_operations;
+
 /* branches.c */
 struct dentry *mica_need_dir(const struct mica_branch *b, struct dentry *dir,
 			     const struct qstr *name);
@@ -408,6 +413,7 @@ void mica_links_init(struct inode *inode, struct dentry *lost,
 void mica_links_copied(struct inode *inode, unsigned int slot,
 		       struct dentry *copy);
 void mica_links_removed(struct inode *inode, bool below);
+int mica_keep_origin(struct inode *inode, struct inode *dir, unsigned int slot);
 int mica_links_bring(struct dentry *dentry);
 int mica_links_below(struct dentry *dentry);
 bool mica_links_same(struct inode *inode, const struct mica_part *part);
@@ -443,6 +449,7 @@ struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,
 /* inode.c */
 struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts,
 			u64 ino);
+struct inode *mica_ilookup(struct super_block *sb, struct inode *real);
 void mica_copyattr(struct inode *inode);
 void mica_add_part(struct inode *inode, struct mica_parts *parts);
 int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask);
@@ -475,6 +482,8 @@ int mica_set_acl_of_inode(struct mnt_idmap *idmap, struct inode *inode,
 #define MICA_COPY_ALL LLONG_MAX
 #define MICA_COPY_META (-1)
 int mica_check_data(struct dentry *dentry);
+int mica_adopt_data(struct inode *inode, unsigned int slot,
+		    struct dentry *data);
 int mica_copy_up(struct dentry *dentry);
 int mica_copy_up_meta(struct dentry *dentry);
 int mica_copy_up_data(struct dentry *dentry, loff_t size);

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* File handles, as NFS servers, open_by_handle_at() and fanotify use them. */
+#include <sys/fanotify.h>
+#include <sys/xattr.h>
+#include "kselftest_harness.h"
+#include "util.h"
+
+UNION_FIXTURE(export);
+
+struct handle {
+	struct file_handle head;
+	unsigned char bytes[MAX_HANDLE_SZ];
+};
+
+static int get(const char *path, struct handle *h)
+{
+	int mount_id;
+
+	memset(h, 0, sizeof(*h));
+	h->head.handle_bytes = MAX_HANDLE_SZ;
+	return name_to_handle_at(AT_FDCWD, path, &h->head, &mount_id, 0);
+}
+
+static int open_it(struct handle *h, int flags)
+{
+	int at = open("mnt", O_RDONLY | O_DIRECTORY), fd;
+
+	fd = open_by_handle_at(at, &h->head, flags);
+	close(at);
+	return fd;
+}
+
+static bool same(const struct handle *a, const struct handle *b)
+{
+	return a->head.handle_bytes == b->head.handle_bytes &&
+	       a->head.handle_type == b->head.handle_type &&
+	       !memcmp(a->bytes, b->bytes, a->head.handle_bytes);
+}
+
+/* What a file is that a handle leads to. */
+static const char *text_of(struct handle *h)
+{
+	static char buf[100];
+	int fd = open_it(h, O_RDONLY), n;
+
+	if (fd < 0)
+		return strerror(errno);
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	buf[n < 0 ? 0 : n] = 0;
+	return buf;
+}
+
+static ino_t ino_by(struct handle *h)
+{
+	int fd = open_it(h, O_PATH);
+	struct stat st = {};
+
+	fstat(fd, &st);
+	close(fd);
+	return st.st_ino;
+}
+
+static ino_t ino_of(const char *path)
+{
+	struct stat st = {};
+
+	lstat(path, &st);
+	return st.st_ino;
+}
+
+/* What may happen between the two ends of a handle. */
+static int nothing(void)	{ return 0; }
+static int do_write(void)	{ return put("mnt/d/f", "new"); }
+static int do_chmod(void)	{ return chmod("mnt/d/f", 0600); }
+static int do_rename(void)	{ return rename("mnt/d/f", "mnt/d/g"); }
+static int do_move(void)	{ return rename("mnt/d/f", "mnt/g"); }
+
+static int write_rename(void)
+{
+	return put("mnt/d/f", "new") || rename("mnt/d/f", "mnt/d/g");
+}
+
+static int do_link(void)
+{
+	return link("mnt/d/f", "mnt/g") || unlink("mnt/d/f");
+}
+
+static int copy_dir(void)	{ return chmod("mnt/d", 0700); }
+static int do_unlink(void)	{ return unlink("mnt/d/f"); }
+
+static int other_instead(void)
+{
+	return unlink("mnt/d/f") || put("mnt/d/f", "another");
+}
+
+static const struct {
+	const char *what;
+	int (*change)(void);
+	const char *path;	/* where it is then, or NULL */
+	const char *text;
+} changes[] = {
+	{ "nothing", nothing, "mnt/d/f", "old" },
+	{ "write", do_write, "mnt/d/f", "new" },
+	{ "chmod", do_chmod, "mnt/d/f", "old" },
+	{ "rename", do_rename, "mnt/d/g", "old" },
+	{ "move", do_move, "mnt/g", "old" },
+	{ "write and rename", write_rename, "mnt/d/g", "new" },
+	{ "link and unlink", do_link, "mnt/g", "old" },
+	{ "chmod of its directory", copy_dir, "mnt/d/f", "old" },
+	{ "unlink", do_unlink, NULL, NULL },
+	{ "unlink and another", other_instead, NULL, NULL },
+};
+
+/* And what happens to the caches then. */
+static int keep_all(void)	{ return 0; }
+
+static int forget(void)
+{
+	sync();
+	return drop_caches();
+}
+
+static int mount_again(void)
+{
+	return umount("mnt") || mount_union("up:l1") || forget();
+}
+
+static int mount_wider(void)
+{
+	return umount("mnt") || mount_union("up:l2:l1");
+}
+
+static int (* const pauses[])(void) = {
+	keep_all, forget, mount_again, mount_wider
+};
+
+/* One of the lower branch, or made in the union. */
+static int begin(bool upper)
+{
+	if (remove_all("up/d") || remove_all("up/g") || remove_all("l1/d") ||
+	    remove_all("up/.wh..wh.mica") || remove_all("up/.wh.g") ||
+	    mkdir("l1/d", 0755) || put("l1/d/first", "x") ||
+	    (!upper && put("l1/d/f", "old")) || mount_union("up:l1"))
+		return -1;
+	return upper ? put("mnt/d/f", "old") : 0;
+}
+
+static int one(struct __test_metadata *_metadata, unsigned int i,
+	       unsigned int j, bool upper)
+{
+	struct handle h, now;
+
+	DO(begin(upper));
+	DO(get("mnt/d/f", &h));
+	DO(changes[i].change());
+	DO(pauses[j]());
+	if (changes[i].path) {
+		ASSERT_STREQ(changes[i].text, text_of(&h));
+		ASSERT_EQ(ino_of(changes[i].path), ino_by(&h));
+		DO(get(changes[i].path, &now));
+		if (!strcmp(changes[i].path, "mnt/d/f"))
+			ASSERT_TRUE(same(&h, &now));
+		/* It can be written through, whatever it is a copy of. */
+		int fd = open_it(&h, O_WRONLY | O_TRUNC);
+
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(3, write(fd, "two", 3));
+		DO(close(fd));
+		HAS(changes[i].path, "two");
+	} else {
+		ASSERT_EQ(-1, open_it(&h, O_RDONLY));
+		ASSERT_EQ(ESTALE, errno);
+	}
+	DO(umount("mnt"));
+	if (!upper)
+		HAS("l1/d/f", "old");
+	return 0;
+}
+
+static void all(struct __test_metadata *_metadata, bool upper)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(changes); i++) {
+		for (j = 0; j < ARRAY_SIZE(pauses); j++) {
+			TH_LOG("%s, pause %u", changes[i].what, j);
+			one(_metadata, i, j, upper);
+		}
+	}
+}
+
+TEST_F(export, handles_of_lower_files_last)
+{
+	NOT_ON_OVERLAY("needs nfs_export=on");
+	all(_metadata, false);
+}
+
+TEST_F(export, handles_of_upper_files_last)
+{
+	NOT_ON_OVERLAY("needs nfs_export=on");
+	all(_metadata, true);
+}
+
+TEST_F(export, of_everything_that_has_a_name)
+{
+	static const char * const names[] = {
+		"", "d", "d/e", "d/f", "d/link", "d/fifo", "only", "up",
+	};
+	struct handle h[ARRAY_SIZE(names)], again;
+	char path[32];
+	unsigned int i;
+
+	NOT_ON_OVERLAY("needs nfs_export=on");
+	DO(mkdir("l1/d", 0755));
+	DO(mkdir("l1/d/e", 0755));
+	DO(put("l1/d/f", "f"));
+	DO(symlink("f", "l1/d/link"));
+	DO(mkfifo("l1/d/fifo", 0600));
+	DO(mkdir("l2/only", 0755));
+	DO(mkdir("up/up", 0755));
+	DO(mount_union("up:l1:l2"));
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "mnt/%s", names[i]);
+		DO(get(path, &h[i])) {
+			TH_LOG("%s", path);
+		}
+	}
+	DO(umount("mnt"));
+	DO(mount_union("up:l1:l2"));
+	DO(chmod("mnt/d", 0700));
+	DO(lchown("mnt/d/link", 7, 7));
+	DO(forget());
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "mnt/%s", names[i]);
+		ASSERT_EQ(ino_of(path), ino_by(&h[i])) {
+			TH_LOG("%s", path);
+		}
+		DO(get(path, &again));
+		ASSERT_TRUE(same(&h[i], &again));
+	}
+}
+
+TEST_F(export, a_hard_link_is_the_same_file)
+{
+	struct handle a, b;
+
+	NOT_ON_OVERLAY("needs nfs_export=on");
+	DO(put("l1/a", "old"));
+	DO(link("l1/a", "l1/b"));
+	DO(mount_union("up:l1"));
+	DO(get("mnt/a", &a));
+	DO(get("mnt/b", &b));
+	DO(chmod("mnt/b", 0600));
+	DO(mount_again());
+	ASSERT_STREQ("old", text_of(&a));
+	DO(put("mnt/b", "new"));
+	DO(forget());
+	ASSERT_STREQ("new", text_of(&a));
+	ASSERT_STREQ("new", text_of(&b));
+	DO(unlink("mnt/b"));
+	DO(mount_again());
+	ASSERT_STREQ("new", text_of(&a));
+}
+
+static bool leads_nowhere_else(struct handle *h)
+{
+	int fd = open_it(h, O_RDONLY);
+
+	if (fd < 0)
+		return errno == ESTALE || errno == EINVAL;
+	close(fd);
+	return !strcmp(text_of(h), "old");
+}
+
+TEST_F(export, what_is_no_handle_is_stale)
+{
+	struct handle h, bad;
+	unsigned int i;
+
+	NOT_ON_OVERLAY("needs nfs_export=on");
+	DO(put("l1/f", "old"));
+	DO(mount_union("up:l1"));
+	DO(get("mnt/f", &h));
+	for (i = 0; i < h.head.handle_bytes; i++) {
+		/* What comes after is for the file system of the branch. */
+		if (i < 21) {
+			bad = h;
+			bad.bytes[i] ^= 0xff;
+			ASSERT_TRUE(leads_nowhere_else(&bad));
+		}
+		bad = h;
+		bad.head.handle_bytes = i;
+		ASSERT_TRUE(leads_nowhere_else(&bad));
+	}
+}
+
+TEST_F(export, a_branch_that_is_gone_is_stale)
+{
+	struct handle h;
+
+	NOT_ON_OVERLAY("needs nfs_export=on");
+	DO(put("l1/f", "old"));
+	DO(put("l2/g", "other"));
+	DO(mount_union("up:l1"));
+	DO(get("mnt/f", &h));
+	DO(umount("mnt"));
+	DO(mount_union("up:l2"));
+	ASSERT_EQ(-1, open_it(&h, O_RDONLY));
+	ASSERT_EQ(ESTALE, errno);
+}
+
+TEST_F(export, needs_a_writable_branch_and_handles_below)
+{
+	struct handle h;
+
+	DO(put("l1/f", "old"));
+	DO(mount_union_ro("l1:l2"));
+	FAILS(EOPNOTSUPP, get("mnt/f", &h));
+	DO(umount("mnt"));
+	/* This machine's own, on 9p. */
+	DO(mount("/etc", "l3", NULL, MS_BIND, NULL));
+	DO(mount_union("up:l3"));
+	FAILS(EOPNOTSUPP, get("mnt/passwd", &h));
+	DO(umount("mnt"));
+	DO(umount("l3"));
+}
+
+/* The next event for a file is told with its handle. */
+TEST_F(export, fanotify_tells_handles)
+{
+	struct {
+		struct fanotify_event_metadata meta;
+		struct fanotify_event_info_fid fid;
+		struct handle h;
+	} event = {};
+	struct file_handle *told;
+	struct handle h;
+	int fan;
+
+	NOT_ON_OVERLAY("needs nfs_export=on");
+	DO(put("l1/f", "old"));
+	DO(mount_union("up:l1"));
+	DO(get("mnt/f", &h));
+	fan = fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID | FAN_NONBLOCK, 0);
+	ASSERT_LE(0, fan);
+	DO(fanotify_mark(fan, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_MODIFY,
+			 AT_FDCWD, "mnt"));
+	DO(put("mnt/f", "new"));
+	ASSERT_LT((ssize_t)sizeof(event.meta),
+		  read(fan, &event, sizeof(event)));
+	ASSERT_TRUE(event.meta.mask & FAN_MODIFY);
+	told = (void *)event.fid.handle;
+	ASSERT_EQ(h.head.handle_bytes, told->handle_bytes);
+	ASSERT_EQ(0, memcmp(h.bytes, told->f_handle, told->handle_bytes));
+	DO(close(fan));
+}
+
+TEST_HARNESS_MAIN
