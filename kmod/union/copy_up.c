@@ -915,8 +915,10 @@ static int bring_data(struct dentry *dentry)
 	old = mica_override_creds(inode->i_sb);
 	err = fill_metacopy(&c);
 	revert_creds(old);
-	if (!err)
+	if (!err) {
 		WRITE_ONCE(mi->data, NULL);
+		mica_set_new_copy(inode);
+	}
 	return err;
 }
 
@@ -972,6 +974,41 @@ int mica_copy_up(struct dentry *dentry)
 int mica_copy_up_meta(struct dentry *dentry)
 {
 	return mica_copy_up_data(dentry, MICA_COPY_META);
+}
+
+/**
+ * mica_sync_name - let the name of a file show its copy after a crash, too
+ * @inode: the file
+ *
+ * Syncing the data of a copy does not do that: on most file systems, the rename
+ * that put it in place is in a journal still. What is written to the copy and
+ * synced would be lost with it.
+ *
+ * Return: 0 or an error.
+ */
+int mica_sync_name(struct inode *inode)
+{
+	struct mica_inode *mi = mica_i(inode);
+	struct mica_part dir;
+	const struct cred *old;
+	int err = 0;
+
+	if (!mica_is_new_copy(inode))
+		return 0;
+	if (mutex_lock_killable(&mi->lock))
+		return -EINTR;
+	if (mica_is_new_copy(inode)) {
+		dir = mi->parts->part[0];
+		dir.dentry = dget_parent(dir.dentry);
+		old = mica_override_creds(inode->i_sb);
+		err = mica_sync_part(inode->i_sb, &dir, 0, LLONG_MAX, 0);
+		revert_creds(old);
+		dput(dir.dentry);
+		if (!err)
+			clear_bit(MICA_I_NEW_COPY, &mi->flags);
+	}
+	mutex_unlock(&mi->lock);
+	return err;
 }
 
 /*
@@ -1148,7 +1185,9 @@ int mica_name_all(struct mica_super *ms)
 	/* Whoever comes second finds what the first one could not do. */
 	mutex_lock(&ms->name_lock);
 	while ((n = next_nameless(ms, &tried))) {
-		err = mica_copy_up(n->dentry);
+		/* msync() asks the branch's file alone, and for its data. */
+		err = mica_copy_up(n->dentry) ?:
+		      mica_sync_name(d_inode(n->dentry));
 		if (!err) {
 			free_nameless(n);
 			continue;

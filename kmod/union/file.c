@@ -96,6 +96,8 @@ static struct file *real_file_for_change(struct file *file)
 {
 	int err = mica_copy_up(file_dentry(file));
 
+	if (!err && ((file->f_flags & O_DSYNC) || IS_SYNC(file_inode(file))))
+		err = mica_sync_name(file_inode(file));
 	if (err)
 		return ERR_PTR(err);
 	mica_copyattr(file_inode(file));
@@ -202,6 +204,8 @@ static ssize_t mica_write_iter(struct kiocb *iocb, struct iov_iter *iter)
 	inode_lock(inode);
 	real = real_file_for_change(file);
 	ret = PTR_ERR_OR_ZERO(real);
+	if (!ret && (flags & IOCB_DSYNC))
+		ret = mica_sync_name(inode);
 	if (!ret)
 		ret = backing_file_write_iter(real, iter, iocb, flags, &ctx);
 	inode_unlock(inode);
@@ -283,7 +287,7 @@ static int mica_fsync(struct file *file, loff_t start, loff_t end,
 	old = mica_override_creds(inode->i_sb);
 	err = vfs_fsync_range(real, start, end, datasync);
 	revert_creds(old);
-	return err;
+	return err ?: mica_sync_name(inode);
 }
 
 static int mica_mmap(struct file *file, struct vm_area_struct *vma)

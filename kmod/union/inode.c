@@ -282,6 +282,7 @@ void mica_add_part(struct inode *inode, struct mica_parts *parts)
 	/* Who sees the parts, see mica_parts(), sees them whole. */
 	smp_store_release(&mi->parts, parts);
 	spin_unlock(&inode->i_lock);
+	mica_set_new_copy(inode);
 	mica_copyattr(inode);
 }
 
@@ -495,6 +496,15 @@ static int mica_sync_fs(struct super_block *sb, int wait)
 	return err;
 }
 
+/*
+ * The VFS holds off who wants to change something, and has synced; what it asks
+ * for is only that somebody says it can be done.
+ */
+static int mica_freeze_fs(struct super_block *sb)
+{
+	return 0;
+}
+
 static void mica_put_super(struct super_block *sb)
 {
 	mica_super_free(sb);
@@ -507,6 +517,7 @@ const struct super_operations mica_super_operations = {
 	.drop_inode	= inode_just_drop,
 	.statfs		= mica_statfs,
 	.sync_fs	= mica_sync_fs,
+	.freeze_fs	= mica_freeze_fs,
 	.put_super	= mica_put_super,
 	.show_options	= mica_show_options,
 };

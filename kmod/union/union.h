@@ -131,6 +131,7 @@ struct mica_parts {
 enum {
 	MICA_I_DATA_CHECKED,	/* its data is where its first part is */
 	MICA_I_INDEXED,		/* its other names find it through the index */
+	MICA_I_NEW_COPY,	/* a crash might take it away again */
 };
 
 struct mica_inode {
@@ -244,6 +245,17 @@ static inline bool mica_is_metacopy(const struct inode *inode)
 static inline bool mica_data_is_rw(const struct inode *inode)
 {
 	return mica_slot_rw(inode->i_sb, mica_data_part(inode)->slot);
+}
+
+static inline bool mica_is_new_copy(const struct inode *inode)
+{
+	return test_bit(MICA_I_NEW_COPY, &mica_i(inode)->flags);
+}
+
+static inline void mica_set_new_copy(struct inode *inode)
+{
+	if (S_ISREG(inode->i_mode) && !mica_super(inode->i_sb)->do_volatile)
+		set_bit(MICA_I_NEW_COPY, &mica_i(inode)->flags);
 }
 
 static inline void mica_part_path(const struct super_block *sb,
@@ -492,6 +504,7 @@ int mica_copy_up_for_mmap(struct file *file);
 int mica_name_all(struct mica_super *ms);
 void mica_nameless_init(struct mica_super *ms);
 void mica_nameless_end(struct mica_super *ms);
+int mica_sync_name(struct inode *inode);
 int mica_copy_up_init(void);
 void mica_copy_up_exit(void);
 
