@@ -275,6 +275,52 @@ int mica_branch_find_index(struct mica_branch *b)
 	return 0;
 }
 
+static unsigned int forbidden_by(const struct vfsmount *mnt,
+				 const struct user_namespace *ns)
+{
+	unsigned int forbidden = mnt->mnt_flags &
+				 (MNT_NOSUID | MNT_NODEV | MNT_NOEXEC);
+	const struct mica_branches *inner;
+	unsigned int i;
+
+	if (mnt->mnt_sb->s_user_ns != ns)
+		forbidden |= MNT_NOSUID;
+	if (mnt->mnt_sb->s_iflags & SB_I_NODEV)
+		forbidden |= MNT_NODEV;
+	if (mnt->mnt_sb->s_iflags & SB_I_NOEXEC)
+		forbidden |= MNT_NOEXEC;
+	if (mnt->mnt_sb->s_magic == MICA_SUPER_MAGIC) {
+		inner = mica_branches(mnt->mnt_sb);
+		for (i = 0; i < inner->nr; i++)
+			forbidden |= inner->slot[i].forbidden;
+	}
+	return forbidden;
+}
+
+/**
+ * mica_inherit_forbidden - let nosuid, nodev and noexec of the branches hold
+ * @set: the branches
+ * @ns: user namespace of the union
+ *
+ * What a mount forbids is forbidden for copies of what is on it, too. From a
+ * copy it cannot be told where it is from, so it holds for all that is in a
+ * branch which copies are made in.
+ */
+void mica_inherit_forbidden(struct mica_branches *set,
+			    const struct user_namespace *ns)
+{
+	unsigned int i = set->nr, all = 0;
+	struct mica_slot *slot;
+
+	while (i--) {
+		slot = &set->slot[i];
+		slot->forbidden = forbidden_by(slot->branch->mnt, ns);
+		all |= slot->forbidden;
+		if (slot->rw)
+			slot->forbidden = all;
+	}
+}
+
 /**
  * mica_rw_slot_left_of - the nearest writable branch to the left
  * @sb: the union

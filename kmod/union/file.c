@@ -14,6 +14,7 @@
 #include <linux/splice.h>
 #include <linux/uio.h>
 #include "union.h"
+#include "../compat/mm.h"
 
 /* Flags that fcntl(F_SETFL) may change after the branch's file was opened. */
 #define MICA_SETFL_MASK (O_APPEND | O_NONBLOCK | O_NDELAY | O_DIRECT)
@@ -113,6 +114,10 @@ static int mica_open(struct inode *inode, struct file *file)
 	err = mica_check_data(file_dentry(file));
 	if (err)
 		return err;
+	/* Its data may have turned out to be in another branch. */
+	if ((file->f_flags & __FMODE_EXEC) &&
+	    (mica_forbidden(inode) & MNT_NOEXEC))
+		return -EACCES;
 	part = mica_data_part(inode);
 	/* Better now than at the first write. */
 	if ((file->f_mode & FMODE_WRITE) && !mica_slot_rw(inode->i_sb, part->slot) &&
@@ -290,6 +295,17 @@ static int mica_fsync(struct file *file, loff_t start, loff_t end,
 	return err ?: mica_sync_name(inode);
 }
 
+/* As mmap() does it where a whole mount is noexec. */
+static int forbid_exec(const struct inode *inode, struct vm_area_struct *vma)
+{
+	if (!(mica_forbidden(inode) & MNT_NOEXEC))
+		return 0;
+	if (vma->vm_flags & VM_EXEC)
+		return -EPERM;
+	vm_flags_clear(vma, VM_MAYEXEC);
+	return 0;
+}
+
 static int mica_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct backing_file_ctx ctx =
@@ -297,6 +313,9 @@ static int mica_mmap(struct file *file, struct vm_area_struct *vma)
 	struct file *real;
 	int err;
 
+	err = forbid_exec(file_inode(file), vma);
+	if (err)
+		return err;
 	/* A shared mapping that can be written to is a change. */
 	if ((vma->vm_flags & VM_SHARED) && (vma->vm_flags & VM_MAYWRITE) &&
 	    !mica_data_is_rw(file_inode(file))) {

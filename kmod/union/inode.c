@@ -99,6 +99,7 @@ static void init_inode(struct inode *inode, struct mica_parts *parts, u64 ino)
 {
 	const struct mica_part *first = &parts->part[0];
 	struct inode *real = d_inode(first->dentry);
+	dev_t rdev = real->i_rdev;
 
 	mica_i(inode)->parts = parts;
 	inode->i_ino = ino;
@@ -126,7 +127,11 @@ static void init_inode(struct inode *inode, struct mica_parts *parts, u64 ino)
 		break;
 	default:
 		inode->i_op = &mica_file_inode_operations;
-		init_special_inode(inode, inode->i_mode, real->i_rdev);
+		/* mount(2) takes the number of a disk, and opens no file. */
+		if (S_ISBLK(inode->i_mode) &&
+		    (mica_forbidden(inode) & MNT_NODEV))
+			rdev = 0;
+		init_special_inode(inode, inode->i_mode, rdev);
 	}
 }
 
@@ -286,6 +291,26 @@ void mica_add_part(struct inode *inode, struct mica_parts *parts)
 	mica_copyattr(inode);
 }
 
+/*
+ * What the mount of a branch forbids, in the way the VFS does it for a mount.
+ * Before an exec takes on the owner of a file, and only then, it asks for
+ * permission once more, without MAY_OPEN: see bprm_fill_uid().
+ */
+static bool is_forbidden(const struct inode *inode, int mask)
+{
+	unsigned int forbidden;
+
+	if (S_ISBLK(inode->i_mode) || S_ISCHR(inode->i_mode))
+		return (mask & MAY_OPEN) &&
+		       (mica_forbidden(inode) & MNT_NODEV);
+	if (!S_ISREG(inode->i_mode) || !(mask & MAY_EXEC))
+		return false;
+	forbidden = mica_forbidden(inode);
+	return (forbidden & MNT_NOEXEC) ||
+	       ((forbidden & MNT_NOSUID) && current->in_execve &&
+		!(mask & MAY_OPEN));
+}
+
 /* The caller against the union's inode, the mounter against the branch's. */
 int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
 {
@@ -300,6 +325,8 @@ int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
 	err = generic_permission(&nop_mnt_idmap, inode, mask);
 	if (err)
 		return err;
+	if (is_forbidden(inode, mask))
+		return -EACCES;
 
 	/* What is not writable there will be copied, for which it is read. */
 	if (!mica_is_rw(inode) && !special_file(real->i_mode) &&

@@ -233,6 +233,7 @@ static int make_branches(struct super_block *sb, struct fs_context *fc,
 		sb->s_stack_depth = max(sb->s_stack_depth,
 					b->mnt->mnt_sb->s_stack_depth + 1);
 	}
+	mica_inherit_forbidden(set, sb->s_user_ns);
 	if (sb->s_stack_depth > FILESYSTEM_MAX_STACK_DEPTH)
 		return invalfc(fc, "branches are stacked too deep");
 	/* What is looked up under it may be in a union itself. */

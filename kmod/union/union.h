@@ -73,9 +73,16 @@ struct mica_branch {
 	struct inode *owned[2];
 };
 
+/**
+ * struct mica_slot - a branch in its place
+ * @branch: the branch
+ * @rw: it can be written to
+ * @forbidden: MNT_NOSUID, MNT_NODEV, MNT_NOEXEC that hold for what is in it
+ */
 struct mica_slot {
 	struct mica_branch *branch;
 	bool rw;
+	unsigned int forbidden;
 };
 
 /**
@@ -235,6 +242,15 @@ static inline const struct mica_part *mica_data_part(const struct inode *inode)
 	const struct mica_part *data = smp_load_acquire(&mica_i(inode)->data);
 
 	return data ?: &mica_parts(inode)->part[0];
+}
+
+/* MNT_NOSUID, MNT_NODEV, MNT_NOEXEC that hold for an inode. */
+static inline unsigned int mica_forbidden(const struct inode *inode)
+{
+	const struct mica_slot *slot = mica_branches(inode->i_sb)->slot;
+
+	return slot[mica_parts(inode)->part[0].slot].forbidden |
+	       slot[mica_data_part(inode)->slot].forbidden;
 }
 
 static inline bool mica_is_metacopy(const struct inode *inode)

@@ -26,6 +26,10 @@ static int mica_xattr_get(const struct xattr_handler *handler,
 
 	if (mica_xattr_private(name))
 		return -ENODATA;
+	/* An exec would give them to the process, see is_forbidden(). */
+	if (current->in_execve && (mica_forbidden(inode) & MNT_NOSUID) &&
+	    !strcmp(name, XATTR_NAME_CAPS))
+		return -ENODATA;
 	mica_real_path(inode, &real);
 	old = mica_override_creds(inode->i_sb);
 	ret = vfs_getxattr(mnt_idmap(real.mnt), real.dentry, name, buffer,
