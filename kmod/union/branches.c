@@ -373,3 +373,23 @@ int mica_rw_slot_for(struct inode *dir, unsigned int slot)
 		slot = min(slot, leftmost_redirect(dir) + 1);
 	return mica_rw_slot_left_of(dir->i_sb, slot);
 }
+
+/**
+ * mica_copy_slot - the branch to copy something to
+ * @dir: its directory
+ * @slot: where it is
+ *
+ * Return: the slot, or -EROFS if none left of @slot is writable.
+ */
+int mica_copy_slot(struct inode *dir, unsigned int slot)
+{
+	const struct mica_branches *set = mica_branches(dir->i_sb);
+	int nearest = mica_rw_slot_for(dir, slot);
+	unsigned int top = 0;
+
+	if (nearest < 0 || !mica_super(dir->i_sb)->copyup_top)
+		return nearest;
+	while (!set->slot[top].rw)
+		top++;
+	return top;
+}

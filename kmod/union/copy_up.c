@@ -959,8 +959,7 @@ int mica_copy_up_data(struct dentry *dentry, loff_t size)
 		return size != MICA_COPY_META && mica_is_metacopy(inode) ?
 		       need_data(dentry) : 0;
 	parent = dget_parent(dentry);
-	slot = mica_rw_slot_for(d_inode(parent),
-				mica_parts(inode)->part[0].slot);
+	slot = mica_copy_slot(d_inode(parent), mica_parts(inode)->part[0].slot);
 	dput(parent);
 	return slot < 0 ? slot : mica_copy_up_to(dentry, slot, size);
 }

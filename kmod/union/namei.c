@@ -3,6 +3,7 @@
 #include <linux/mount.h>
 #include <linux/security.h>
 #include <linux/slab.h>
+#include <linux/statfs.h>
 #include "union.h"
 
 /**
@@ -63,7 +64,7 @@ static int create_slot(struct inode *dir)
  * mica_target_slot - the branch for a name to be put in a directory
  * @dir: the directory
  * @name: the name
- * @slot: branch that would be best, or negative
+ * @slot: branch that would be best
  *
  * Return: @slot if a name put there can be seen, else where a new one would
  * go; -EROFS if that cannot be written to, or another error.
@@ -76,8 +77,6 @@ int mica_target_slot(struct inode *dir, const struct qstr *name, int slot)
 	unsigned int i;
 	int ret = MICA_ABSENT;
 
-	if (slot < 0)
-		return create_slot(dir);
 	/* Left of all parts, nothing can hide it. */
 	if (slot == parts->part[0].slot)
 		return slot;
@@ -99,6 +98,121 @@ int mica_target_slot(struct inode *dir, const struct qstr *name, int slot)
 	if (ret < 0)
 		return ret;
 	return ret == MICA_ABSENT ? slot : create_slot(dir);
+}
+
+/*
+ * Would an entry in a branch be what a name shows? Nothing left of it may hide
+ * it. To be one more part of a directory, it may follow others, but then what is
+ * in the branch now must not matter: a whiteout there hides what is right of it.
+ */
+static int can_show(struct inode *dir, const struct qstr *name,
+		    unsigned int slot, bool merge)
+{
+	const struct mica_parts *parts = mica_parts(dir);
+	struct dentry *entry;
+	unsigned int i;
+	bool goes_on;
+	int ret;
+
+	for (i = 0; i < parts->nr && parts->part[i].slot <= slot; i++) {
+		if (!merge && parts->part[i].slot == slot)
+			break;
+		ret = mica_look(dir->i_sb, &parts->part[i], name,
+				MICA_REACH_ALL, &entry, NULL);
+		if (ret < 0)
+			return ret;
+		goes_on = ret == MICA_ABSENT ||
+			  (ret == MICA_FOUND && merge && d_is_dir(entry) &&
+			   parts->part[i].slot < slot);
+		if (ret == MICA_FOUND || ret == MICA_FOUND_LAST)
+			dput(entry);
+		if (!goes_on)
+			return false;
+	}
+	return true;
+}
+
+/* Is there a part of a directory in a branch, or can one be made there? */
+static int can_have_part(struct dentry *dir, unsigned int slot)
+{
+	struct inode *inode = d_inode(dir);
+	struct dentry *parent, *child;
+	struct name_snapshot name;
+	int ret = true;
+
+	if (slot < mica_parts(inode)->part[0].slot)
+		return mica_rw_slot_for(inode, slot + 1) == slot;
+
+	child = dget(dir);
+	while (ret > 0 && !mica_part_in(d_inode(child), slot)) {
+		parent = dget_parent(child);
+		take_dentry_name_snapshot(&name, child);
+		ret = parent == child ? false :
+		      can_show(d_inode(parent), &name.name, slot, true);
+		release_dentry_name_snapshot(&name);
+		dput(child);
+		child = parent;
+	}
+	dput(child);
+	return ret;
+}
+
+static u64 free_space(const struct mica_branch *b)
+{
+	const struct path root = { .mnt = b->mnt, .dentry = b->mnt->mnt_root };
+	struct kstatfs st;
+
+	return vfs_statfs(&root, &st) ? 0 : st.f_bavail * st.f_bsize;
+}
+
+/* The branch for something new, as create= says. */
+static int choose_slot(struct dentry *dir, const struct qstr *name)
+{
+	struct mica_super *ms = mica_super(dir->d_sb);
+	const struct mica_branches *set = ms->branches;
+	unsigned int i, slot = 0;
+	u64 space, most = 0;
+	int best = -EROFS;
+	int ret;
+
+	if (ms->create == MICA_CREATE_RR)
+		slot = READ_ONCE(ms->next_slot);
+	for (i = 0; i < set->nr; i++, slot++) {
+		slot %= set->nr;
+		if (!set->slot[slot].rw)
+			continue;
+		ret = can_have_part(dir, slot);
+		if (ret > 0)
+			ret = can_show(d_inode(dir), name, slot, false);
+		if (ret < 0)
+			return ret;
+		if (!ret)
+			continue;
+		if (ms->create != MICA_CREATE_MFS) {
+			WRITE_ONCE(ms->next_slot, slot + 1);
+			return slot;
+		}
+		space = free_space(set->slot[slot].branch);
+		if (best < 0 || space > most) {
+			best = slot;
+			most = space;
+		}
+	}
+	return best;
+}
+
+/* The branch for something new. */
+static int new_slot(struct dentry *dir, const struct qstr *name)
+{
+	const struct cred *old;
+	int slot;
+
+	if (mica_super(dir->d_sb)->create == MICA_CREATE_PARENT)
+		return create_slot(d_inode(dir));
+	old = mica_override_creds(dir->d_sb);
+	slot = choose_slot(dir, name);
+	revert_creds(old);
+	return slot;
 }
 
 /**
@@ -368,7 +482,7 @@ static int create_object(struct inode *dir, struct dentry *dentry,
 	/* That is a whiteout. */
 	if (S_ISCHR(mode) && rdev == WHITEOUT_DEV)
 		return -EPERM;
-	slot = mica_target_slot(dir, &dentry->d_name, -1);
+	slot = new_slot(dentry->d_parent, &dentry->d_name);
 	if (slot < 0)
 		return slot;
 	n.slot = slot;

@@ -19,6 +19,8 @@ enum {
 	OPT_DELETE,
 	OPT_REDIRECT,
 	OPT_METACOPY,
+	OPT_COPYUP,
+	OPT_CREATE,
 	OPT_FIXED,
 };
 
@@ -29,8 +31,18 @@ static const struct constant_table delete_modes[] = {
 	{}
 };
 
-static const struct constant_table only_left[] = { { "left", 0 }, {} };
-static const struct constant_table only_parent[] = { { "parent", 0 }, {} };
+static const struct constant_table create_modes[] = {
+	{ "parent", MICA_CREATE_PARENT },
+	{ "top", MICA_CREATE_TOP },
+	{ "mfs", MICA_CREATE_MFS },
+	{ "rr", MICA_CREATE_RR },
+	{}
+};
+
+static const struct constant_table left_top[] = {
+	{ "left", 0 }, { "top", 1 }, {}
+};
+
 static const struct constant_table only_full[] = { { "full", 0 }, {} };
 static const struct constant_table only_off[] = { { "off", 0 }, {} };
 static const struct constant_table on_off[] = {
@@ -61,9 +73,9 @@ static const struct fs_parameter_spec mica_parameters[] = {
 	fsparam_enum("delete", OPT_DELETE, delete_modes),
 	fsparam_enum("redirect_dir", OPT_REDIRECT, on_off),
 	fsparam_enum("metacopy", OPT_METACOPY, on_off),
+	fsparam_enum("copyup", OPT_COPYUP, left_top),
+	fsparam_enum("create", OPT_CREATE, create_modes),
 	/* What there is no choice of, yet, can be said all the same. */
-	fsparam_enum("copyup", OPT_FIXED, only_left),
-	fsparam_enum("create", OPT_FIXED, only_parent),
 	fsparam_enum("data", OPT_FIXED, only_full),
 	fsparam_enum("index", OPT_FIXED, only_off),
 	{}
@@ -349,6 +361,12 @@ static int mica_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		opts->metacopy = result.uint_32;
 		opts->metacopy_given = true;
 		return 0;
+	case OPT_COPYUP:
+		opts->copyup_top = result.uint_32;
+		return 0;
+	case OPT_CREATE:
+		opts->create = result.uint_32;
+		return 0;
 	}
 	return 0;
 }
@@ -547,6 +565,10 @@ int mica_show_options(struct seq_file *m, struct dentry *root)
 		seq_puts(m, ",volatile");
 	if (ms->delete)
 		seq_printf(m, ",delete=%s", delete_modes[ms->delete].name);
+	if (ms->copyup_top)
+		seq_puts(m, ",copyup=top");
+	if (ms->create)
+		seq_printf(m, ",create=%s", create_modes[ms->create].name);
 	if (ms->no_redirect)
 		seq_puts(m, ",redirect_dir=off");
 	if (ms->metacopy != default_metacopy(ms->format, ms->no_redirect))

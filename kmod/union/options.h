@@ -26,6 +26,8 @@ struct mica_options {
 	bool metacopy;
 	enum mica_delete delete;
 	bool metacopy_given;
+	bool copyup_top;
+	enum mica_create create;
 };
 
 int mica_fill_super(struct super_block *sb, struct fs_context *fc);

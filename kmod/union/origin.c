@@ -272,31 +272,43 @@ int mica_mark_impure(struct inode *dir, unsigned int slot)
 	return 0;
 }
 
+/* The number of what a part was made of, if that is recorded. */
+static bool recorded_number(struct inode *dir, const struct mica_parts *parts,
+			    const struct mica_part *part, u64 *ino)
+{
+	struct super_block *sb = dir->i_sb;
+	struct mica_origin o;
+
+	if (!mica_is_impure(dir, part->slot))
+		return false;
+	mica_read_origin(mica_branch(sb, part->slot), part->dentry, &o);
+	if (!o.size)
+		return false;
+	return d_is_dir(part->dentry) ? number_of_dir(sb, parts, &o, ino) :
+					number_of_file(sb, &o, ino);
+}
+
 /**
  * mica_number - the inode number of what was found
  * @dir: directory that it was found in
  * @parts: where it is
  *
  * The number of its origin, if that is known. Else that of the file, or of the
- * rightmost part of a directory. The caller has the mounter's credentials.
+ * rightmost part of a directory, but one that was added to it later has the
+ * number that it had before. The caller has the mounter's credentials.
  */
 u64 mica_number(struct inode *dir, const struct mica_parts *parts)
 {
 	const struct mica_part *first = &parts->part[0], *part = first;
-	struct super_block *sb = dir->i_sb;
-	struct mica_origin o;
 	u64 ino;
 
-	if (mica_is_impure(dir, first->slot)) {
-		mica_read_origin(mica_branch(sb, first->slot), first->dentry, &o);
-		if (o.size && (d_is_dir(first->dentry) ?
-			       number_of_dir(sb, parts, &o, &ino) :
-			       number_of_file(sb, &o, &ino)))
-			return ino;
-	}
+	if (recorded_number(dir, parts, first, &ino))
+		return ino;
 	if (d_is_dir(first->dentry))
 		part = &parts->part[parts->nr - 1];
-	return mica_ino(sb, part->slot, d_inode(part->dentry)->i_ino);
+	if (part != first && recorded_number(dir, parts, part, &ino))
+		return ino;
+	return mica_ino(dir->i_sb, part->slot, d_inode(part->dentry)->i_ino);
 }
 
 /**
@@ -328,7 +340,7 @@ int mica_record_origin(struct inode *inode, const struct mica_branch *b,
 	mica_read_origin(mica_branch(sb, part->slot), part->dentry, &o);
 	if (!o.size) {
 		part = &parts->part[parts->nr - 1];
-		mica_encode(mica_branch(sb, part->slot), part->dentry, &o);
+		mica_get_origin(sb, part, &o);
 	}
 	if (!o.size || mica_slot_of_fs(sb, &o.head.uuid) < 0)
 		return 0;

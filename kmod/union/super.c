@@ -314,6 +314,8 @@ static int prepare_super(struct super_block *sb, struct fs_context *fc,
 	ms->no_redirect = opts->no_redirect;
 	ms->metacopy = opts->metacopy;
 	ms->delete = opts->delete;
+	ms->copyup_top = opts->copyup_top;
+	ms->create = opts->create;
 	ms->cred = mounter_cred();
 	if (!ms->cred)
 		return -ENOMEM;

@@ -162,6 +162,14 @@ enum mica_delete {
 	MICA_DELETE_FIRST,	/* they show */
 };
 
+/* Where something new is put, of all the branches where it can be seen. */
+enum mica_create {
+	MICA_CREATE_PARENT,	/* where its directory is, or left of it */
+	MICA_CREATE_TOP,	/* the leftmost */
+	MICA_CREATE_MFS,	/* the one with the most free space */
+	MICA_CREATE_RR,		/* one after the other */
+};
+
 struct mica_super {
 	struct list_head list;
 	struct super_block *sb;
@@ -182,6 +190,9 @@ struct mica_super {
 	bool no_redirect;
 	bool metacopy;
 	enum mica_delete delete;
+	bool copyup_top;
+	enum mica_create create;
+	unsigned int next_slot;	/* for MICA_CREATE_RR */
 	char *workdir;
 };
 
@@ -335,8 +346,11 @@ int mica_branch_own(struct mica_branch *branch, struct inode *inode);
 int mica_branch_prepare_work(struct mica_branch *branch,
 			     const struct path *workdir);
 int mica_branch_find_index(struct mica_branch *b);
+void mica_inherit_forbidden(struct mica_branches *set,
+			    const struct user_namespace *ns);
 int mica_rw_slot_left_of(const struct super_block *sb, unsigned int slot);
 int mica_rw_slot_for(struct inode *dir, unsigned int slot);
+int mica_copy_slot(struct inode *dir, unsigned int slot);
 
 /* origin.c */
 u64 mica_ino(const struct super_block *sb, unsigned int slot, u64 ino);
