@@ -20,6 +20,9 @@ int mica_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 	struct path real;
 	int err;
 
+	/* See mica_dir_is_strange(). */
+	if (fa->flags & FS_CASEFOLD_FL)
+		return -EOPNOTSUPP;
 	err = mica_copy_up(dentry);
 	if (err)
 		return err;

@@ -230,6 +230,10 @@ static int add_found(struct mica_search *s, unsigned int i,
 {
 	struct mica_part *to;
 
+	if (mica_dir_is_strange(entry)) {
+		dput(entry);
+		return -EOPNOTSUPP;
+	}
 	if (!s->found)
 		s->found = mica_parts_alloc(s->where->nr - i);
 	if (!s->found) {

@@ -143,6 +143,9 @@ static int check_spec(struct fs_context *fc, const struct mica_spec *spec)
 	if (is_idmapped_mnt(spec->path.mnt))
 		return invalfc(fc, "%s: idmapped mounts are not supported",
 			       spec->name);
+	if (mica_dir_is_strange(spec->path.dentry))
+		return invalfc(fc, "%s: casefolded and encrypted directories are not supported",
+			       spec->name);
 	list_for_each_entry(other, &opts->specs, list) {
 		if (other == spec)
 			break;

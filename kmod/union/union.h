@@ -310,6 +310,18 @@ mica_override_creds(const struct super_block *sb)
 	return override_creds(mica_cred(sb));
 }
 
+/*
+ * Names mean something else there: without the key they are not the same, and
+ * nothing from outside can be moved in; or upper case is lower case.
+ */
+static inline bool mica_dir_is_strange(const struct dentry *dentry)
+{
+	const struct inode *inode = d_inode(dentry);
+
+	return IS_CASEFOLDED(inode) ||
+	       (S_ISDIR(inode->i_mode) && IS_ENCRYPTED(inode));
+}
+
 /* A name that went, though its file may still be open. */
 static inline bool mica_is_gone(const struct dentry *dentry)
 {
