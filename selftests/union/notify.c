@@ -7,7 +7,6 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/quota.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -1118,20 +1117,6 @@ static int sync_directory(const char *name)
 	return put(name, "new") ?: fsync(open(name, O_RDONLY)) ?: fsync(fd);
 }
 
-static int sync_msync(const char *name)
-{
-	int fd = open(name, O_RDWR | O_CREAT, 0644);
-	char *map;
-
-	if (ftruncate(fd, 3))
-		return -1;
-	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return -1;
-	memcpy(map, "new", 3);
-	return msync(map, 4096, MS_SYNC) ?: munmap(map, 4096);
-}
-
 static int sync_range(const char *name)
 {
 	int fd = open(name, O_RDWR | O_CREAT, 0644);
@@ -1165,7 +1150,6 @@ static const struct {
 	{ "O_DSYNC", sync_dsync, true },
 	{ "old descriptor", sync_old, true },
 	{ "directory", sync_directory, true },
-	{ "msync", sync_msync, true },
 	/* The page cache is that of the branch's file, which it does not see. */
 	{ "sync_file_range", sync_range, false },
 	{ "freeze", sync_freeze, true },
