@@ -4,11 +4,12 @@
 KVER ?=
 KVERS := $(if $(KVER),$(KVER),6.1 6.12 7.2)
 TESTS ?=
+LAYERS ?=
 CACHE := $(or $(MICA_CACHE),/var/cache/mica)
 SRC61 := $(CACHE)/linux-source-6.1
 export MICA_CACHE := $(CACHE)
 
-.PHONY: FORCE all module tool selftests setup lint check check-debug demo clean help
+.PHONY: FORCE all module tool selftests setup lint check check-debug demo bench clean help
 
 all: module tool
 
@@ -64,6 +65,11 @@ demo:
 	@$(MAKE) --no-print-directory module tool KVER=6.1
 	@selftests/demo/run
 
+bench:
+	@scripts/setup demo
+	@$(MAKE) --no-print-directory module KVER=$(or $(KVER),6.1)
+	@KVER=$(KVER) selftests/bench/run $(LAYERS)
+
 clean:
 	rm -rf build
 
@@ -74,6 +80,7 @@ help:
 	@echo 'make check            lint, build, all tests on 6.1, 6.12 and 7.2 in the test host'
 	@echo 'make check KVER=6.1 TESTS="union guest/claim"    a part of it'
 	@echo 'make check-debug      the tests under a kernel with KASAN and lockdep'
+	@echo 'make bench            what operations cost, beside ext4 and overlayfs: Documentation/bench.rst'
 	@echo 'make lint             checkpatch, sparse, W=1, shellcheck'
 	@echo 'make selftests        build the tests'
 	@echo 'make setup            install what is needed (the other targets call it)'
