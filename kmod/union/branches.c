@@ -225,7 +225,8 @@ int mica_branch_prepare_work(struct mica_branch *b, const struct path *workdir)
 	if (err)
 		goto out;
 	b->work = mica_need_dir(b, parent, &QSTR("work"));
-	b->index = lower_lookup(b, parent, &QSTR("index"));
+	if (!b->userxattr)
+		b->index = lower_lookup(b, parent, &QSTR("index"));
 	dput(parent);
 	err = PTR_ERR_OR_ZERO(b->work) ?: PTR_ERR_OR_ZERO(b->index);
 	if (err) {
@@ -259,6 +260,9 @@ int mica_branch_find_index(struct mica_branch *b)
 
 	/* Its copies are found in it, and its locks must not come after ours. */
 	if (b->mnt->mnt_sb->s_magic == MICA_SUPER_MAGIC)
+		return 0;
+	/* It is made of file handles. */
+	if (b->userxattr)
 		return 0;
 	meta = lower_lookup(b, b->mnt->mnt_root, &QSTR(MICA_META_DIR));
 	if (IS_ERR_OR_NULL(meta))

@@ -104,7 +104,7 @@ static int copy_one_xattr(const struct mica_copy *c, const char *name)
 {
 	int err;
 
-	if (mica_xattr_private(name))
+	if (mica_xattr_private(c->dentry->d_sb, name))
 		return 0;
 	err = security_inode_copy_up_xattr(c->src.dentry, name);
 	if (err == 1 || err == -ECANCELED)
@@ -266,8 +266,7 @@ static int copy_data(const struct mica_copy *c)
 	if (c->meta)
 		return grow(c, size);
 	mica_part_path(inode->i_sb, mica_data_part(inode), &src);
-	from = dentry_open(&src, O_RDONLY | O_LARGEFILE | O_NOATIME,
-			   current_cred());
+	from = lower_open(&src, O_NOATIME);
 	if (IS_ERR(from))
 		return PTR_ERR(from);
 	to = dentry_open(&dst, O_WRONLY | O_LARGEFILE, current_cred());
@@ -605,6 +604,10 @@ static int make_copy(struct mica_copy *c)
 				AT_STATX_SYNC_AS_STAT);
 	if (err)
 		return err;
+	/* Whom the mounter could not give a file to does not get the copy. */
+	if (!kuid_has_mapping(current_user_ns(), c->stat.uid) ||
+	    !kgid_has_mapping(current_user_ns(), c->stat.gid))
+		return -EOVERFLOW;
 	/* It was read in the dot form only; the copy would be a whiteout. */
 	if (S_ISCHR(c->stat.mode) && c->stat.rdev == WHITEOUT_DEV)
 		return -EPERM;

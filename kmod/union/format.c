@@ -8,6 +8,7 @@
  *	is opaque.
  * overlay: a character device 0:0 called NAME, or an empty file of that name
  *	with the xattr trusted.overlay.whiteout; trusted.overlay.opaque = "y".
+ *	In a user namespace the xattrs are user.overlay.*.
  *
  * Both are read, as far as a branch allows; one of them is written.
  */
@@ -210,6 +211,18 @@ static bool redirect_is_sane(const struct mica_branch *b, const char *path)
 	return true;
 }
 
+/*
+ * Anybody may have said that, to see with the mounter's rights what is there.
+ * To ignore it would be to show another tree.
+ */
+static int not_believed(const struct mica_branch *b, struct dentry *dentry,
+			const char *what)
+{
+	pr_warn_ratelimited("%pd2 in %s: no %s is followed in a user namespace\n",
+			    dentry, b->name, what);
+	return -EIO;
+}
+
 /**
  * mica_redirect - under which other name does something go on to the right?
  * @b: the branch
@@ -217,7 +230,7 @@ static bool redirect_is_sane(const struct mica_branch *b, const char *path)
  *
  * Return: a name in the same directory, or a path from the root, to be freed;
  * NULL if it is its own name; -EIO if it is no path that a union would have
- * written, or another error.
+ * written, or is not to be believed, or another error.
  */
 char *mica_redirect(const struct mica_branch *b, struct dentry *dir)
 {
@@ -225,7 +238,13 @@ char *mica_redirect(const struct mica_branch *b, struct dentry *dir)
 
 	/* Both forms have it: to ignore it would be to show another tree. */
 	path = overlay_string(b, dir, "redirect");
-	if (IS_ERR_OR_NULL(path) || redirect_is_sane(b, path))
+	if (IS_ERR_OR_NULL(path))
+		return path;
+	if (b->userxattr) {
+		kfree(path);
+		return ERR_PTR(not_believed(b, dir, "redirect"));
+	}
+	if (redirect_is_sane(b, path))
 		return path;
 	pr_warn_ratelimited("%pd2 in %s has a redirect to '%s', which is none\n",
 			    dir, b->name, path);
@@ -339,7 +358,8 @@ int mica_set_redirect(const struct mica_branch *b, struct dentry *dentry,
  * @b: the branch
  * @dentry: the file
  *
- * Return: 1, 0, -EIO if the data has to be verified, or another error.
+ * Return: 1, 0, -EIO if the data has to be verified or the mark is not to be
+ * believed, or another error.
  */
 int mica_is_metacopy_on_disk(const struct mica_branch *b, struct dentry *dentry)
 {
@@ -349,6 +369,8 @@ int mica_is_metacopy_on_disk(const struct mica_branch *b, struct dentry *dentry)
 		return 0;
 	if (ret < 0)
 		return ret;
+	if (b->userxattr)
+		return not_believed(b, dentry, "metacopy");
 	if (!ret || ret == METACOPY_HEAD)
 		return 1;
 	pr_warn_ratelimited("%pd2 in %s: fs-verity of a metacopy is not supported\n",

@@ -27,9 +27,11 @@ int lower_setxattr(const struct mica_branch *b, struct dentry *dentry,
 /* "trusted.overlay." and what is marked. */
 #define MARK_SIZE 40
 
-static const char *mark_name(char *buf, const char *what)
+static const char *mark_name(const struct mica_branch *b, char *buf,
+			     const char *what)
 {
-	snprintf(buf, MARK_SIZE, MICA_XATTR_PRIVATE "%s", what);
+	snprintf(buf, MARK_SIZE, "%s%s", b->userxattr ? MICA_XATTR_USER :
+							MICA_XATTR_PRIVATE, what);
 	return buf;
 }
 
@@ -38,8 +40,11 @@ int lower_get_mark(const struct mica_branch *b, struct dentry *dentry,
 		   const char *what, void *value, size_t size)
 {
 	char name[MARK_SIZE];
+	int ret;
 
-	return lower_getxattr(b, dentry, mark_name(name, what), value, size);
+	ret = lower_getxattr(b, dentry, mark_name(b, name, what), value, size);
+	/* Those of a user are data: the mounter may not read all that there is. */
+	return ret == -EACCES && b->userxattr ? -ENODATA : ret;
 }
 
 int lower_set_mark(const struct mica_branch *b, struct dentry *dentry,
@@ -47,7 +52,8 @@ int lower_set_mark(const struct mica_branch *b, struct dentry *dentry,
 {
 	char name[MARK_SIZE];
 
-	return lower_setxattr(b, dentry, mark_name(name, what), value, size, 0);
+	return lower_setxattr(b, dentry, mark_name(b, name, what), value, size,
+			      0);
 }
 
 int lower_remove_mark(const struct mica_branch *b, struct dentry *dentry,
@@ -56,7 +62,26 @@ int lower_remove_mark(const struct mica_branch *b, struct dentry *dentry,
 	char name[MARK_SIZE];
 
 	return vfs_removexattr(mnt_idmap(b->mnt), dentry,
-			       mark_name(name, what));
+			       mark_name(b, name, what));
+}
+
+/**
+ * lower_open - open a file or a directory of a branch, to read it
+ * @path: the file
+ * @flags: O_*
+ *
+ * The VFS does not ask here whether the mounter may.
+ *
+ * Return: a file, or an error.
+ */
+struct file *lower_open(const struct path *path, unsigned int flags)
+{
+	int err = path_permission(path, MAY_OPEN | MAY_READ);
+
+	if (err)
+		return ERR_PTR(err);
+	return dentry_open(path, flags | O_RDONLY | O_LARGEFILE,
+			   current_cred());
 }
 
 /**
@@ -310,8 +335,7 @@ static int collect_names(const struct mica_branch *b, struct dentry *dir,
 	loff_t pos;
 	int err;
 
-	file = dentry_open(&path, O_RDONLY | O_DIRECTORY | O_LARGEFILE,
-			   current_cred());
+	file = lower_open(&path, O_DIRECTORY);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	do {

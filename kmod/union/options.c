@@ -21,6 +21,7 @@ enum {
 	OPT_METACOPY,
 	OPT_COPYUP,
 	OPT_CREATE,
+	OPT_USERXATTR,
 	OPT_FIXED,
 };
 
@@ -75,6 +76,7 @@ static const struct fs_parameter_spec mica_parameters[] = {
 	fsparam_enum("metacopy", OPT_METACOPY, on_off),
 	fsparam_enum("copyup", OPT_COPYUP, left_top),
 	fsparam_enum("create", OPT_CREATE, create_modes),
+	fsparam_flag("userxattr", OPT_USERXATTR),
 	/* What there is no choice of, yet, can be said all the same. */
 	fsparam_enum("data", OPT_FIXED, only_full),
 	fsparam_enum("index", OPT_FIXED, only_off),
@@ -356,6 +358,7 @@ static int mica_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		return 0;
 	case OPT_REDIRECT:
 		opts->no_redirect = !result.uint_32;
+		opts->redirect_given = true;
 		return 0;
 	case OPT_METACOPY:
 		opts->metacopy = result.uint_32;
@@ -366,6 +369,9 @@ static int mica_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		return 0;
 	case OPT_CREATE:
 		opts->create = result.uint_32;
+		return 0;
+	case OPT_USERXATTR:
+		opts->userxattr = true;
 		return 0;
 	}
 	return 0;
@@ -431,10 +437,39 @@ static bool default_metacopy(const struct layer_format *format,
 	return format->form != MICA_FORM_OVERLAY && !no_redirect;
 }
 
-static int check_options(struct fs_context *fc)
+/*
+ * In a user namespace the attributes of the layers' format are those that users
+ * can set. Outside, whoever owns a file in a layer would read other people's
+ * data by them, with the mounter's rights.
+ */
+static int check_userns(struct fs_context *fc)
 {
 	struct mica_options *opts = fc->fs_private;
 
+	/* The work is done with the rights of who is here now. */
+	if (fc->user_ns != current_user_ns()) {
+		errorfc(fc, "the mount was begun in another user namespace");
+		return -EPERM;
+	}
+	if (fc->user_ns == &init_user_ns)
+		return opts->userxattr ?
+		       invalfc(fc, "userxattr: only in a user namespace") : 0;
+	if (opts->redirect_given && !opts->no_redirect)
+		return invalfc(fc, "redirect_dir: on is not possible in a user namespace");
+	if (opts->metacopy)
+		return invalfc(fc, "metacopy: on is not possible in a user namespace");
+	opts->no_redirect = true;
+	return 0;
+}
+
+static int check_options(struct fs_context *fc)
+{
+	struct mica_options *opts = fc->fs_private;
+	int err;
+
+	err = check_userns(fc);
+	if (err)
+		return err;
 	if (!opts->nr)
 		return invalfc(fc, "no branches: dirs= or lowerdir= is needed");
 	if (opts->overlay_syntax && opts->dirs)
@@ -569,7 +604,9 @@ int mica_show_options(struct seq_file *m, struct dentry *root)
 		seq_puts(m, ",copyup=top");
 	if (ms->create)
 		seq_printf(m, ",create=%s", create_modes[ms->create].name);
-	if (ms->no_redirect)
+	if (mica_in_userns(root->d_sb))
+		seq_puts(m, ",userxattr");
+	else if (ms->no_redirect)
 		seq_puts(m, ",redirect_dir=off");
 	if (ms->metacopy != default_metacopy(ms->format, ms->no_redirect))
 		seq_printf(m, ",metacopy=%s", ms->metacopy ? "on" : "off");

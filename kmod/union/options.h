@@ -22,7 +22,9 @@ struct mica_options {
 	bool dirs;			/* one of dirs=, dirs+rw, dirs+ro */
 	bool overlay_syntax;
 	bool do_volatile;
+	bool userxattr;
 	bool no_redirect;
+	bool redirect_given;
 	bool metacopy;
 	enum mica_delete delete;
 	bool metacopy_given;

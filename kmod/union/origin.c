@@ -52,9 +52,12 @@ bool mica_has_own_number(const struct inode *inode)
 					d_inode(first->dentry)->i_ino);
 }
 
-static bool has_handles(const struct super_block *lower)
+/* A handle leads to any file, so it takes rights that nobody has in a userns. */
+static bool has_handles(const struct mica_branch *b)
 {
-	return lower->s_export_op && lower->s_export_op->fh_to_dentry;
+	const struct export_operations *ops = b->mnt->mnt_sb->s_export_op;
+
+	return ops && ops->fh_to_dentry && !b->userxattr;
 }
 
 /* What a part's own handle is; none is no error. */
@@ -65,7 +68,7 @@ void mica_encode(const struct mica_branch *b, struct dentry *dentry,
 	int len = ARRAY_SIZE(o->fid), type;
 
 	memset(o, 0, sizeof(*o));
-	if (!has_handles(lower))
+	if (!has_handles(b))
 		return;
 	type = exportfs_encode_fh(dentry, (struct fid *)o->fid, &len, 0);
 	if (type <= 0 || type == FILEID_INVALID || len > ARRAY_SIZE(o->fid))
@@ -86,6 +89,8 @@ void mica_read_origin(const struct mica_branch *b, struct dentry *dentry,
 	int size;
 
 	o->size = 0;
+	if (b->userxattr)
+		return;
 	size = lower_get_mark(b, dentry, "origin", value, sizeof(value));
 	if (size <= (int)sizeof(o->head))
 		return;
@@ -263,7 +268,9 @@ int mica_mark_impure(struct inode *dir, unsigned int slot)
 
 	if (!part || is_impure(b, part))
 		return 0;
-	err = lower_set_mark(b, part->dentry, "impure", "y", 1);
+	/* Without origins there is nothing to record. */
+	err = b->userxattr ? 0 :
+	      lower_set_mark(b, part->dentry, "impure", "y", 1);
 	if (err && err != -EOPNOTSUPP)
 		return err;
 	spin_lock(&dir->i_lock);
@@ -381,7 +388,7 @@ static bool uuid_is_good(const struct mica_branches *set, unsigned int slot)
 	const struct super_block *lower = set->slot[slot].branch->mnt->mnt_sb;
 	unsigned int i;
 
-	if (!has_handles(lower))
+	if (!has_handles(set->slot[slot].branch))
 		return false;
 	for (i = 0; i < set->nr; i++) {
 		const struct super_block *other =
@@ -413,6 +420,8 @@ static unsigned int read_table(const struct mica_branches *set, uuid_t *table)
 	for (i = 0; i < set->nr && size <= 0; i++) {
 		const struct mica_branch *b = set->slot[i].branch;
 
+		if (b->userxattr)
+			continue;
 		size = lower_get_mark(b, b->mnt->mnt_root, "mica.filesystems",
 				      table, MICA_MAX_FS * sizeof(*table));
 	}

@@ -177,8 +177,7 @@ static int read_part(struct mica_scan *s, const struct mica_part *part)
 	int err;
 
 	mica_part_path(s->sb, part, &path);
-	file = dentry_open(&path, O_RDONLY | O_DIRECTORY | O_LARGEFILE,
-			   current_cred());
+	file = lower_open(&path, O_DIRECTORY);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	s->ctx.pos = 0;

@@ -58,7 +58,8 @@ void mica_event_path(enum mica_event_type type, struct dentry *dentry)
 	};
 	char *buf;
 
-	if (!mica_events_wanted())
+	/* Nobody in a user namespace drowns the events of the others. */
+	if (!mica_events_wanted() || mica_in_userns(dentry->d_sb))
 		return;
 	buf = kmalloc(PATH_MAX, GFP_KERNEL);
 	if (!buf)
@@ -178,9 +179,22 @@ static int make_writable(struct fs_context *fc, struct mica_branch *b)
 {
 	struct mica_options *opts = fc->fs_private;
 	const struct path *workdir = opts->work ? &opts->work->path : NULL;
+	const struct path root = {
+		.mnt = b->mnt,
+		.dentry = b->mnt->mnt_root,
+	};
 	int err;
 
 	b->format = opts->format;
+	/* Nobody keeps others from what is not theirs. */
+	err = path_permission(&root, MAY_WRITE | MAY_EXEC);
+	if (!err && workdir)
+		err = path_permission(workdir, MAY_WRITE | MAY_EXEC);
+	if (err) {
+		errorfc(fc, "%s: the mounter may not write to it (%d)",
+			b->name, err);
+		return err;
+	}
 	err = mica_branch_own(b, d_inode(b->mnt->mnt_root));
 	if (!err && workdir)
 		err = mica_branch_own(b, d_inode(workdir->dentry));
@@ -225,6 +239,7 @@ static int make_branches(struct super_block *sb, struct fs_context *fc,
 				PTR_ERR(b));
 			return PTR_ERR(b);
 		}
+		b->userxattr = mica_in_userns(sb);
 		/* Not even reading changes what is not writable. */
 		if (!spec->rw)
 			b->mnt->mnt_flags |= MNT_READONLY | MNT_NOATIME;
@@ -361,7 +376,7 @@ int mica_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_time_gran = 1;
 	sb->s_op = &mica_super_operations;
 	sb->s_xattr = (const struct xattr_handler **)mica_xattr_handlers;
-	if (mica_can_export(ms->branches))
+	if (!mica_in_userns(sb) && mica_can_export(ms->branches))
 		sb->s_export_op = &mica_export_operations;
 	sb->s_flags |= SB_POSIXACL;
 	set_default_d_op(sb, &mica_dentry_operations);
@@ -446,6 +461,7 @@ static struct file_system_type mica_fs_type = {
 	.name			= "mica",
 	.init_fs_context	= mica_init_fs_context,
 	.kill_sb		= mica_kill_sb,
+	.fs_flags		= FS_USERNS_MOUNT,
 };
 
 int mica_union_init(void)

@@ -31,8 +31,9 @@
 /* How deep redirects may be nested; each costs some of the stack. */
 #define MICA_MAX_REDIRECTS	8
 
-/* Attributes that belong to the layers' format. */
+/* Attributes that belong to the layers' format, and that in a user namespace. */
 #define MICA_XATTR_PRIVATE	XATTR_TRUSTED_PREFIX "overlay."
+#define MICA_XATTR_USER		XATTR_USER_PREFIX "overlay."
 
 /* On-disk forms of whiteouts and opaque directories, as a mask. */
 #define MICA_FORM_DOT		1u
@@ -54,6 +55,8 @@ struct layer_format;
  * @work: directory for what is not finished; NULL on a branch never writable
  * @index: directory of the copies of files with several names, or NULL
  * @has_marks: it has extended attributes for our own use
+ * @userxattr: they are those that anybody may set, so they are not believed
+ *	to lead anywhere else
  * @owned: inodes marked as belonging to this union, the root and @work
  *
  * It does not change while a union uses it, but that it gets an index.
@@ -70,6 +73,7 @@ struct mica_branch {
 	struct dentry *work;
 	struct dentry *index;
 	bool has_marks;
+	bool userxattr;
 	struct inode *owned[2];
 };
 
@@ -303,6 +307,12 @@ static inline const struct cred *mica_cred(const struct super_block *sb)
 	return mica_super(sb)->cred;
 }
 
+/* Was it mounted by somebody who may be anybody outside? */
+static inline bool mica_in_userns(const struct super_block *sb)
+{
+	return sb->s_user_ns != &init_user_ns;
+}
+
 /* Who works in the branches is the mounter; undo with revert_creds(). */
 static inline const struct cred *
 mica_override_creds(const struct super_block *sb)
@@ -393,6 +403,7 @@ int lower_remove_mark(const struct mica_branch *b, struct dentry *dentry,
 		      const char *what);
 int lower_setxattr(const struct mica_branch *b, struct dentry *dentry,
 		   const char *name, const void *value, size_t size, int flags);
+struct file *lower_open(const struct path *path, unsigned int flags);
 struct dentry *lower_lookup(const struct mica_branch *b, struct dentry *dir,
 			    const struct qstr *name);
 struct dentry *lower_create(const struct mica_branch *b, struct dentry *dir,
@@ -518,7 +529,7 @@ void mica_inode_cache_exit(void);
 /* xattr.c */
 extern const struct xattr_handler * const mica_xattr_handlers[];
 ssize_t mica_listxattr(struct dentry *dentry, char *list, size_t size);
-bool mica_xattr_private(const char *name);
+bool mica_xattr_private(const struct super_block *sb, const char *name);
 struct posix_acl *mica_get_inode_acl(struct inode *inode, int type, bool rcu);
 struct posix_acl *mica_get_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 			       int type);

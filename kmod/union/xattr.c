@@ -6,14 +6,15 @@
 
 /**
  * mica_xattr_private - does this attribute belong to the layers' format?
+ * @sb: the union
  * @name: full name of the attribute
  *
  * Return: whether it is neither shown nor copied nor set through the union.
  */
-bool mica_xattr_private(const char *name)
+bool mica_xattr_private(const struct super_block *sb, const char *name)
 {
-	return !strncmp(name, MICA_XATTR_PRIVATE,
-			sizeof(MICA_XATTR_PRIVATE) - 1);
+	return strstarts(name, mica_in_userns(sb) ? MICA_XATTR_USER :
+						    MICA_XATTR_PRIVATE);
 }
 
 static int mica_xattr_get(const struct xattr_handler *handler,
@@ -24,7 +25,7 @@ static int mica_xattr_get(const struct xattr_handler *handler,
 	struct path real;
 	int ret;
 
-	if (mica_xattr_private(name))
+	if (mica_xattr_private(inode->i_sb, name))
 		return -ENODATA;
 	/* An exec would give them to the process, see is_forbidden(). */
 	if (current->in_execve && (mica_forbidden(inode) & MNT_NOSUID) &&
@@ -35,6 +36,9 @@ static int mica_xattr_get(const struct xattr_handler *handler,
 	ret = vfs_getxattr(mnt_idmap(real.mnt), real.dentry, name, buffer,
 			   size);
 	revert_creds(old);
+	/* Capabilities that mean nothing to the mounter hinder no execve(). */
+	if (ret == -EOVERFLOW && !strcmp(name, XATTR_NAME_CAPS))
+		return -ENODATA;
 	return ret;
 }
 
@@ -68,7 +72,7 @@ static int mica_xattr_set(const struct xattr_handler *handler,
 {
 	int err;
 
-	if (mica_xattr_private(name))
+	if (mica_xattr_private(inode->i_sb, name))
 		return -EPERM;
 	/* Nothing is copied for an attribute that is not there to remove. */
 	if (!value && !mica_is_rw(inode)) {
@@ -95,9 +99,9 @@ const struct xattr_handler * const mica_xattr_handlers[] = {
 };
 
 /* What a caller may not read is not listed to them, as elsewhere. */
-static bool is_listed(const char *name)
+static bool is_listed(const struct super_block *sb, const char *name)
 {
-	if (mica_xattr_private(name))
+	if (mica_xattr_private(sb, name))
 		return false;
 	return strncmp(name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN) ||
 	       capable(CAP_SYS_ADMIN);
@@ -119,7 +123,7 @@ ssize_t mica_listxattr(struct dentry *dentry, char *list, size_t size)
 	end = list + len;
 	for (name = list; name < end; name += len) {
 		len = strnlen(name, end - name) + 1;
-		if (!is_listed(name))
+		if (!is_listed(dentry->d_sb, name))
 			continue;
 		memmove(to, name, len);
 		to += len;
