@@ -690,6 +690,18 @@ static int copy(struct mica_copy *c)
 	return err;
 }
 
+/* The branch of a copy without a name, or -1. */
+static int nameless_slot(struct inode *inode)
+{
+	int slot = -1;
+
+	spin_lock(&inode->i_lock);
+	if (mica_i(inode)->nameless)
+		slot = mica_i(inode)->nameless->part[0].slot;
+	spin_unlock(&inode->i_lock);
+	return slot;
+}
+
 static bool has_part(const struct inode *inode, unsigned int slot)
 {
 	if (S_ISDIR(inode->i_mode))
@@ -767,8 +779,14 @@ int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size)
 		err = copy_one(parent, next, slot, done ? size : 0);
 		dput(parent);
 		dput(next);
-		if (err == -EAGAIN)
-			err = mica_copy_up(dentry);
+		/* What is mapped gets its name where it is, first. */
+		if (err == -EAGAIN) {
+			err = nameless_slot(d_inode(dentry));
+			if (err >= 0)
+				err = mica_copy_up_to(dentry, err, MICA_COPY_ALL);
+			else
+				err = 0;
+		}
 	}
 	return err;
 }
@@ -941,6 +959,16 @@ static int need_data(struct dentry *dentry)
 	return err;
 }
 
+static int slot_for_copy(struct dentry *dentry)
+{
+	struct dentry *parent = dget_parent(dentry);
+	int slot = mica_copy_slot(d_inode(parent),
+				  mica_parts(d_inode(dentry))->part[0].slot);
+
+	dput(parent);
+	return slot;
+}
+
 /**
  * mica_copy_up_data - make sure that something can be changed
  * @dentry: its name
@@ -952,7 +980,6 @@ static int need_data(struct dentry *dentry)
 int mica_copy_up_data(struct dentry *dentry, loff_t size)
 {
 	struct inode *inode = d_inode(dentry);
-	struct dentry *parent;
 	int slot;
 
 	slot = mica_check_data(dentry);
@@ -961,9 +988,9 @@ int mica_copy_up_data(struct dentry *dentry, loff_t size)
 	if (mica_is_rw(inode))
 		return size != MICA_COPY_META && mica_is_metacopy(inode) ?
 		       need_data(dentry) : 0;
-	parent = dget_parent(dentry);
-	slot = mica_copy_slot(d_inode(parent), mica_parts(inode)->part[0].slot);
-	dput(parent);
+	slot = nameless_slot(inode);
+	if (slot < 0)
+		slot = slot_for_copy(dentry);
 	return slot < 0 ? slot : mica_copy_up_to(dentry, slot, size);
 }
 
@@ -1044,13 +1071,9 @@ static int make_nameless(struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry);
 	struct mica_copy c = { .dentry = dentry, .size = MICA_COPY_ALL };
-	struct dentry *parent = dget_parent(dentry);
+	int slot = slot_for_copy(dentry), err;
 	const struct cred *old;
-	int slot, err;
 
-	slot = mica_rw_slot_for(d_inode(parent),
-				mica_parts(inode)->part[0].slot);
-	dput(parent);
 	if (slot < 0)
 		return slot;
 	c.slot = slot;

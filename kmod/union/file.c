@@ -262,6 +262,15 @@ static ssize_t mica_splice_write(struct pipe_inode_info *pipe,
 	return ret;
 }
 
+/* If it is mapped, it may have been copied to what has no name yet. */
+static int need_name(const struct file *file)
+{
+	const struct inode *inode = file_inode(file);
+
+	return !mica_is_rw(inode) && mica_data_is_rw(inode) ?
+	       mica_copy_up(file_dentry(file)) : 0;
+}
+
 static int mica_fsync(struct file *file, loff_t start, loff_t end,
 		      int datasync)
 {
@@ -270,12 +279,9 @@ static int mica_fsync(struct file *file, loff_t start, loff_t end,
 	struct file *real;
 	int err;
 
-	/* It is mapped, and what it has been copied to has no name. */
-	if (!mica_is_rw(inode) && mica_data_is_rw(inode)) {
-		err = mica_copy_up(file_dentry(file));
-		if (err)
-			return err;
-	}
+	err = need_name(file);
+	if (err)
+		return err;
 	/* What is not writable has nothing to write back. */
 	if (mica_super(inode->i_sb)->do_volatile || !mica_is_rw(inode))
 		return 0;
@@ -444,8 +450,10 @@ static int mica_flush(struct file *file, fl_owner_t id)
 	const struct cred *old;
 	int err;
 
+	/* Who closes what was mapped is told if it gets no name. */
+	err = file->f_mode & FMODE_WRITE ? need_name(file) : 0;
 	old = mica_override_creds(file_inode(file)->i_sb);
-	err = flush_real(mf->first, id);
+	err = flush_real(mf->first, id) ?: err;
 	err = flush_real(READ_ONCE(mf->copy), id) ?: err;
 	revert_creds(old);
 	return err;

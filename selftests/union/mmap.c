@@ -134,6 +134,7 @@ TEST_F(mapping, does_not_wait_for_a_directory)
 
 /* Everything that has to have the name in the branch finds it there. */
 static int do_fsync(int fd)	{ return fsync(fd); }
+static int do_close(int fd)	{ return close(dup(fd)); }
 static int do_syncfs(int fd)	{ return syncfs(fd); }
 static int do_write(int fd)	{ return pwrite(fd, "n", 1, 0) - 1; }
 static int do_fchmod(int fd)	{ return fchmod(fd, 0640); }
@@ -148,6 +149,7 @@ static const struct {
 	const char *now;
 } calls[] = {
 	{ "fsync", do_fsync, "d/f" },
+	{ "close", do_close, "d/f" },
 	{ "syncfs", do_syncfs, "d/f" },
 	{ "write", do_write, "d/f" },
 	{ "fchmod", do_fchmod, "d/f" },
@@ -332,6 +334,46 @@ TEST_F(mapping, of_many_at_once_loses_nothing)
 	for (i = 0; i < 40; i++) {
 		snprintf(path, sizeof(path), "up/%ld", i);
 		HAS(path, "ABCDEF");
+	}
+}
+
+/* The name has to be given where the copy is, before it can go on to the left. */
+TEST_F(mapping, with_several_writable_branches)
+{
+	static const char * const options[] = {
+		"dirs=up=rw:l2=rw:l1=ro", "dirs=up=rw:l2=rw:l1=ro,copyup=top",
+	};
+	unsigned int i, j;
+	int fd;
+	char *p;
+
+	NOT_ON_OVERLAY("has one");
+	for (i = 0; i < 2; i++) {
+		for (j = 0; j < 20; j++) {
+			DO(remove_all("up/f"));
+			DO(remove_all("up/g"));
+			DO(remove_all("l2/f"));
+			DO(remove_all("l2/g"));
+			DO(put("l1/f", "old"));
+			DO(put("up/g", "other"));
+			DO(mount_mica(options[i], "mnt"));
+			p = map("mnt/f", &fd);
+			ASSERT_NE(MAP_FAILED, p);
+			memcpy(p, "new", 3);
+			if (j % 2) {
+				DO(renameat2(AT_FDCWD, "mnt/f", AT_FDCWD,
+					     "mnt/g", RENAME_EXCHANGE));
+				HAS("mnt/f", "other");
+				HAS("mnt/g", "new");
+			} else {
+				DO(fsync(fd));
+				HAS(i ? "up/f" : "l2/f", "new");
+			}
+			DO(munmap(p, 4096));
+			DO(close(fd));
+			DO(umount("mnt"));
+			HAS("l1/f", "old");
+		}
 	}
 }
 
