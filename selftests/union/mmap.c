@@ -3,7 +3,6 @@
  * Shared mappings that can be written to: the file is copied for them, but under
  * mmap_lock the copy cannot get its name.
  */
-#include <linux/fs.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include "kselftest_harness.h"
+#include "flags.h"
 #include "util.h"
 
 UNION_FIXTURE(mapping);
@@ -227,18 +227,15 @@ TEST_F(mapping, of_a_metacopy_brings_the_data)
 /* What has no place for its name is an error, and nothing is lost. */
 TEST_F(mapping, a_name_that_cannot_be_given_is_told_and_tried_again)
 {
-	int fd, at;
 	char *p;
-	int flags = FS_IMMUTABLE_FL;
+	int fd;
 
 	NOT_ON_OVERLAY("copies at open");
 	DO(put("l1/f", "old"));
 	DO(mount_union("up:l1"));
-	at = open("up", O_RDONLY);
-	if (ioctl(at, FS_IOC_SETFLAGS, &flags)) {
+	if (set_flags("up", FS_IMMUTABLE_FL)) {
 		ASSERT_EQ(ENOTTY, errno);
 		ASSERT_STREQ("tmpfs", variant->fs);
-		close(at);
 		SKIP(return, "no immutable directories on this tmpfs");
 	}
 	p = map("mnt/f", &fd);
@@ -247,9 +244,7 @@ TEST_F(mapping, a_name_that_cannot_be_given_is_told_and_tried_again)
 	FAILS(EPERM, fsync(fd));
 	ASSERT_FALSE(there("up/f"));
 	HAS("mnt/f", "new");
-	flags = 0;
-	DO(ioctl(at, FS_IOC_SETFLAGS, &flags));
-	DO(close(at));
+	DO(set_flags("up", 0));
 	DO(fsync(fd));
 	HAS("up/f", "new");
 	DO(munmap(p, 4096));

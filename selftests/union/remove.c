@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What becomes of every instance of a name that is removed. */
-#include <sys/ioctl.h>
-#include <linux/fs.h>
 #include "kselftest_harness.h"
+#include "flags.h"
 #include "util.h"
 
 UNION_FIXTURE(remove);
@@ -206,17 +205,6 @@ TEST_F(remove, the_mode_is_shown_and_others_are_refused)
 	DO(run("! grep -q delete= /proc/self/mountinfo"));
 }
 
-static int set_immutable(const char *path, bool on)
-{
-	int fd = open(path, O_RDONLY), flags, err;
-
-	err = ioctl(fd, FS_IOC_GETFLAGS, &flags);
-	flags = on ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
-	err = err ?: ioctl(fd, FS_IOC_SETFLAGS, &flags);
-	close(fd);
-	return err;
-}
-
 TEST_F(remove, what_cannot_be_removed_is_hidden_or_stays)
 {
 	NOT_ON_OVERLAY("one rw branch");
@@ -224,23 +212,23 @@ TEST_F(remove, what_cannot_be_removed_is_hidden_or_stays)
 		SKIP(return, "an old kernel's has no immutable files");
 	/* Below: it is hidden. */
 	DO(set_up(3, UNLINK));
-	DO(set_immutable("l1/n", true));
+	DO(set_flags("l1/n", FS_IMMUTABLE_FL));
 	DO(mount_mode("all", "dot"));
 	DO(unlink("mnt/n"));
 	ASSERT_FALSE(there("mnt/n"));
 	ASSERT_TRUE(whited_out("up", "n"));
 	DO(umount("mnt"));
-	DO(set_immutable("l1/n", false));
+	DO(set_flags("l1/n", 0));
 	/* Shown: nothing has changed. */
 	DO(set_up(7, UNLINK));
-	DO(set_immutable("up/n", true));
+	DO(set_flags("up/n", FS_IMMUTABLE_FL));
 	DO(mount_mode("whiteout", "dot"));
 	FAILS(EPERM, unlink("mnt/n"));
 	FAILS(EPERM, rename("mnt/n", "mnt/m"));
 	HAS("mnt/n", "up");
 	ASSERT_FALSE(whited_out("up", "n"));
 	DO(umount("mnt"));
-	DO(set_immutable("up/n", false));
+	DO(set_flags("up/n", 0));
 }
 
 TEST_F(remove, a_failed_rmdir_shows_nothing_that_was_hidden)
@@ -254,11 +242,11 @@ TEST_F(remove, a_failed_rmdir_shows_nothing_that_was_hidden)
 	DO(mount_mode("all", "dot"));
 	ASSERT_STREQ("", ls("mnt/n"));
 	/* The union does not know, so it is the last step that fails. */
-	DO(set_immutable("up/n", true));
+	DO(set_flags("up/n", FS_IMMUTABLE_FL));
 	FAILS(EPERM, rmdir("mnt/n"));
 	ASSERT_STREQ("", ls("mnt/n"));
 	DO(umount("mnt"));
-	DO(set_immutable("up/n", false));
+	DO(set_flags("up/n", 0));
 	DO(mount_mode("all", "dot"));
 	ASSERT_STREQ("", ls("mnt/n"));
 	DO(rmdir("mnt/n"));

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* O_TMPFILE, and the attributes that lsattr shows. */
-#include <sys/ioctl.h>
-#include <linux/fs.h>
 #include "kselftest_harness.h"
+#include "flags.h"
 #include "util.h"
 
 UNION_FIXTURE(unnamed);
@@ -66,27 +65,6 @@ TEST_F(unnamed, it_goes_without_a_trace)
 	DO(mount_union_ro("l1"));
 	FAILS(EROFS, open("mnt/d", O_TMPFILE | O_RDWR, 0600));
 }
-
-static int flags_of(const char *path)
-{
-	int fd = open(path, O_RDONLY), flags;
-
-	if (ioctl(fd, FS_IOC_GETFLAGS, &flags))
-		flags = -1;
-	close(fd);
-	return flags;
-}
-
-static int set_flags(const char *path, int flags)
-{
-	int fd = open(path, O_RDONLY);
-	int err = ioctl(fd, FS_IOC_SETFLAGS, &flags);
-
-	close(fd);
-	return err;
-}
-
-#define MINE (FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL)
 
 TEST_F(unnamed, attributes_protect_through_the_union)
 {

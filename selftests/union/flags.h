@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The attributes that lsattr shows. Not in util.c: sys/mount.h is there. */
+#ifndef UNION_TEST_FLAGS_H
+#define UNION_TEST_FLAGS_H
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+#define MINE (FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL)
+
+static inline int flags_of(const char *path)
+{
+	int fd = open(path, O_RDONLY), flags;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags))
+		flags = -1;
+	close(fd);
+	return flags;
+}
+
+/* As chattr does it: the others stay, or ext4 would give up its extents. */
+static inline int set_flags(const char *path, int flags)
+{
+	int fd = open(path, O_RDONLY), old, err;
+
+	err = ioctl(fd, FS_IOC_GETFLAGS, &old);
+	flags |= old & ~MINE;
+	if (!err)
+		err = ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	close(fd);
+	return err;
+}
+
+#endif /* UNION_TEST_FLAGS_H */
