@@ -65,10 +65,12 @@ count()
 }
 
 echo "TAP version 13"
-echo "1..17"
+echo "1..18"
 expect "success, with the output" 0 "^hello$" echo hello
 expect "the command's exit status" 7 "ended with 7" 'exit 7'
 expect "an oops or panic" 125 "sysrq triggered crash" 'echo c >/proc/sysrq-trigger'
+expect "flags that no processor has" 123 "QEMU miscalculated.*c094f6a6" \
+	'echo "<1>RSP: 0018:ffffd08600f77c00 EFLAGS: c094f6a6" >/dev/kmsg; echo c >/proc/sysrq-trigger'
 expect "a warning" 126 "the kernel complained" \
 	'echo "<4>WARNING: CPU: 0 PID: 1 at x.c:1 y+0x1/0x2" >/dev/kmsg'
 expect "what lockdep says" 126 "the kernel complained" \
