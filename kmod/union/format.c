@@ -136,6 +136,89 @@ int mica_hides(const struct mica_branch *b, struct dentry *dir,
 	return has_file(b, dir, &wh);
 }
 
+struct mica_dots_scan {
+	struct dir_context ctx;
+	unsigned int left;
+	bool found;
+};
+
+static bool find_dots(struct dir_context *ctx, const char *name, int len,
+		      loff_t pos, u64 ino, unsigned int type)
+{
+	struct mica_dots_scan *s = container_of(ctx, struct mica_dots_scan,
+						ctx);
+
+	s->found = len > DOT_PREFIX_LEN &&
+		   !memcmp(name, DOT_PREFIX, DOT_PREFIX_LEN);
+	return !s->found && s->left--;
+}
+
+/* Reads at most @max names. */
+static enum mica_dots scan_for_dots(const struct mica_branch *b,
+				    struct dentry *dir, unsigned int max)
+{
+	const struct path path = { .mnt = b->mnt, .dentry = dir };
+	struct mica_dots_scan s = { .ctx.actor = find_dots, .left = max };
+	struct file *file;
+	loff_t pos;
+	int err;
+
+	file = lower_open(&path, O_DIRECTORY);
+	if (IS_ERR(file))
+		return MICA_DOTS;
+	do {
+		pos = s.ctx.pos;
+		err = iterate_dir(file, &s.ctx);
+	} while (!err && !s.found && s.left <= max && s.ctx.pos != pos);
+	fput(file);
+	if (err || s.found)
+		return MICA_DOTS;
+	return s.left > max ? MICA_DOTS_UNKNOWN : MICA_NO_DOTS;
+}
+
+/*
+ * Most directories have no whiteouts, and to look for one beside each name costs
+ * as much as to look for the name. So after some looks a few names for each of
+ * them are read. What is remembered is good as long as the branch does not
+ * change, so it is not of one that is writable.
+ */
+static enum mica_dots dots_in(const struct mica_branch *b,
+			      struct mica_part *dir)
+{
+	enum mica_dots dots = READ_ONCE(dir->dots);
+	unsigned int looks;
+
+	if (dots != MICA_DOTS_UNKNOWN)
+		return dots;
+	looks = READ_ONCE(dir->looks) + 1;
+	WRITE_ONCE(dir->looks, looks);
+	if (looks < 8 || !is_power_of_2(looks))
+		return dots;
+	dots = scan_for_dots(b, dir->dentry, 4 * looks);
+	WRITE_ONCE(dir->dots, dots);
+	return dots;
+}
+
+/**
+ * mica_part_hides - does a file in a part of a directory hide this name?
+ * @sb: the union
+ * @dir: the part
+ * @name: the name
+ *
+ * Return: 1, 0 or an error.
+ */
+int mica_part_hides(const struct super_block *sb, const struct mica_part *dir,
+		    const struct qstr *name)
+{
+	const struct mica_branch *b = mica_branch(sb, dir->slot);
+
+	/* What is remembered is no change of the part. */
+	if ((b->read & MICA_FORM_DOT) && !mica_slot_rw(sb, dir->slot) &&
+	    dots_in(b, (struct mica_part *)dir) == MICA_NO_DOTS)
+		return 0;
+	return mica_hides(b, dir->dentry, name);
+}
+
 /**
  * mica_is_opaque - does this directory hide what is to the right of it?
  * @b: the branch

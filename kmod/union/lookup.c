@@ -66,7 +66,7 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
 		return PTR_ERR(dentry);
 
 	if (!dentry) {
-		ret = reach ? mica_hides(b, dir->dentry, name) : 0;
+		ret = reach ? mica_part_hides(sb, dir, name) : 0;
 		return ret > 0 ? MICA_HIDDEN : ret;
 	}
 
@@ -88,7 +88,7 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
 	if (!ret && (reach || other) && d_is_dir(dentry))
 		ret = mica_is_opaque(b, dentry);
 	if (!ret && reach && !other)
-		ret = mica_hides(b, dir->dentry, name);
+		ret = mica_part_hides(sb, dir, name);
 	if (!ret && other && redirect) {
 		*redirect = other;
 		*entry = dentry;

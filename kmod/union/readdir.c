@@ -26,6 +26,7 @@ struct mica_name {
 /**
  * struct mica_list - the names of a directory
  * @root: all names, those that a whiteout hides too
+ * @one: they are of one part alone, all different, and in @shown only
  * @shown: those that are shown, in order
  * @nr: how many
  * @room: for how many there is room in @shown
@@ -33,6 +34,7 @@ struct mica_name {
  */
 struct mica_list {
 	struct rb_root root;
+	bool one;
 	struct mica_name **shown;
 	size_t nr;
 	size_t room;
@@ -59,11 +61,14 @@ struct mica_scan {
 static void free_list(struct mica_list *list)
 {
 	struct mica_name *n, *next;
+	size_t i;
 
 	if (!list)
 		return;
 	rbtree_postorder_for_each_entry_safe(n, next, &list->root, node)
 		kfree(n);
+	for (i = 0; list->one && i < list->nr; i++)
+		kfree(list->shown[i]);
 	kvfree(list->shown);
 	kfree(list);
 }
@@ -85,7 +90,7 @@ static struct mica_name *get_name(struct mica_list *list, const char *name,
 	int cmp;
 
 	*made = false;
-	while (*link) {
+	while (!list->one && *link) {
 		parent = *link;
 		n = rb_entry(parent, struct mica_name, node);
 		cmp = compare(n, name, len);
@@ -99,8 +104,10 @@ static struct mica_name *get_name(struct mica_list *list, const char *name,
 	memcpy(n->name, name, len);
 	n->name[len] = 0;
 	n->len = len;
-	rb_link_node(&n->node, parent, link);
-	rb_insert_color(&n->node, &list->root);
+	if (!list->one) {
+		rb_link_node(&n->node, parent, link);
+		rb_insert_color(&n->node, &list->root);
+	}
 	*made = true;
 	return n;
 }
@@ -131,7 +138,11 @@ static int add_entry(struct mica_scan *s, const char *name, int len, u64 ino,
 {
 	struct mica_name *n;
 	bool made;
+	int err;
 
+	/* There is nothing that it could hide. */
+	if (whiteout && s->list->one)
+		return 0;
 	n = get_name(s->list, name, len, &made);
 	if (!n)
 		return -ENOMEM;
@@ -145,7 +156,10 @@ static int add_entry(struct mica_scan *s, const char *name, int len, u64 ino,
 	n->part = s->part;
 	n->type = type;
 	n->whiteout = whiteout;
-	return whiteout ? 0 : show(s->list, n);
+	err = whiteout ? 0 : show(s->list, n);
+	if (err && s->list->one)
+		kfree(n);
+	return err;
 }
 
 static bool scan_actor(struct dir_context *ctx, const char *name, int len,
@@ -224,6 +238,8 @@ static int drop_whiteouts(struct mica_scan *s, const struct mica_part *part,
 		if (ret > 0) {
 			n->whiteout = true;
 			ret = 0;
+			if (list->one)
+				kfree(n);
 		} else {
 			list->shown[to++] = n;
 		}
@@ -309,6 +325,7 @@ static struct mica_list *read_names(struct inode *dir)
 		return ERR_PTR(-ENOMEM);
 	list->version = atomic64_read(&mica_i(dir)->version);
 	parts = mica_parts(dir);
+	list->one = parts->nr == 1;
 
 	old = mica_override_creds(dir->i_sb);
 	for (i = 0; !err && i < parts->nr; i++)
@@ -508,6 +525,7 @@ bool mica_only_whiteouts(struct super_block *sb, const struct mica_part *part)
 
 	if (!list)
 		return false;
+	list->one = true;
 	ret = !scan_part(list, sb, 0, part, false) && !list->nr;
 	free_list(list);
 	return ret;

@@ -12,7 +12,19 @@
 #include <linux/slab.h>
 #include "union.h"
 
-/* Every instance of @name that no whiteout hides, leftmost first. */
+/* Is there a branch to the right that something could be removed from? */
+static bool rw_behind(const struct super_block *sb, unsigned int slot)
+{
+	while (++slot < mica_branches(sb)->nr)
+		if (mica_slot_rw(sb, slot))
+			return true;
+	return false;
+}
+
+/*
+ * The instances of @name that no whiteout hides, leftmost first: the one that is
+ * shown, and those behind it as far as some could be removed.
+ */
 static int find_instances(struct inode *dir, const struct qstr *name,
 			  struct mica_parts **found)
 {
@@ -36,7 +48,7 @@ static int find_instances(struct inode *dir, const struct qstr *name,
 			continue;
 		to->slot = where->part[i].slot;
 		parts->nr++;
-		if (ret == MICA_FOUND_LAST)
+		if (ret == MICA_FOUND_LAST || !rw_behind(dir->i_sb, to->slot))
 			break;
 	}
 	if (ret < 0) {

@@ -20,7 +20,7 @@
  * @from: the old directory there
  * @to: the new directory there
  * @hide_old: something would show in place of the old name
- * @below_new: something would merge with a directory of the new name
+ * @below_new: something would merge with the directory at the new name
  */
 struct mica_move {
 	struct inode *old_dir;
@@ -106,6 +106,8 @@ static int look_below(struct mica_move *m)
 	if (ret < 0 && ret != -ENOENT)
 		return ret;
 	m->hide_old = ret >= 0 && (exchange || delete != MICA_DELETE_FIRST);
+	if (!d_is_dir(m->old))
+		return 0;
 	ret = mica_slot_below(m->new_dir, &m->new->d_name, m->slot);
 	if (ret < 0 && ret != -ENOENT)
 		return ret;

@@ -105,6 +105,13 @@ struct mica_branches {
 	struct mica_slot slot[];
 };
 
+/* Whiteouts of the dot form in a directory. */
+enum mica_dots {
+	MICA_DOTS_UNKNOWN,
+	MICA_NO_DOTS,
+	MICA_DOTS,
+};
+
 enum mica_purity {
 	MICA_PURITY_UNKNOWN,
 	MICA_PURE,
@@ -116,12 +123,16 @@ enum mica_purity {
  * @slot: the branch
  * @redirected: to the right of it, its name is another
  * @purity: of a directory, whether copies may be in it
+ * @dots: of a directory that is not writable, whether whiteouts may be in it
+ * @looks: how often that has been of interest
  * @dentry: its name there
  */
 struct mica_part {
 	unsigned int slot;
 	bool redirected;
 	enum mica_purity purity;
+	enum mica_dots dots;
+	unsigned int looks;
 	struct dentry *dentry;
 };
 
@@ -453,6 +464,8 @@ bool mica_name_reserved(const struct super_block *sb, const struct qstr *name);
 int mica_is_whiteout(const struct mica_branch *b, struct dentry *dentry);
 int mica_hides(const struct mica_branch *b, struct dentry *dir,
 	       const struct qstr *name);
+int mica_part_hides(const struct super_block *sb, const struct mica_part *dir,
+		    const struct qstr *name);
 int mica_is_opaque(const struct mica_branch *b, struct dentry *dir);
 int mica_unhide(const struct mica_branch *b, struct dentry *dir,
 		const struct qstr *name);
