@@ -228,8 +228,6 @@ static bool ends_here(const struct mica_parts *found, const struct dentry *next)
 static int add_found(struct mica_search *s, unsigned int i,
 		     struct dentry *entry, bool redirected)
 {
-	struct mica_part *to;
-
 	if (mica_dir_is_strange(entry)) {
 		dput(entry);
 		return -EOPNOTSUPP;
@@ -240,10 +238,11 @@ static int add_found(struct mica_search *s, unsigned int i,
 		dput(entry);
 		return -ENOMEM;
 	}
-	to = &s->found->part[s->found->nr++];
-	to->slot = s->where->part[i].slot;
-	to->redirected = redirected;
-	to->dentry = entry;
+	s->found->part[s->found->nr++] = (struct mica_part) {
+		.slot		= s->where->part[i].slot,
+		.redirected	= redirected,
+		.dentry		= entry,
+	};
 	return 0;
 }
 
