@@ -36,4 +36,19 @@
 #define MICA_MKDIR_RET(err)	(err)
 #endif
 
+/* Arguments of ->update_time(), and whether they are about the access time. */
+#if defined(HAVE_UPDATE_TIME_TYPE)
+#define MICA_UPDATE_TIME(fn) \
+	int fn(struct inode *inode, enum fs_update_time which, \
+	       unsigned int flags)
+#define mica_update_is_atime(which) ((which) == FS_UPD_ATIME)
+#elif defined(HAVE_UPDATE_TIME_NOW)
+#define MICA_UPDATE_TIME(fn) int fn(struct inode *inode, int which)
+#define mica_update_is_atime(which) ((which) & S_ATIME)
+#else
+#define MICA_UPDATE_TIME(fn) \
+	int fn(struct inode *inode, struct timespec64 *now, int which)
+#define mica_update_is_atime(which) ((which) & S_ATIME)
+#endif
+
 #endif /* _MICA_COMPAT_INODE_H */

@@ -187,6 +187,7 @@ static ssize_t mica_read_iter(struct kiocb *iocb, struct iov_iter *iter)
 
 	if (IS_ERR(real))
 		return PTR_ERR(real);
+	ctx.accessed = file_accessed;
 	return backing_file_read_iter(real, iter, iocb, iocb->ki_flags, &ctx);
 }
 
@@ -229,6 +230,7 @@ static ssize_t mica_splice_read(struct file *in, loff_t *ppos,
 
 	if (IS_ERR(real))
 		return PTR_ERR(real);
+	ctx.accessed = file_accessed;
 	init_sync_kiocb(&iocb, in);
 	iocb.ki_pos = *ppos;
 	ret = backing_file_splice_read(real, &iocb, pipe, len, flags, &ctx);
@@ -332,6 +334,7 @@ static int mica_mmap(struct file *file, struct vm_area_struct *vma)
 	real = real_file(file);
 	if (IS_ERR(real))
 		return PTR_ERR(real);
+	ctx.accessed = file_accessed;
 	return backing_file_mmap(real, vma, &ctx);
 }
 

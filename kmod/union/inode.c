@@ -6,7 +6,7 @@
 #include <linux/statfs.h>
 #include "union.h"
 
-#define MICA_COPIED_FLAGS (S_SYNC | S_APPEND | S_IMMUTABLE)
+#define MICA_COPIED_FLAGS (S_SYNC | S_APPEND | S_IMMUTABLE | S_NOATIME)
 
 /**
  * mica_copyattr - refresh what the VFS reads from an inode of the union
@@ -18,6 +18,7 @@
 void mica_copyattr(struct inode *inode)
 {
 	const struct mica_parts *parts;
+	unsigned int flags;
 	struct inode *real;
 
 	spin_lock(&inode->i_lock);
@@ -30,8 +31,10 @@ void mica_copyattr(struct inode *inode)
 	inode_set_mtime_to_ts(inode, inode_get_mtime(real));
 	inode_set_ctime_to_ts(inode, inode_get_ctime(real));
 	i_size_write(inode, i_size_read(real));
-	inode_set_flags(inode, real->i_flags & MICA_COPIED_FLAGS,
-			MICA_COPIED_FLAGS);
+	flags = real->i_flags & MICA_COPIED_FLAGS;
+	if (!mica_is_rw(inode))
+		flags |= S_NOATIME;
+	inode_set_flags(inode, flags, MICA_COPIED_FLAGS);
 
 	if (S_ISDIR(inode->i_mode) && parts->nr > 1)
 		set_nlink(inode, 1);
@@ -77,11 +80,41 @@ static const char *mica_get_link(struct dentry *dentry, struct inode *inode,
 	return target;
 }
 
+/* The VFS asks by the union's mount and times, here the branch decides. */
+MICA_UPDATE_TIME(mica_update_time)
+{
+	struct path real;
+
+	if (!mica_update_is_atime(which) || !mica_is_rw(inode))
+		return 0;
+	mica_real_path(inode, &real);
+	touch_atime(&real);
+	inode_set_atime_to_ts(inode, inode_get_atime(d_inode(real.dentry)));
+	return 0;
+}
+
+static int mica_fiemap(struct inode *inode, struct fiemap_extent_info *info,
+		       u64 start, u64 len)
+{
+	struct inode *real = d_inode(mica_data_part(inode)->dentry);
+	const struct cred *old;
+	int err;
+
+	if (!real->i_op->fiemap)
+		return -EOPNOTSUPP;
+	old = mica_override_creds(inode->i_sb);
+	err = real->i_op->fiemap(real, info, start, len);
+	revert_creds(old);
+	return err;
+}
+
 static const struct inode_operations mica_file_inode_operations = {
 	.permission	= mica_permission,
 	.setattr	= mica_setattr,
 	.getattr	= mica_getattr,
 	.listxattr	= mica_listxattr,
+	.fiemap		= mica_fiemap,
+	.update_time	= mica_update_time,
 	.fileattr_get	= mica_fileattr_get,
 	.fileattr_set	= mica_fileattr_set,
 	MICA_ACL_INODE_OPS,
@@ -93,6 +126,7 @@ static const struct inode_operations mica_symlink_inode_operations = {
 	.setattr	= mica_setattr,
 	.getattr	= mica_getattr,
 	.listxattr	= mica_listxattr,
+	.update_time	= mica_update_time,
 };
 
 static void init_inode(struct inode *inode, struct mica_parts *parts, u64 ino)
@@ -105,7 +139,7 @@ static void init_inode(struct inode *inode, struct mica_parts *parts, u64 ino)
 	inode->i_ino = ino;
 	mica_copyattr(inode);
 	/* Times are those of the branch, which keeps them. */
-	inode->i_flags |= S_NOATIME | S_NOCMTIME;
+	inode->i_flags |= S_NOCMTIME;
 #ifdef CONFIG_FS_POSIX_ACL
 	inode->i_acl = ACL_DONT_CACHE;
 	inode->i_default_acl = ACL_DONT_CACHE;

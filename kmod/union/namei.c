@@ -608,6 +608,7 @@ const struct inode_operations mica_dir_inode_operations = {
 	.permission	= mica_permission,
 	.setattr	= mica_setattr,
 	.getattr	= mica_getattr,
+	.update_time	= mica_update_time,
 	.listxattr	= mica_listxattr,
 	.fileattr_get	= mica_fileattr_get,
 	.fileattr_set	= mica_fileattr_set,

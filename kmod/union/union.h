@@ -533,6 +533,7 @@ void mica_add_part(struct inode *inode, struct mica_parts *parts);
 int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask);
 int mica_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 		 struct iattr *attr);
+MICA_UPDATE_TIME(mica_update_time);
 int mica_getattr(struct mnt_idmap *idmap, const struct path *path,
 		 struct kstat *stat, u32 mask, unsigned int flags);
 extern const struct super_operations mica_super_operations;

@@ -307,6 +307,78 @@ TEST_F(attr, times_change_as_posix_says)
 	EXPECT_LT(before.st_mtime, after.st_mtime);
 }
 
+static bool was_read(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st) && st.st_atime > 1000;
+}
+
+/* So long ago that relatime counts the next access. */
+static int forget_access(const char *path)
+{
+	static const struct timespec then[2] = {
+		{ .tv_sec = 1000 }, { .tv_sec = 1000 },
+	};
+
+	return utimensat(AT_FDCWD, path, then, AT_SYMLINK_NOFOLLOW);
+}
+
+TEST_F(attr, access_times_change_as_posix_says)
+{
+	static const struct {
+		const char *access;
+		const char *path;
+	} accesses[] = {
+		{ "cat mnt/f", "f" }, { "ls mnt/d", "d" },
+		{ "ls mnt/both", "both" }, { "readlink mnt/s", "s" },
+		{ "cat mnt/s", "s" }, { "cat mnt/copy", "copy" },
+		{ "grep -q . <mnt/f", "f" },
+	};
+	char name[32];
+	unsigned int i;
+	int fd;
+	char c;
+
+	DO(run("mkdir up/d up/both l1/both; ln -s f up/s; echo 1 >up/f; "
+	       "echo 1 >l1/low; echo 1 >l1/copy; touch up/both/x l1/both/y"));
+	DO(forget_access("l1/low"));
+	DO(mount_union("up:l1"));
+	for (i = 0; i < ARRAY_SIZE(accesses); i++) {
+		snprintf(name, sizeof(name), "mnt/%s", accesses[i].path);
+		DO(forget_access(name));
+		DO(run("%s >/dev/null", accesses[i].access));
+		ASSERT_TRUE(was_read(name)) {
+			TH_LOG("%s", accesses[i].access);
+		}
+		snprintf(name, sizeof(name), "up/%s", accesses[i].path);
+		ASSERT_TRUE(was_read(name));
+	}
+	/* What cannot be written to stays as it is, and is not copied. */
+	HAS("mnt/low", "1\n");
+	ASSERT_FALSE(was_read("mnt/low"));
+	ASSERT_FALSE(there("up/low"));
+	/* Who does not want it, by descriptor, by file or by mount. */
+	DO(forget_access("mnt/f"));
+	fd = open("mnt/f", O_RDONLY | O_NOATIME);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(1, read(fd, &c, 1));
+	DO(close(fd));
+	ASSERT_FALSE(was_read("mnt/f"));
+	if (!run("chattr +A mnt/f 2>/dev/null")) {
+		HAS("mnt/f", "1\n");
+		ASSERT_FALSE(was_read("mnt/f"));
+		DO(run("chattr -A mnt/f"));
+	}
+	DO(mount(NULL, "mnt", NULL, MS_REMOUNT | MS_BIND | MS_NOATIME, NULL));
+	HAS("mnt/f", "1\n");
+	ASSERT_FALSE(was_read("mnt/f"));
+	DO(mount(NULL, "mnt", NULL, MS_REMOUNT | MS_BIND | MS_RELATIME,
+		 NULL));
+	HAS("mnt/f", "1\n");
+	ASSERT_TRUE(was_read("mnt/f"));
+}
+
 TEST_F(attr, everything_is_on_one_device_of_type_mica)
 {
 	struct statfs fs;

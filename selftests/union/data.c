@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Data of files in the rw branch and in a ro one: sizes, holes, positions. */
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include "kselftest_harness.h"
@@ -136,6 +139,46 @@ TEST_F(data, holes_are_found)
 		ASSERT_EQ(6 * BLOCK, lseek(fd, 6 * BLOCK, SEEK_DATA));
 		close(fd);
 	}
+}
+
+static int extents(const char *path, struct fiemap_extent *first)
+{
+	struct {
+		struct fiemap map;
+		struct fiemap_extent extent[8];
+	} m = {
+		.map.fm_length = FIEMAP_MAX_OFFSET,
+		.map.fm_flags = FIEMAP_FLAG_SYNC,
+		.map.fm_extent_count = 8,
+	};
+	int fd = open(path, O_RDONLY);
+	int err = ioctl(fd, FS_IOC_FIEMAP, &m);
+
+	close(fd);
+	*first = m.extent[0];
+	return err ? -1 : (int)m.map.fm_mapped_extents;
+}
+
+TEST_F(data, extents_are_those_of_the_branch)
+{
+	struct fiemap_extent below, shown;
+	int nr;
+
+	DO(fill("l1/f", 300000, 1));
+	DO(mount_union("up:l1"));
+	nr = extents("l1/f", &below);
+	if (nr < 0) {
+		FAILS(EOPNOTSUPP, extents("l1/f", &below));
+		FAILS(EOPNOTSUPP, extents("mnt/f", &shown));
+		return;
+	}
+	ASSERT_LT(0, nr);
+	ASSERT_EQ(nr, extents("mnt/f", &shown));
+	ASSERT_EQ(below.fe_physical, shown.fe_physical);
+	DO(add("mnt/f", "x"));
+	nr = extents("up/f", &below);
+	ASSERT_EQ(nr, extents("mnt/f", &shown));
+	ASSERT_EQ(below.fe_physical, shown.fe_physical);
 }
 
 TEST_F(data, a_position_is_the_descriptors_own)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Lower layers on file systems that cannot be written to. */
 #include <sys/statfs.h>
-#include "util.h"
 #include "kselftest_harness.h"
+#include "util.h"
 
 UNION_FIXTURE(lower)
 

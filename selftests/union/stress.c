@@ -8,8 +8,8 @@
 #include <dirent.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include "util.h"
 #include "kselftest_harness.h"
+#include "util.h"
 
 #define WRITERS	6
 #define NAMES	12	/* of each writer, in each directory */
