@@ -504,6 +504,13 @@ static void drop_nameless(const struct mica_copy *c, struct mica_inode *mi)
 	discard(c);
 }
 
+/* Stores to a mapping of a file in a writable branch would miss the copy. */
+static bool is_stored_to(const struct mica_copy *c)
+{
+	return d_is_reg(c->dentry) && mica_is_rw(d_inode(c->dentry)) &&
+	       mapping_writably_mapped(d_inode(c->src.dentry)->i_mapping);
+}
+
 /* Gives the copy its name, and the union the copy. Takes over @parts. */
 static int publish(const struct mica_copy *c, struct mica_parts *parts)
 {
@@ -513,6 +520,9 @@ static int publish(const struct mica_copy *c, struct mica_parts *parts)
 	unsigned int i = 0;
 	int err;
 
+	/* Somebody may have begun since the data was copied. */
+	if (is_stored_to(c))
+		return -EXDEV;
 	err = c->links ? mica_index_add(inode, c->slot, c->temp) : 0;
 	if (err)
 		return err;
@@ -600,6 +610,8 @@ static int make_copy(struct mica_copy *c)
 {
 	int err;
 
+	if (is_stored_to(c))
+		return -EXDEV;
 	err = vfs_getattr_nosec(&c->src, &c->stat, STATX_BASIC_STATS,
 				AT_STATX_SYNC_AS_STAT);
 	if (err)

@@ -3,9 +3,9 @@
  * Files of the union: every operation goes to the file of the branch.
  *
  * A file that was opened before its copy-up has two: the one that was there at
- * open, and, from the first use after it, the copy. Opening for writing copies
- * nothing, so what is opened in a branch that is not writable is opened for
- * reading.
+ * open, and, from the first use after it, the copy; and one more for each copy
+ * from one writable branch to another. Opening for writing copies nothing, so
+ * what is opened in a branch that is not writable is opened for reading.
  */
 #include <linux/file.h>
 #include <linux/module.h>
@@ -19,9 +19,14 @@
 /* Flags that fcntl(F_SETFL) may change after the branch's file was opened. */
 #define MICA_SETFL_MASK (O_APPEND | O_NONBLOCK | O_NDELAY | O_DIRECT)
 
+/**
+ * struct mica_file - the branches' files of an open file
+ * @older: those that were used before, which somebody may be using still
+ * @real: file of a branch
+ */
 struct mica_file {
-	struct file *first;
-	struct file *copy;
+	struct mica_file *older;
+	struct file *real;
 };
 
 static struct file *open_real(const struct file *file,
@@ -61,35 +66,55 @@ static int set_flags(struct file *real, unsigned int flags)
 	return 0;
 }
 
+static struct mica_file *new_real(const struct file *file,
+				  const struct mica_part *part,
+				  struct mica_file *older)
+{
+	struct mica_file *mf = kmalloc(sizeof(*mf), GFP_KERNEL);
+	int err;
+
+	if (!mf)
+		return ERR_PTR(-ENOMEM);
+	mf->older = older;
+	mf->real = open_real(file, part);
+	if (IS_ERR(mf->real)) {
+		err = PTR_ERR(mf->real);
+		kfree(mf);
+		return ERR_PTR(err);
+	}
+	return mf;
+}
+
+static struct mica_file *newest(const struct file *file)
+{
+	/* Pairs with the cmpxchg() in real_file(). */
+	return smp_load_acquire(&file->private_data);
+}
+
 /*
  * The branch's file that has the data now. It lives as long as @file.
  */
-static struct file *real_file(const struct file *file)
+static struct file *real_file(struct file *file)
 {
-	struct mica_file *mf = file->private_data;
+	struct mica_file *mf = newest(file), *old, *next;
 	const struct mica_part *part = mica_data_part(file_inode(file));
-	struct inode *inode = d_inode(part->dentry);
-	struct file *real = mf->first, *copy;
 	int err;
 
-	if (file_inode(real) != inode) {
-		/* Pairs with the cmpxchg() below. */
-		real = smp_load_acquire(&mf->copy);
-		if (real && file_inode(real) != inode)
-			return ERR_PTR(-EIO);
+	while (file_inode(mf->real) != d_inode(part->dentry)) {
+		next = new_real(file, part, mf);
+		if (IS_ERR(next))
+			return ERR_CAST(next);
+		old = cmpxchg(&file->private_data, mf, next);
+		if (old != mf) {
+			fput(next->real);
+			kfree(next);
+			next = old;
+			part = mica_data_part(file_inode(file));
+		}
+		mf = next;
 	}
-	if (!real) {
-		copy = open_real(file, part);
-		if (IS_ERR(copy))
-			return copy;
-		real = cmpxchg(&mf->copy, NULL, copy);
-		if (real)
-			fput(copy);
-		else
-			real = copy;
-	}
-	err = set_flags(real, file->f_flags);
-	return err ? ERR_PTR(err) : real;
+	err = set_flags(mf->real, file->f_flags);
+	return err ? ERR_PTR(err) : mf->real;
 }
 
 /* The same, once it can be written to. The union's inode is locked. */
@@ -124,15 +149,9 @@ static int mica_open(struct inode *inode, struct file *file)
 	    mica_rw_slot_left_of(inode->i_sb, part->slot) < 0)
 		return -EROFS;
 
-	mf = kzalloc(sizeof(*mf), GFP_KERNEL);
-	if (!mf)
-		return -ENOMEM;
-	mf->first = open_real(file, part);
-	if (IS_ERR(mf->first)) {
-		err = PTR_ERR(mf->first);
-		kfree(mf);
-		return err;
-	}
+	mf = new_real(file, part, NULL);
+	if (IS_ERR(mf))
+		return PTR_ERR(mf);
 	file->f_flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC);
 	file->private_data = mf;
 	return 0;
@@ -140,12 +159,13 @@ static int mica_open(struct inode *inode, struct file *file)
 
 static int mica_release(struct inode *inode, struct file *file)
 {
-	struct mica_file *mf = file->private_data;
+	struct mica_file *mf = file->private_data, *older;
 
-	fput(mf->first);
-	if (mf->copy)
-		fput(mf->copy);
-	kfree(mf);
+	for (; mf; mf = older) {
+		older = mf->older;
+		fput(mf->real);
+		kfree(mf);
+	}
 	return 0;
 }
 
@@ -442,22 +462,20 @@ unlock:
 	return ret;
 }
 
-static int flush_real(struct file *real, fl_owner_t id)
-{
-	return real && real->f_op->flush ? real->f_op->flush(real, id) : 0;
-}
-
 static int mica_flush(struct file *file, fl_owner_t id)
 {
-	struct mica_file *mf = file->private_data;
+	struct mica_file *mf;
 	const struct cred *old;
-	int err;
+	int err, ret;
 
 	/* Who closes what was mapped is told if it gets no name. */
 	err = file->f_mode & FMODE_WRITE ? need_name(file) : 0;
 	old = mica_override_creds(file_inode(file)->i_sb);
-	err = flush_real(mf->first, id) ?: err;
-	err = flush_real(READ_ONCE(mf->copy), id) ?: err;
+	for (mf = newest(file); mf; mf = mf->older) {
+		ret = mf->real->f_op->flush ?
+		      mf->real->f_op->flush(mf->real, id) : 0;
+		err = err ?: ret;
+	}
 	revert_creds(old);
 	return err;
 }

@@ -546,6 +546,36 @@ TEST_F(change, rename_between_two_rw_branches)
 	HAS("mnt/u/b", "from l2");
 }
 
+TEST_F(change, a_descriptor_goes_along_with_every_copy)
+{
+	char text[32] = "";
+	int from, to;
+
+	NOT_ON_OVERLAY("one rw branch");
+	DO(mkdir("up/u", 0755));
+	DO(put("l3/f", "one"));
+	DO(mount_two_rw());
+	from = open("mnt/f", O_RDONLY);
+	to = open("mnt/f", O_RDWR);
+	ASSERT_LE(0, from);
+	ASSERT_LE(0, to);
+	DO(add("mnt/f", " two"));
+	HAS("l2/f", "one two");
+	ASSERT_EQ(7, pread(from, text, sizeof(text), 0));
+	DO(rename("mnt/f", "mnt/u/f"));
+	HAS("up/u/f", "one two");
+	DO(add("mnt/u/f", " three"));
+	ASSERT_EQ(13, pread(from, text, sizeof(text), 0));
+	ASSERT_STREQ("one two three", text);
+	ASSERT_EQ(3, pwrite(to, "ONE", 3, 0));
+	DO(fsync(to));
+	ASSERT_EQ(13, pread(from, text, sizeof(text), 0));
+	ASSERT_STREQ("ONE two three", text);
+	HAS("up/u/f", "ONE two three");
+	DO(close(from));
+	DO(close(to));
+}
+
 TEST_F(change, a_file_of_the_right_rw_branch_is_changed_where_it_is)
 {
 	NOT_ON_OVERLAY("one rw branch");
