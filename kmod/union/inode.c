@@ -191,6 +191,19 @@ struct inode *mica_ilookup(struct super_block *sb, struct inode *real)
 	return ilookup5(sb, key_hash(real), test_key, real);
 }
 
+/* Fills in an inode, if it is a new one; takes over @parts. */
+static struct inode *set_up(struct inode *inode, struct mica_parts *parts,
+			    u64 ino)
+{
+	if (!(inode_state_read_once(inode) & I_NEW)) {
+		mica_parts_free(parts);
+		return inode;
+	}
+	init_inode(inode, parts, ino);
+	unlock_new_inode(inode);
+	return inode;
+}
+
 /* The inode for what is in the branches; takes over @parts. */
 static struct inode *get_inode(struct super_block *sb, struct mica_parts *parts,
 			       u64 ino)
@@ -203,13 +216,27 @@ static struct inode *get_inode(struct super_block *sb, struct mica_parts *parts,
 		mica_parts_free(parts);
 		return ERR_PTR(-ENOMEM);
 	}
-	if (!(inode_state_read_once(inode) & I_NEW)) {
-		mica_parts_free(parts);
-		return inode;
-	}
-	init_inode(inode, parts, ino);
-	unlock_new_inode(inode);
-	return inode;
+	return set_up(inode, parts, ino);
+}
+
+/**
+ * mica_insert_inode - the inode of the union for what has just been made
+ * @inode: one from new_inode(), to be it; taken over
+ * @parts: where it is; taken over
+ * @ino: its number
+ *
+ * Return: an inode with a reference. Nothing is allocated, so it does not fail.
+ */
+struct inode *mica_insert_inode(struct inode *inode, struct mica_parts *parts,
+				u64 ino)
+{
+	struct inode *real = d_inode(parts->part[0].dentry);
+	struct inode *known = inode_insert5(inode, key_hash(real), test_key,
+					    set_key, real);
+
+	if (known != inode)
+		iput(inode);
+	return set_up(known, parts, ino);
 }
 
 /* An inode for this name alone; takes over @parts. */

@@ -450,19 +450,31 @@ static int mica_make(struct mica_new *n)
 	return err;
 }
 
-/* The union's inode for what has been made. */
-static struct inode *inode_of_made(const struct mica_new *n)
+/*
+ * As mica_make(), and the union's inode for it. That is allocated first: what has
+ * been made cannot always be unmade.
+ */
+static struct inode *make_with_inode(struct mica_new *n)
 {
 	struct super_block *sb = n->dir->i_sb;
-	u64 ino = mica_ino(sb, n->slot, d_inode(n->made)->i_ino);
-	struct mica_parts *parts = mica_parts_one(n->slot, n->made);
-	struct inode *inode;
+	struct mica_parts *parts = mica_parts_alloc(1);
+	struct inode *inode = new_inode(sb);
+	int err = -ENOMEM;
 
-	if (!parts)
-		return ERR_PTR(-ENOMEM);
-	inode = mica_iget(sb, parts, ino);
-	if (!IS_ERR(inode))
-		set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
+	if (parts && inode)
+		err = mica_make(n);
+	if (err) {
+		iput(inode);
+		kfree(parts);
+		return ERR_PTR(err);
+	}
+	parts->nr = 1;
+	parts->part[0].slot = n->slot;
+	parts->part[0].dentry = n->made;
+	inode = mica_insert_inode(inode, parts,
+				  mica_ino(sb, n->slot,
+					   d_inode(n->made)->i_ino));
+	set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
 	return inode;
 }
 
@@ -477,7 +489,7 @@ static int create_object(struct inode *dir, struct dentry *dentry,
 		.target = target,
 	};
 	struct inode *inode;
-	int slot, err;
+	int slot;
 
 	/* That is a whiteout. */
 	if (S_ISCHR(mode) && rdev == WHITEOUT_DEV)
@@ -486,16 +498,9 @@ static int create_object(struct inode *dir, struct dentry *dentry,
 	if (slot < 0)
 		return slot;
 	n.slot = slot;
-	err = mica_make(&n);
-	if (err)
-		return err;
-
-	inode = inode_of_made(&n);
-	if (IS_ERR(inode)) {
-		/* It is there; the next look-up finds it. */
-		d_drop(dentry);
+	inode = make_with_inode(&n);
+	if (IS_ERR(inode))
 		return PTR_ERR(inode);
-	}
 	mica_instantiate(dentry, inode);
 	return 0;
 }
@@ -537,16 +542,13 @@ static int mica_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 		.unnamed = true,
 	};
 	struct inode *inode;
-	int err;
+	int slot;
 
-	err = create_slot(dir);
-	if (err < 0)
-		return err;
-	n.slot = err;
-	err = mica_make(&n);
-	if (err)
-		return err;
-	inode = inode_of_made(&n);
+	slot = create_slot(dir);
+	if (slot < 0)
+		return slot;
+	n.slot = slot;
+	inode = make_with_inode(&n);
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
 	/* That takes the only link away. */

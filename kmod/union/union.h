@@ -525,6 +525,8 @@ struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,
 			   unsigned int flags);
 
 /* inode.c */
+struct inode *mica_insert_inode(struct inode *inode, struct mica_parts *parts,
+				u64 ino);
 struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts,
 			u64 ino);
 struct inode *mica_ilookup(struct super_block *sb, struct inode *real);
