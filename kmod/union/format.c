@@ -12,6 +12,7 @@
  *
  * Both are read, as far as a branch allows; one of them is written.
  */
+#include <linux/log2.h>
 #include <linux/mount.h>
 #include "union.h"
 
