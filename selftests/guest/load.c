@@ -16,6 +16,7 @@
 struct cache {
 	char name[64];
 	long objects;
+	bool grew;
 };
 
 struct memory {
@@ -173,8 +174,12 @@ static int measure(struct memory *memory)
 	return 0;
 }
 
-/* What is lost each time shows as one object or more for each round. */
-static int leaks(struct memory *before, struct memory *after, int rounds)
+/*
+ * What is lost each time shows as one object or more for each round. With @again,
+ * only caches count that grew before.
+ */
+static int leaks(struct memory *before, struct memory *after, int rounds,
+		 bool again)
 {
 	struct cache *was;
 	int i, found = 0;
@@ -188,7 +193,8 @@ static int leaks(struct memory *before, struct memory *after, int rounds)
 		if (more > rounds / 4)
 			printf("# %-24s %+ld objects\n", after->cache[i].name,
 			       more);
-		found += more >= rounds;
+		after->cache[i].grew = more >= rounds;
+		found += more >= rounds && (was->grew || !again);
 	}
 	printf("# vmalloc areas %ld, %ld before\n", after->areas,
 	       before->areas);
@@ -215,15 +221,16 @@ static bool unbound(void)
 
 /*
  * A slab with room for as many objects as there are rounds may stay with a CPU
- * and count as in use. What is lost each time is lost the second time as well.
+ * and count as in use. What is lost each time is lost the second time as well,
+ * from the same cache.
  */
 static bool grows(struct memory *before, struct memory *after, int nr)
 {
-	if (!leaks(before, after, nr))
+	if (!leaks(before, after, nr, false))
 		return false;
 	printf("# once more, to tell a leak from a cache\n");
 	*before = *after;
-	return rounds(nr) || measure(after) || leaks(before, after, nr);
+	return rounds(nr) || measure(after) || leaks(before, after, nr, true);
 }
 
 int main(void)
