@@ -49,6 +49,19 @@ FIXTURE_VARIANT_ADD(inuse, multipath)
 	.multipath = true,
 };
 
+/* Whether the disks of a subsystem are shown as one is up to the driver. */
+static bool nvme_multipath(bool wanted)
+{
+	const char *parameter = "/sys/module/nvme_core/parameters/multipath";
+	char is[8];
+
+	if (!read_text(parameter, is, sizeof(is)) && (*is == 'Y') == wanted)
+		return true;
+	return !system(wanted ?
+		       "modprobe -r nvme && modprobe nvme_core multipath=Y && modprobe nvme" :
+		       "modprobe -r nvme && modprobe nvme_core multipath=N && modprobe nvme");
+}
+
 static bool below_function(const char *disk, const char *bdf)
 {
 	char link[128], path[PATH_MAX];
@@ -63,6 +76,7 @@ FIXTURE_SETUP(inuse)
 	int n, i;
 
 	ASSERT_EQ(0, module_load());
+	ASSERT_TRUE(nvme_multipath(variant->multipath));
 	n = pci_find(pci_is_nvme, many, 8);
 	for (i = 0; i < n && !*self->bdf; i++)
 		if (!!pci_number(many[i], "sriov_totalvfs") == variant->multipath)
