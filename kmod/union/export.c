@@ -261,7 +261,7 @@ static struct dentry *find_dir(struct super_block *sb, struct dentry *real)
 
 	for (i = 0; i < set->nr && !is_in(set->slot[i].branch, real); i++)
 		;
-	if (i == set->nr)
+	if (i == set->nr || !d_is_dir(real))
 		return ERR_PTR(-ESTALE);
 	dentry = look_where(sb, set->slot[i].branch, real);
 	if (IS_ERR(dentry) || has_part(d_inode(dentry), real))
@@ -282,6 +282,8 @@ static bool compare_number(struct dir_context *ctx, const char *name, int len,
 {
 	struct mica_find *f = container_of(ctx, struct mica_find, ctx);
 
+	if (f->len)
+		return false;
 	if (ino != f->ino || len > NAME_MAX || (len == 1 && *name == '.'))
 		return true;
 	memcpy(f->name, name, len);
@@ -294,22 +296,10 @@ static int find_name(const struct mica_branch *b, struct dentry *dir,
 		     struct dentry *real, struct mica_find *f)
 {
 	const struct path path = { .mnt = b->mnt, .dentry = dir };
-	struct file *file;
-	loff_t pos;
-	int err;
 
 	f->ctx.actor = compare_number;
 	f->ino = d_inode(real)->i_ino;
-	file = dentry_open(&path, O_RDONLY | O_DIRECTORY | O_LARGEFILE,
-			   current_cred());
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	do {
-		pos = f->ctx.pos;
-		err = iterate_dir(file, &f->ctx);
-	} while (!err && !f->len && f->ctx.pos != pos);
-	fput(file);
-	return err;
+	return lower_iterate(&path, &f->ctx);
 }
 
 /* What the union has where the origin is; it may be something else. */
@@ -325,7 +315,7 @@ static struct dentry *look_in_dir(struct super_block *sb,
 
 	if (IS_ERR(real_dir))
 		return real_dir;
-	dir = d_is_dir(real_dir) ? find_dir(sb, real_dir) : ERR_PTR(-ESTALE);
+	dir = find_dir(sb, real_dir);
 	if (IS_ERR(dir)) {
 		dput(real_dir);
 		return dir;
@@ -496,7 +486,7 @@ static struct dentry *mica_fh_to_parent(struct super_block *sb, struct fid *fid,
 	real = decode(sb, &h.dir);
 	dentry = real;
 	if (!IS_ERR(real)) {
-		dentry = d_is_dir(real) ? find_dir(sb, real) : ERR_PTR(-ESTALE);
+		dentry = find_dir(sb, real);
 		dput(real);
 	}
 	revert_creds(old);

@@ -149,32 +149,23 @@ static bool find_dots(struct dir_context *ctx, const char *name, int len,
 	struct mica_dots_scan *s = container_of(ctx, struct mica_dots_scan,
 						ctx);
 
-	s->found = len > DOT_PREFIX_LEN &&
-		   !memcmp(name, DOT_PREFIX, DOT_PREFIX_LEN);
-	return !s->found && s->left--;
+	if (s->found || !s->left)
+		return false;
+	s->left--;
+	s->found = mica_dot_whiteout_name(name, len);
+	return true;
 }
 
-/* Reads at most @max names. */
+/* Of @max names, or more, it cannot be told. */
 static enum mica_dots scan_for_dots(const struct mica_branch *b,
 				    struct dentry *dir, unsigned int max)
 {
 	const struct path path = { .mnt = b->mnt, .dentry = dir };
 	struct mica_dots_scan s = { .ctx.actor = find_dots, .left = max };
-	struct file *file;
-	loff_t pos;
-	int err;
 
-	file = lower_open(&path, O_DIRECTORY);
-	if (IS_ERR(file))
+	if (lower_iterate(&path, &s.ctx) || s.found)
 		return MICA_DOTS;
-	do {
-		pos = s.ctx.pos;
-		err = iterate_dir(file, &s.ctx);
-	} while (!err && !s.found && s.left <= max && s.ctx.pos != pos);
-	fput(file);
-	if (err || s.found)
-		return MICA_DOTS;
-	return s.left > max ? MICA_DOTS_UNKNOWN : MICA_NO_DOTS;
+	return s.left ? MICA_NO_DOTS : MICA_DOTS_UNKNOWN;
 }
 
 /*

@@ -85,6 +85,30 @@ struct file *lower_open(const struct path *path, unsigned int flags)
 }
 
 /**
+ * lower_iterate - read all of a directory of a branch
+ * @path: the directory
+ * @ctx: its actor gets each name; having refused one, it has to refuse the rest
+ *
+ * Return: 0 or an error.
+ */
+int lower_iterate(const struct path *path, struct dir_context *ctx)
+{
+	struct file *file = lower_open(path, O_DIRECTORY);
+	loff_t pos;
+	int err;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	ctx->pos = 0;
+	do {
+		pos = ctx->pos;
+		err = iterate_dir(file, ctx);
+	} while (!err && ctx->pos != pos);
+	fput(file);
+	return err;
+}
+
+/**
  * lower_lookup - look a name up in a directory of a branch
  * @b: the branch
  * @dir: directory in it
@@ -313,6 +337,8 @@ static bool note_name(struct dir_context *ctx, const char *name, int len,
 	struct empty_ctx *e = container_of(ctx, struct empty_ctx, ctx);
 	struct empty_name *n;
 
+	if (e->err)
+		return false;
 	if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
 		return true;
 	n = kmalloc(sizeof(*n) + len + 1, GFP_KERNEL);
@@ -327,26 +353,6 @@ static bool note_name(struct dir_context *ctx, const char *name, int len,
 	return true;
 }
 
-static int collect_names(const struct mica_branch *b, struct dentry *dir,
-			 struct empty_ctx *e)
-{
-	const struct path path = { .mnt = b->mnt, .dentry = dir };
-	struct file *file;
-	loff_t pos;
-	int err;
-
-	file = lower_open(&path, O_DIRECTORY);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	do {
-		pos = e->ctx.pos;
-		err = iterate_dir(file, &e->ctx);
-		err = err ?: e->err;
-	} while (!err && e->ctx.pos != pos);
-	fput(file);
-	return err;
-}
-
 /**
  * lower_empty - remove everything in a directory
  * @b: the branch
@@ -357,6 +363,7 @@ static int collect_names(const struct mica_branch *b, struct dentry *dir,
  */
 int lower_empty(const struct mica_branch *b, struct dentry *dir, int depth)
 {
+	const struct path path = { .mnt = b->mnt, .dentry = dir };
 	struct empty_ctx e = {
 		.ctx.actor = note_name,
 		.names = LIST_HEAD_INIT(e.names),
@@ -364,7 +371,7 @@ int lower_empty(const struct mica_branch *b, struct dentry *dir, int depth)
 	struct empty_name *n, *next;
 	int err, first;
 
-	first = collect_names(b, dir, &e);
+	first = lower_iterate(&path, &e.ctx) ?: e.err;
 	list_for_each_entry_safe(n, next, &e.names, list) {
 		struct qstr q = QSTR_INIT(n->name, n->len);
 

@@ -167,6 +167,10 @@ static bool scan_actor(struct dir_context *ctx, const char *name, int len,
 {
 	struct mica_scan *s = container_of(ctx, struct mica_scan, ctx);
 
+	if (!s->err && fatal_signal_pending(current))
+		s->err = -EINTR;
+	if (s->err)
+		return false;
 	type &= DT_MAX - 1;
 	if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
 		return true;
@@ -186,22 +190,9 @@ static bool scan_actor(struct dir_context *ctx, const char *name, int len,
 static int read_part(struct mica_scan *s, const struct mica_part *part)
 {
 	struct path path;
-	struct file *file;
-	loff_t pos;
-	int err;
 
 	mica_part_path(s->sb, part, &path);
-	file = lower_open(&path, O_DIRECTORY);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	s->ctx.pos = 0;
-	do {
-		pos = s->ctx.pos;
-		err = iterate_dir(file, &s->ctx);
-		err = err ?: s->err;
-	} while (!err && s->ctx.pos != pos && !fatal_signal_pending(current));
-	fput(file);
-	return fatal_signal_pending(current) ? -EINTR : err;
+	return lower_iterate(&path, &s->ctx) ?: s->err;
 }
 
 /* Can this only be told from a whiteout by looking at the inode? */

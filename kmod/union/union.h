@@ -415,6 +415,7 @@ int lower_remove_mark(const struct mica_branch *b, struct dentry *dentry,
 int lower_setxattr(const struct mica_branch *b, struct dentry *dentry,
 		   const char *name, const void *value, size_t size, int flags);
 struct file *lower_open(const struct path *path, unsigned int flags);
+int lower_iterate(const struct path *path, struct dir_context *ctx);
 struct dentry *lower_lookup(const struct mica_branch *b, struct dentry *dir,
 			    const struct qstr *name);
 struct dentry *lower_create(const struct mica_branch *b, struct dentry *dir,
