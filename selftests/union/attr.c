@@ -377,6 +377,16 @@ TEST_F(attr, access_times_change_as_posix_says)
 		 NULL));
 	HAS("mnt/f", "1\n");
 	ASSERT_TRUE(was_read("mnt/f"));
+	/* That of the branch counts as well. */
+	DO(umount("mnt"));
+	DO(mount("up", "up", NULL, MS_BIND, NULL));
+	DO(mount(NULL, "up", NULL, MS_REMOUNT | MS_BIND | MS_NOATIME, NULL));
+	DO(mount_union("up:l1"));
+	DO(forget_access("mnt/f"));
+	HAS("mnt/f", "1\n");
+	ASSERT_FALSE(was_read("mnt/f"));
+	DO(umount("mnt"));
+	DO(umount("up"));
 }
 
 TEST_F(attr, everything_is_on_one_device_of_type_mica)

@@ -386,4 +386,34 @@ TEST_F(mapping, with_several_writable_branches)
 	}
 }
 
+/* The new name can only be in another writable branch, and so would be the data. */
+TEST_F(mapping, stored_to_stays_in_its_branch)
+{
+	int fd;
+	char *p;
+
+	NOT_ON_OVERLAY("has one");
+	DO(mkdir("up/d", 0755));
+	DO(put("up/d/f", "other"));
+	DO(put("l2/f", "old"));
+	DO(mount_mica("dirs=up=rw:l2=rw:l1=ro", "mnt"));
+	p = map("mnt/f", &fd);
+	ASSERT_NE(MAP_FAILED, p);
+	memcpy(p, "new", 3);
+	FAILS(EXDEV, rename("mnt/f", "mnt/d/f"));
+	FAILS(EXDEV, rename("mnt/f", "mnt/d/g"));
+	FAILS(EXDEV, link("mnt/f", "mnt/d/g"));
+	HAS("mnt/d/f", "other");
+	ASSERT_FALSE(there("mnt/d/g"));
+	memcpy(p, "NEW", 3);
+	HAS("mnt/f", "NEW");
+	DO(run("mv mnt/f mnt/d/f"));
+	HAS("mnt/d/f", "NEW");
+	HAS("up/d/f", "NEW");
+	ASSERT_FALSE(there("mnt/f"));
+	DO(munmap(p, 4096));
+	DO(close(fd));
+	DO(umount("mnt"));
+}
+
 TEST_HARNESS_MAIN
