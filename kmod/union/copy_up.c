@@ -992,18 +992,21 @@ static int slot_for_copy(struct dentry *dentry)
 int mica_copy_up_data(struct dentry *dentry, loff_t size)
 {
 	struct inode *inode = d_inode(dentry);
-	int slot;
+	int slot, err;
 
-	slot = mica_check_data(dentry);
-	if (slot)
-		return slot;
-	if (mica_is_rw(inode))
-		return size != MICA_COPY_META && mica_is_metacopy(inode) ?
-		       need_data(dentry) : 0;
-	slot = nameless_slot(inode);
-	if (slot < 0)
-		slot = slot_for_copy(dentry);
-	return slot < 0 ? slot : mica_copy_up_to(dentry, slot, size);
+	err = mica_check_data(dentry);
+	if (!err && !mica_is_rw(inode)) {
+		slot = nameless_slot(inode);
+		if (slot < 0)
+			slot = slot_for_copy(dentry);
+		/* If it has just been copied, the slot is one too far left. */
+		if (!mica_is_rw(inode))
+			err = slot < 0 ? slot : mica_copy_up_to(dentry, slot, size);
+	}
+	/* Whoever copied it may have had no use for the data. */
+	if (!err && size != MICA_COPY_META && mica_is_metacopy(inode))
+		err = need_data(dentry);
+	return err;
 }
 
 int mica_copy_up(struct dentry *dentry)
@@ -1086,6 +1089,9 @@ static int make_nameless(struct dentry *dentry)
 	int slot = slot_for_copy(dentry), err;
 	const struct cred *old;
 
+	/* It has just got its name: the slot is one too far left. */
+	if (mica_is_rw(inode))
+		return 0;
 	if (slot < 0)
 		return slot;
 	c.slot = slot;

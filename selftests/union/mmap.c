@@ -416,4 +416,91 @@ TEST_F(mapping, stored_to_stays_in_its_branch)
 	DO(umount("mnt"));
 }
 
+/* Each of them brings a file up, or needs it there, all at the same moment. */
+struct at_once {
+	pthread_barrier_t *start;
+	int fd;
+	int (*step)(int fd);
+	int err;
+};
+
+static int step_chmod(int fd)
+{
+	return fchmod(fd, 0640);
+}
+
+static int step_write(int fd)
+{
+	return pwrite(fd, "w", 1, 1) == 1 ? 0 : -1;
+}
+
+static int step_store(int fd)
+{
+	char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		return -1;
+	p[0] = 's';
+	return munmap(p, 4096);
+}
+
+static int step_sync(int fd)
+{
+	return fsync(fd);
+}
+
+static void *run_at_once(void *arg)
+{
+	struct at_once *a = arg;
+
+	pthread_barrier_wait(a->start);
+	a->err = a->step(a->fd) ? errno : 0;
+	return NULL;
+}
+
+TEST_F(mapping, and_other_changes_at_the_same_moment)
+{
+	static int (* const steps[])(int fd) = {
+		step_store, step_chmod, step_write, step_sync,
+	};
+	struct at_once a[ARRAY_SIZE(steps)];
+	pthread_t thread[ARRAY_SIZE(steps)];
+	pthread_barrier_t start;
+	unsigned int i, j;
+	char name[32];
+	struct stat st;
+
+	for (i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "l1/%u", i);
+		DO(put(name, "oooo"));
+	}
+	DO(mount_union("up:l1"));
+	for (i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "mnt/%u", i);
+		DO(pthread_barrier_init(&start, NULL, ARRAY_SIZE(a)));
+		for (j = 0; j < ARRAY_SIZE(a); j++) {
+			a[j] = (struct at_once){
+				.start = &start, .step = steps[j],
+				.fd = open(name, O_RDWR),
+			};
+			ASSERT_LE(0, a[j].fd);
+			DO(pthread_create(&thread[j], NULL, run_at_once, &a[j]));
+		}
+		for (j = 0; j < ARRAY_SIZE(a); j++)
+			DO(pthread_join(thread[j], NULL));
+		for (j = 0; j < ARRAY_SIZE(a); j++) {
+			EXPECT_EQ(0, a[j].err) {
+				TH_LOG("%s: step %u: %s", name, j, strerror(a[j].err));
+			}
+			DO(close(a[j].fd));
+		}
+		DO(pthread_barrier_destroy(&start));
+		HAS(name, "swoo");
+		DO(stat(name, &st));
+		EXPECT_EQ(0640, st.st_mode & 07777);
+		snprintf(name, sizeof(name), "up/%u", i);
+		HAS(name, "swoo");
+	}
+}
+
 TEST_HARNESS_MAIN
