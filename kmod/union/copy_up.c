@@ -955,6 +955,28 @@ static int bring_data(struct dentry *dentry)
 	return err;
 }
 
+/**
+ * mica_hold_attrs - let nobody put old attributes back
+ * @inode: something whose attributes are going to change in its branch
+ *
+ * Who brings the data to a metacopy puts back what that has changed. Waits for
+ * it, killable; with the branch not yet asked for writing.
+ *
+ * Return: what to give mica_release_attrs(), or -EINTR.
+ */
+int mica_hold_attrs(struct inode *inode)
+{
+	if (!mica_is_metacopy(inode))
+		return 0;
+	return mutex_lock_killable(&mica_i(inode)->data_lock) ? -EINTR : 1;
+}
+
+void mica_release_attrs(struct inode *inode, int held)
+{
+	if (held)
+		mutex_unlock(&mica_i(inode)->data_lock);
+}
+
 static int need_data(struct dentry *dentry)
 {
 	struct mica_inode *mi = mica_i(d_inode(dentry));

@@ -407,12 +407,15 @@ static int setattr_real(struct inode *inode, struct iattr *attr)
 	const struct mica_branch *b;
 	struct dentry *real = mica_real(inode);
 	const struct cred *old;
-	int err;
+	int err, held;
 
+	held = mica_hold_attrs(inode);
+	if (held < 0)
+		return held;
 	b = mica_branch(inode->i_sb, mica_parts(inode)->part[0].slot);
 	err = mnt_want_write(b->mnt);
 	if (err)
-		return err;
+		goto release;
 	if (attr->ia_valid & ATTR_SIZE) {
 		err = get_write_access(d_inode(real));
 		if (err)
@@ -427,6 +430,8 @@ static int setattr_real(struct inode *inode, struct iattr *attr)
 		put_write_access(d_inode(real));
 out:
 	mnt_drop_write(b->mnt);
+release:
+	mica_release_attrs(inode, held);
 	return err;
 }
 

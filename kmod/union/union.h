@@ -568,6 +568,8 @@ int mica_adopt_data(struct inode *inode, unsigned int slot,
 		    struct dentry *data);
 int mica_copy_up(struct dentry *dentry);
 int mica_copy_up_meta(struct dentry *dentry);
+int mica_hold_attrs(struct inode *inode);
+void mica_release_attrs(struct inode *inode, int held);
 int mica_copy_up_data(struct dentry *dentry, loff_t size);
 int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size);
 int mica_copy_up_for_mmap(struct file *file);

@@ -47,12 +47,15 @@ static int set_real(struct inode *inode, const char *name, const void *value,
 {
 	const struct cred *old;
 	struct path real;
-	int err;
+	int err, held;
 
+	held = mica_hold_attrs(inode);
+	if (held < 0)
+		return held;
 	mica_real_path(inode, &real);
 	err = mnt_want_write(real.mnt);
 	if (err)
-		return err;
+		goto release;
 	old = mica_override_creds(inode->i_sb);
 	if (value)
 		err = vfs_setxattr(mnt_idmap(real.mnt), real.dentry, name,
@@ -62,6 +65,8 @@ static int set_real(struct inode *inode, const char *name, const void *value,
 	revert_creds(old);
 	mnt_drop_write(real.mnt);
 	mica_copyattr(inode);
+release:
+	mica_release_attrs(inode, held);
 	return err;
 }
 
@@ -172,12 +177,15 @@ static int set_real_acl(struct inode *inode, struct posix_acl *acl, int type)
 	const char *name = posix_acl_xattr_name(type);
 	const struct cred *old;
 	struct path real;
-	int err;
+	int err, held;
 
+	held = mica_hold_attrs(inode);
+	if (held < 0)
+		return held;
 	mica_real_path(inode, &real);
 	err = mnt_want_write(real.mnt);
 	if (err)
-		return err;
+		goto release;
 	old = mica_override_creds(inode->i_sb);
 	if (acl)
 		err = vfs_set_acl(mnt_idmap(real.mnt), real.dentry, name, acl);
@@ -186,6 +194,8 @@ static int set_real_acl(struct inode *inode, struct posix_acl *acl, int type)
 	revert_creds(old);
 	mnt_drop_write(real.mnt);
 	mica_copyattr(inode);
+release:
+	mica_release_attrs(inode, held);
 	return err;
 }
 

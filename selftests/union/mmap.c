@@ -416,6 +416,9 @@ TEST_F(mapping, stored_to_stays_in_its_branch)
 	DO(umount("mnt"));
 }
 
+/* So many find the moment, mostly. */
+#define FILES 300
+
 /* Each of them brings a file up, or needs it there, all at the same moment. */
 struct at_once {
 	pthread_barrier_t *start;
@@ -470,12 +473,12 @@ TEST_F(mapping, and_other_changes_at_the_same_moment)
 	char name[32];
 	struct stat st;
 
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < FILES; i++) {
 		snprintf(name, sizeof(name), "l1/%u", i);
 		DO(put(name, "oooo"));
 	}
 	DO(mount_union("up:l1"));
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < FILES; i++) {
 		snprintf(name, sizeof(name), "mnt/%u", i);
 		DO(pthread_barrier_init(&start, NULL, ARRAY_SIZE(a)));
 		for (j = 0; j < ARRAY_SIZE(a); j++) {
