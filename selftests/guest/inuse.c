@@ -53,13 +53,14 @@ FIXTURE_VARIANT_ADD(inuse, multipath)
 static bool nvme_multipath(bool wanted)
 {
 	const char *parameter = "/sys/module/nvme_core/parameters/multipath";
-	char is[8];
+	char is[8], command[128];
 
 	if (!read_text(parameter, is, sizeof(is)) && (*is == 'Y') == wanted)
 		return true;
-	return !system(wanted ?
-		       "modprobe -r nvme && modprobe nvme_core multipath=Y && modprobe nvme" :
-		       "modprobe -r nvme && modprobe nvme_core multipath=N && modprobe nvme");
+	snprintf(command, sizeof(command),
+		 "modprobe -r nvme && modprobe nvme_core multipath=%c && modprobe nvme",
+		 wanted ? 'Y' : 'N');
+	return !system(command);
 }
 
 static bool below_function(const char *disk, const char *bdf)
