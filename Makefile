@@ -64,7 +64,7 @@ check-long: setup
 check-debug:
 	@scripts/setup debug check
 	@scripts/debug-kernel
-	@MICA_TIMEOUT=$(or $(MICA_TIMEOUT),7200) scripts/check debug -- $(TESTS)
+	@MICA_TIMEOUT=$(or $(MICA_TIMEOUT),14400) scripts/check debug -- $(TESTS)
 
 demo:
 	@scripts/setup demo

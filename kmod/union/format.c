@@ -59,7 +59,10 @@ bool mica_name_reserved(const struct super_block *sb, const struct qstr *name)
 	       !memcmp(name->name, DOT_PREFIX, DOT_PREFIX_LEN);
 }
 
-/* Composes the whiteout of @name in @buf; false if that would be too long. */
+/*
+ * Composes the whiteout of @name in @buf; false if there is none in this form:
+ * it would be too long, or means something else.
+ */
 static bool dot_name(struct qstr *wh, char *buf, const struct qstr *name)
 {
 	if (name->len + DOT_PREFIX_LEN > NAME_MAX)
@@ -68,7 +71,7 @@ static bool dot_name(struct qstr *wh, char *buf, const struct qstr *name)
 	memcpy(buf + DOT_PREFIX_LEN, name->name, name->len);
 	buf[DOT_PREFIX_LEN + name->len] = 0;
 	*wh = (struct qstr)QSTR_INIT(buf, name->len + DOT_PREFIX_LEN);
-	return true;
+	return mica_dot_whiteout_name(buf, wh->len);
 }
 
 /* Is there a regular file of that name? Others mean nothing. */
@@ -519,7 +522,7 @@ static int dot_whiteout(const struct mica_branch *b, struct dentry *dir,
 	struct qstr wh;
 	int err;
 
-	/* A whole NAME_MAX is left to names, so the longest need the other. */
+	/* Names that have none in this form get one in the other. */
 	if (!dot_name(&wh, buf, name))
 		return overlay_whiteout(b, dir, name);
 	err = make_file(b, dir, &wh);

@@ -257,33 +257,42 @@ TEST_F(layers, a_directory_with_whiteouts_alone_is_empty)
 	ASSERT_STREQ("f g", ls("mnt"));
 }
 
-TEST_F(layers, the_longest_names_are_whited_out_too)
+/* The last one's whiteout in dot form would be the old mark of a directory. */
+TEST_F(layers, names_without_a_whiteout_in_dot_form_are_whited_out_too)
 {
+	static const int lengths[] = { 250, 251, 252, 255, 0 };
 	char name[256], path[300];
-	static const int lengths[] = { 250, 251, 252, 255 };
 	int i;
 
-	for (i = 0; i < 4; i++) {
-		memset(name, 'n', lengths[i]);
-		name[lengths[i]] = 0;
-		snprintf(path, sizeof(path), "l1/%s", name);
-		ASSERT_EQ(0, put(path, "x"));
+	DO(run("mkdir l1/d"));
+	DO(put("l1/d/other", "stays"));
+	for (i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "__dir_opaque");
+		if (lengths[i]) {
+			memset(name, 'n', lengths[i]);
+			name[lengths[i]] = 0;
+		}
+		snprintf(path, sizeof(path), "l1/d/%s", name);
+		DO(put(path, "x"));
 	}
-	ASSERT_EQ(0, mount_union("up:l1:l2"));
-	for (i = 0; i < 4; i++) {
-		memset(name, 'n', lengths[i]);
-		name[lengths[i]] = 0;
-		snprintf(path, sizeof(path), "mnt/%s", name);
-		ASSERT_EQ(0, unlink(path));
+	DO(mount_union("up:l1:l2"));
+	for (i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "__dir_opaque");
+		if (lengths[i]) {
+			memset(name, 'n', lengths[i]);
+			name[lengths[i]] = 0;
+		}
+		snprintf(path, sizeof(path), "mnt/d/%s", name);
+		DO(unlink(path));
 		FAILS(ENOENT, access(path, F_OK));
-		ASSERT_EQ(0, put(path, "new"));
+		DO(put(path, "new"));
 		HAS(path, "new");
-		ASSERT_EQ(0, unlink(path));
+		DO(unlink(path));
 	}
-	ASSERT_STREQ("", ls("mnt"));
-	ASSERT_EQ(0, umount("mnt"));
-	ASSERT_EQ(0, mount_union("up:l1:l2"));
-	ASSERT_STREQ("", ls("mnt"));
+	ASSERT_STREQ("other", ls("mnt/d"));
+	DO(umount("mnt"));
+	DO(mount_union("up:l1:l2"));
+	ASSERT_STREQ("other", ls("mnt/d"));
 }
 
 TEST_F(layers, overlays_own_xattrs_are_not_shown)
