@@ -39,9 +39,10 @@
 #define NS_PER_INSTRUCTION 2	/* -icount shift=1 */
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-enum { EXT4, OVERLAYFS, MICA, NR_FS };
+/* A union of mica with dirs=, and one with the options of overlayfs. */
+enum { EXT4, OVERLAYFS, MICA, MICA_LOWERDIR, NR_FS };
 
-static const char * const fs_name[] = { "ext4", "overlayfs", "mica" };
+static const char * const fs_name[] = { "ext4", "overlayfs", "mica", "mica-lowerdir" };
 static const char *device;
 static char device_stat[PATH_MAX];
 static char names[NAMES][8], absent[NAMES][8];
@@ -588,12 +589,13 @@ static void mount_union(int fs, int n)
 		for (i = 0; i < n; i++)
 			len += sprintf(options + len, ":%d/%02d=ro", n, i);
 	} else {
-		must(mkdir(format("work-%d", n), 0755));
-		len = sprintf(options, "upperdir=up-overlayfs-%d,workdir=work-%d,lowerdir=", n, n);
+		must(mkdir(format("work-%s-%d", fs_name[fs], n), 0755));
+		len = sprintf(options, "upperdir=up-%s-%d,workdir=work-%s-%d,lowerdir=",
+			      fs_name[fs], n, fs_name[fs], n);
 		for (i = 0; i < n; i++)
 			len += sprintf(options + len, "%s%d/%02d", i ? ":" : "", n, i);
 	}
-	must(mount("none", UNION, fs == MICA ? "mica" : "overlay", MS_NOATIME, options));
+	must(mount("none", UNION, fs == OVERLAYFS ? "overlay" : "mica", MS_NOATIME, options));
 	must(chdir(UNION));
 }
 
@@ -667,15 +669,15 @@ static double ratio_with_sync(int fs, int at, int row)
 }
 
 /* Does mica miss its target? */
-static bool misses(int at, int row)
+static bool misses(int fs, int at, int row)
 {
 	const struct row *r = &rows[row];
-	double mica = ratio(MICA, at, row);
+	double mica = ratio(fs, at, row);
 
 	if (r->as_overlayfs)
 		return mica > ratio(OVERLAYFS, at, row);
 	if (r->flat && layers[at] > 1 && layers[0] == 1)
-		return mica > r->flat * ratio(MICA, 0, row);
+		return mica > r->flat * ratio(fs, 0, row);
 	return r->target && mica > r->target;
 }
 
@@ -709,65 +711,89 @@ static void print_samples(const char *path)
 		err(1, "%s", path);
 }
 
-static void print_head(void)
-{
-	int fs, at;
+/**
+ * struct table - what is printed of the figures
+ * @title: what it tells
+ * @base: the column of ext4
+ * @value: of a file system with so many layers
+ * @digits: after the point
+ * @all: the rows that change nothing as well, and the targets
+ */
+static const struct table {
+	const char *title;
+	double (*base)(int fs, int at, int row);
+	double (*value)(int fs, int at, int row);
+	int digits;
+	bool all;
+} tables[] = {
+	{ "Ratios to ext4, whose instructions for each operation stand in front.",
+	  instructions, ratio, 3, true },
+	{ "The same until all of it is on disk.", with_sync, ratio_with_sync, 3, false },
+	{ "KiB written for each.", kib, kib, 1, false },
+	{ "Flushes of the disk's cache for all of them, the sync at the end included.",
+	  flushes, flushes, 0, false },
+};
 
-	printf("%-26s %12s", "operation", "ext4");
-	for (fs = MICA; fs >= OVERLAYFS; fs--) {
-		for (at = 0; at < nr_layers; at++)
-			printf(" %6s/%-2d", fs == MICA ? "mica" : "ovl", layers[at]);
-		if (fs == MICA)
-			printf(" |");
-	}
-	printf("\n");
-}
-
-static void print_row(int row, double base, double (*value)(int fs, int at, int row),
-		      int digits, bool mark)
+static void print_row(const struct table *t, int mica, int row)
 {
+	double base = t->base(EXT4, 0, row);
 	int at;
 
 	printf("%-26s %12.*f", rows[row].name, base < 1000, base);
 	for (at = 0; at < nr_layers; at++)
-		printf(" %8.*f%c", digits, value(MICA, at, row),
-		       mark && misses(at, row) ? '!' : ' ');
+		printf(" %8.*f%c", t->digits, t->value(mica, at, row),
+		       t->all && misses(mica, at, row) ? '!' : ' ');
 	printf("| ");
 	for (at = 0; at < nr_layers; at++)
-		printf("%8.*f  ", digits, value(OVERLAYFS, at, row));
-	if (mark)
+		printf("%8.*f  ", t->digits, t->value(OVERLAYFS, at, row));
+	if (t->all)
 		printf(" %s", target(&rows[row]));
 	printf("\n");
 }
 
-static void print_tables(void)
+static void print_table(const struct table *t, int mica)
 {
-	int row;
+	size_t row;
+	int at;
 
-	printf("Ratios to ext4, whose instructions for each operation stand in front. Behind stands\n");
-	printf("the most that mica should cost (x1.2: what it costs with one layer, times 1.2);\n");
-	printf("where it costs more there is a \"!\".\n\n");
-	print_head();
+	printf("\n%s\n\n%-26s %12s", t->title, "operation", "ext4");
+	for (at = 0; at < nr_layers; at++)
+		printf("   mica/%-2d", layers[at]);
+	printf(" |");
+	for (at = 0; at < nr_layers; at++)
+		printf("    ovl/%-2d", layers[at]);
+	printf("\n");
 	for (row = 0; row < ROWS; row++)
-		print_row(row, instructions(EXT4, 0, row), ratio, 3, true);
+		if (t->all || rows[row].changes)
+			print_row(t, mica, row);
+}
 
-	printf("\nThe same until all of it is on disk.\n\n");
-	print_head();
-	for (row = 0; row < ROWS; row++)
-		if (rows[row].changes)
-			print_row(row, with_sync(EXT4, 0, row), ratio_with_sync, 3, false);
+static void print_worst(int mica)
+{
+	double times, worst = 0;
+	size_t row;
+	int at;
 
-	printf("\nKiB written for each.\n\n");
-	print_head();
-	for (row = 0; row < ROWS; row++)
-		if (rows[row].changes)
-			print_row(row, kib(EXT4, 0, row), kib, 1, false);
+	printf("\nMore than 1.5 times what overlayfs costs:");
+	for (at = 0; at < nr_layers; at++)
+		for (row = 0; row < ROWS; row++) {
+			times = ratio(mica, at, row) / ratio(OVERLAYFS, at, row);
+			if (times > worst)
+				worst = times;
+			if (times > 1.5)
+				printf(" %s/%d,", rows[row].name, layers[at]);
+		}
+	printf(" the most is %.2f.\n", worst);
+}
 
-	printf("\nFlushes of the disk's cache for all of them, the sync at the end included.\n\n");
-	print_head();
-	for (row = 0; row < ROWS; row++)
-		if (rows[row].changes)
-			print_row(row, flushes(EXT4, 0, row), flushes, 0, false);
+static void print_tables(int mica, const char *title)
+{
+	size_t i;
+
+	printf("== %s\n", title);
+	for (i = 0; i < ARRAY_SIZE(tables); i++)
+		print_table(&tables[i], mica);
+	print_worst(mica);
 }
 
 int main(int argc, char **argv)
@@ -811,10 +837,14 @@ int main(int argc, char **argv)
 	unmount_disk();
 
 	measure(EXT4, 0);
-	for (fs = OVERLAYFS; fs <= MICA; fs++)
+	for (fs = OVERLAYFS; fs < NR_FS; fs++)
 		for (at = 0; at < nr_layers; at++)
 			measure(fs, at);
-	print_tables();
+	printf("Behind each line of the first table stands the most that mica should cost (x1.2:\n");
+	printf("what it costs with one layer, times 1.2); where it costs more there is a \"!\".\n\n");
+	print_tables(MICA, "dirs=: whiteouts are read in both forms, and written in dot form");
+	printf("\n");
+	print_tables(MICA_LOWERDIR, "lowerdir=, upperdir=, workdir=: overlayfs's form alone");
 	print_samples(argv[2]);
 	return 0;
 }
