@@ -956,24 +956,44 @@ static int bring_data(struct dentry *dentry)
 }
 
 /**
- * mica_hold_attrs - let nobody put old attributes back
- * @inode: something whose attributes are going to change in its branch
+ * mica_begin_change - get ready to change attributes of something in its branch
+ * @inode: something that is in a branch that is writable
+ * @c: of the change, for mica_end_change()
  *
- * Who brings the data to a metacopy puts back what that has changed. Waits for
- * it, killable; with the branch not yet asked for writing.
+ * Who brings the data to a metacopy puts back what that has changed, so such
+ * changes exclude each other. Waits for it, killable. On success the caller has
+ * the mounter's credentials.
  *
- * Return: what to give mica_release_attrs(), or -EINTR.
+ * Return: 0, -EINTR, or an error of mnt_want_write().
  */
-int mica_hold_attrs(struct inode *inode)
+int mica_begin_change(struct inode *inode, struct mica_change *c)
 {
-	if (!mica_is_metacopy(inode))
-		return 0;
-	return mutex_lock_killable(&mica_i(inode)->data_lock) ? -EINTR : 1;
+	struct mutex *data_lock = &mica_i(inode)->data_lock;
+	int err;
+
+	c->held = mica_is_metacopy(inode);
+	if (c->held && mutex_lock_killable(data_lock))
+		return -EINTR;
+	mica_real_path(inode, &c->real);
+	err = mnt_want_write(c->real.mnt);
+	if (!err)
+		c->old = mica_override_creds(inode->i_sb);
+	else if (c->held)
+		mutex_unlock(data_lock);
+	return err;
 }
 
-void mica_release_attrs(struct inode *inode, int held)
+/**
+ * mica_end_change - the attributes are changed, or could not be
+ * @inode: what mica_begin_change() got
+ * @c: what that has set
+ */
+void mica_end_change(struct inode *inode, struct mica_change *c)
 {
-	if (held)
+	revert_creds(c->old);
+	mnt_drop_write(c->real.mnt);
+	mica_copyattr(inode);
+	if (c->held)
 		mutex_unlock(&mica_i(inode)->data_lock);
 }
 

@@ -16,8 +16,7 @@ int mica_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 		      struct file_kattr *fa)
 {
 	struct inode *inode = d_inode(dentry);
-	const struct cred *old;
-	struct path real;
+	struct mica_change c;
 	int err;
 
 	/* See mica_dir_is_strange(). */
@@ -26,15 +25,11 @@ int mica_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 	err = mica_copy_up(dentry);
 	if (err)
 		return err;
-	mica_real_path(inode, &real);
-	err = mnt_want_write(real.mnt);
+	err = mica_begin_change(inode, &c);
 	if (err)
 		return err;
-	old = mica_override_creds(inode->i_sb);
-	err = vfs_fileattr_set(mnt_idmap(real.mnt), real.dentry, fa);
-	revert_creds(old);
-	mnt_drop_write(real.mnt);
-	mica_copyattr(inode);
+	err = vfs_fileattr_set(mnt_idmap(c.real.mnt), c.real.dentry, fa);
+	mica_end_change(inode, &c);
 	return err;
 }
 

@@ -404,34 +404,26 @@ int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
 
 static int setattr_real(struct inode *inode, struct iattr *attr)
 {
-	const struct mica_branch *b;
-	struct dentry *real = mica_real(inode);
-	const struct cred *old;
-	int err, held;
+	const bool size = attr->ia_valid & ATTR_SIZE;
+	struct mica_change c;
+	struct inode *real;
+	int err;
 
-	held = mica_hold_attrs(inode);
-	if (held < 0)
-		return held;
-	b = mica_branch(inode->i_sb, mica_parts(inode)->part[0].slot);
-	err = mnt_want_write(b->mnt);
+	err = mica_begin_change(inode, &c);
 	if (err)
-		goto release;
-	if (attr->ia_valid & ATTR_SIZE) {
-		err = get_write_access(d_inode(real));
-		if (err)
-			goto out;
+		return err;
+	real = d_inode(c.real.dentry);
+	if (size)
+		err = get_write_access(real);
+	if (!err) {
+		inode_lock(real);
+		err = notify_change(mnt_idmap(c.real.mnt), c.real.dentry, attr,
+				    NULL);
+		inode_unlock(real);
+		if (size)
+			put_write_access(real);
 	}
-	old = mica_override_creds(inode->i_sb);
-	err = lower_setattr(b, real, attr);
-	revert_creds(old);
-	if (!err)
-		mica_copyattr(inode);
-	if (attr->ia_valid & ATTR_SIZE)
-		put_write_access(d_inode(real));
-out:
-	mnt_drop_write(b->mnt);
-release:
-	mica_release_attrs(inode, held);
+	mica_end_change(inode, &c);
 	return err;
 }
 

@@ -568,8 +568,14 @@ int mica_adopt_data(struct inode *inode, unsigned int slot,
 		    struct dentry *data);
 int mica_copy_up(struct dentry *dentry);
 int mica_copy_up_meta(struct dentry *dentry);
-int mica_hold_attrs(struct inode *inode);
-void mica_release_attrs(struct inode *inode, int held);
+struct mica_change {
+	struct path real;	/* no reference */
+	const struct cred *old;
+	bool held;		/* the lock of its data */
+};
+
+int mica_begin_change(struct inode *inode, struct mica_change *c);
+void mica_end_change(struct inode *inode, struct mica_change *c);
 int mica_copy_up_data(struct dentry *dentry, loff_t size);
 int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size);
 int mica_copy_up_for_mmap(struct file *file);

@@ -45,28 +45,19 @@ static int mica_xattr_get(const struct xattr_handler *handler,
 static int set_real(struct inode *inode, const char *name, const void *value,
 		    size_t size, int flags)
 {
-	const struct cred *old;
-	struct path real;
-	int err, held;
+	struct mica_change c;
+	int err;
 
-	held = mica_hold_attrs(inode);
-	if (held < 0)
-		return held;
-	mica_real_path(inode, &real);
-	err = mnt_want_write(real.mnt);
+	err = mica_begin_change(inode, &c);
 	if (err)
-		goto release;
-	old = mica_override_creds(inode->i_sb);
+		return err;
 	if (value)
-		err = vfs_setxattr(mnt_idmap(real.mnt), real.dentry, name,
+		err = vfs_setxattr(mnt_idmap(c.real.mnt), c.real.dentry, name,
 				   value, size, flags);
 	else
-		err = vfs_removexattr(mnt_idmap(real.mnt), real.dentry, name);
-	revert_creds(old);
-	mnt_drop_write(real.mnt);
-	mica_copyattr(inode);
-release:
-	mica_release_attrs(inode, held);
+		err = vfs_removexattr(mnt_idmap(c.real.mnt), c.real.dentry,
+				      name);
+	mica_end_change(inode, &c);
 	return err;
 }
 
@@ -175,27 +166,19 @@ struct posix_acl *mica_get_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 static int set_real_acl(struct inode *inode, struct posix_acl *acl, int type)
 {
 	const char *name = posix_acl_xattr_name(type);
-	const struct cred *old;
-	struct path real;
-	int err, held;
+	struct mica_change c;
+	int err;
 
-	held = mica_hold_attrs(inode);
-	if (held < 0)
-		return held;
-	mica_real_path(inode, &real);
-	err = mnt_want_write(real.mnt);
+	err = mica_begin_change(inode, &c);
 	if (err)
-		goto release;
-	old = mica_override_creds(inode->i_sb);
+		return err;
 	if (acl)
-		err = vfs_set_acl(mnt_idmap(real.mnt), real.dentry, name, acl);
+		err = vfs_set_acl(mnt_idmap(c.real.mnt), c.real.dentry, name,
+				  acl);
 	else
-		err = vfs_remove_acl(mnt_idmap(real.mnt), real.dentry, name);
-	revert_creds(old);
-	mnt_drop_write(real.mnt);
-	mica_copyattr(inode);
-release:
-	mica_release_attrs(inode, held);
+		err = vfs_remove_acl(mnt_idmap(c.real.mnt), c.real.dentry,
+				     name);
+	mica_end_change(inode, &c);
 	return err;
 }
 
