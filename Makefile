@@ -56,7 +56,7 @@ lint:
 check: setup
 	@scripts/check $(KVERS) -- $(TESTS)
 
-# The programs' tests on every file system and with more data.
+# The programs' tests with more data.
 check-long: setup
 	@MICA_LONG=y MICA_TIMEOUT=$(or $(MICA_TIMEOUT),14400) \
 		scripts/check $(KVERS) -- $(or $(TESTS),programs)
@@ -85,7 +85,7 @@ help:
 	@echo 'make demo             the main job in the test host, start to end'
 	@echo 'make check            lint, build, all tests on 6.1, 6.12 and 7.2 in the test host'
 	@echo 'make check KVER=6.1 TESTS="union guest/claim"    a part of it'
-	@echo 'make check-long       real programs on every file system, with more data'
+	@echo 'make check-long       real programs, with more data'
 	@echo 'make check-debug      the tests under a kernel with KASAN and lockdep'
 	@echo 'make bench            what operations cost, beside ext4 and overlayfs: Documentation/bench.rst'
 	@echo 'make lint             checkpatch, sparse, W=1, shellcheck'
