@@ -339,15 +339,18 @@ static u64 ask_for_number(struct inode *dir, const struct mica_name *n)
 	u64 ino = n->ino;
 
 	old = mica_override_creds(dir->i_sb);
-	if (!mica_lookup_parts(dir, &q, 0, &parts) && parts) {
-		ino = mica_number(dir, parts);
+	if (!mica_lookup_parts(dir, &q, 0, &parts)) {
+		ino = parts ? mica_number(dir, parts) : 0;
 		mica_parts_free(parts);
 	}
 	revert_creds(old);
 	return ino;
 }
 
-/* What is in memory keeps its number there, whether that is recorded or not. */
+/*
+ * What is in memory keeps its number there, whether that is recorded or not.
+ * Returns 0 for what has been removed meanwhile: there is none to be told.
+ */
 static u64 shown_ino(struct dentry *dir, const struct mica_name *n)
 {
 	struct qstr q = QSTR_INIT(n->name, n->len);
@@ -359,7 +362,7 @@ static u64 shown_ino(struct dentry *dir, const struct mica_name *n)
 	child = try_lookup_noperm(&q, dir);
 	if (IS_ERR_OR_NULL(child))
 		return ask_for_number(d_inode(dir), n);
-	ino = d_is_positive(child) ? d_inode(child)->i_ino : n->ino;
+	ino = d_is_positive(child) ? d_inode(child)->i_ino : 0;
 	dput(child);
 	return ino;
 }
@@ -370,6 +373,7 @@ static int mica_iterate(struct file *file, struct dir_context *ctx)
 	struct dentry *dir = file->f_path.dentry;
 	struct mica_list *list = df->list;
 	const struct mica_name *n;
+	u64 ino;
 
 	if (list && !ctx->pos &&
 	    list->version != atomic64_read(&mica_i(d_inode(dir))->version)) {
@@ -388,7 +392,8 @@ static int mica_iterate(struct file *file, struct dir_context *ctx)
 		return 0;
 	while (ctx->pos - 2 < list->nr) {
 		n = list->shown[ctx->pos - 2];
-		if (!dir_emit(ctx, n->name, n->len, shown_ino(dir, n), n->type))
+		ino = shown_ino(dir, n);
+		if (ino && !dir_emit(ctx, n->name, n->len, ino, n->type))
 			break;
 		ctx->pos++;
 	}

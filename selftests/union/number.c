@@ -2,6 +2,7 @@
 /* Inode numbers: each its own, and for ever the same. */
 #include <dirent.h>
 #include <ftw.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include "kselftest_harness.h"
 #include "util.h"
@@ -237,6 +238,46 @@ TEST_F(number, an_origin_that_is_none_is_ignored)
 		DO(check_dir("mnt"));
 		DO(umount("mnt"));
 	}
+}
+
+/* In a directory whose numbers come from elsewhere, read in small pieces. */
+TEST_F(number, a_name_removed_while_it_is_read_has_no_other_number)
+{
+	ino_t before[100], seen;
+	struct stat st;
+	struct dirent64 *d;
+	char name[16], buf[256];
+	int fd, i, removed = 0;
+	long len, at;
+
+	DO(run("mkdir up/d && cd l1 && touch $(seq -f f%%g 0 99)"));
+	DO(mount_union("up:l1"));
+	DO(run("mv mnt/f* mnt/d"));
+	DO(umount("mnt"));
+	DO(mount_union("up:l1"));
+	for (i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "mnt/d/f%d", i);
+		DO(stat(name, &st));
+		before[i] = st.st_ino;
+	}
+	fd = open("mnt/d", O_RDONLY | O_DIRECTORY);
+	ASSERT_LE(0, fd);
+	while ((len = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
+		for (at = 0; at < len; at += d->d_reclen) {
+			d = (struct dirent64 *)(buf + at);
+			seen = d->d_ino;
+			if (sscanf(d->d_name, "f%d", &i) == 1)
+				ASSERT_EQ(before[i], seen);
+		}
+		/* Half of them, from the end, where it has not been yet. */
+		for (i = 99; !removed && i >= 0; i -= 2) {
+			snprintf(name, sizeof(name), "f%d", i);
+			DO(unlinkat(fd, name, 0));
+		}
+		removed = 1;
+	}
+	ASSERT_EQ(0, len);
+	DO(close(fd));
 }
 
 TEST_HARNESS_MAIN
