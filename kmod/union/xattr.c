@@ -4,29 +4,62 @@
 #include <linux/xattr.h>
 #include "union.h"
 
+/*
+ * What begins like the attributes of the layers' format is below called
+ * trusted.overlay.overlay.NAME in place of trusted.overlay.NAME, as in overlayfs:
+ * so a union can be a branch of another one, or carry layers.
+ */
+#define ESCAPE "overlay."
+
+/* What follows the prefix of the format's attributes, or NULL. */
+static char *after_prefix(const struct super_block *sb, const char *name)
+{
+	size_t len;
+
+	len = str_has_prefix(name, mica_in_userns(sb) ? MICA_XATTR_USER :
+							MICA_XATTR_PRIVATE);
+	return len ? (char *)name + len : NULL;
+}
+
 /**
  * mica_xattr_private - does this attribute belong to the layers' format?
  * @sb: the union
- * @name: full name of the attribute
+ * @name: full name of the attribute in a branch
  *
  * Return: whether it is neither shown nor copied nor set through the union.
  */
 bool mica_xattr_private(const struct super_block *sb, const char *name)
 {
-	return strstarts(name, mica_in_userns(sb) ? MICA_XATTR_USER :
-						    MICA_XATTR_PRIVATE);
+	name = after_prefix(sb, name);
+	return name && !strstarts(name, ESCAPE);
+}
+
+/* What the union calls @name, as it is called in a branch; NULL if too long. */
+static const char *name_below(const struct super_block *sb, const char *name,
+			      char buf[XATTR_NAME_MAX + 1])
+{
+	const char *rest = after_prefix(sb, name);
+	int len;
+
+	if (!rest)
+		return name;
+	len = snprintf(buf, XATTR_NAME_MAX + 1, "%.*s" ESCAPE "%s",
+		       (int)(rest - name), name, rest);
+	return len > XATTR_NAME_MAX ? NULL : buf;
 }
 
 static int mica_xattr_get(const struct xattr_handler *handler,
 			  struct dentry *dentry, struct inode *inode,
 			  const char *name, void *buffer, size_t size)
 {
+	char buf[XATTR_NAME_MAX + 1];
 	const struct cred *old;
 	struct path real;
 	int ret;
 
-	if (mica_xattr_private(inode->i_sb, name))
-		return -ENODATA;
+	name = name_below(inode->i_sb, name, buf);
+	if (!name)
+		return -ERANGE;
 	/* An exec would give them to the process, see is_forbidden(). */
 	if (current->in_execve && (mica_forbidden(inode) & MNT_NOSUID) &&
 	    !strcmp(name, XATTR_NAME_CAPS))
@@ -66,10 +99,12 @@ static int mica_xattr_set(const struct xattr_handler *handler,
 			  struct inode *inode, const char *name,
 			  const void *value, size_t size, int flags)
 {
+	char buf[XATTR_NAME_MAX + 1];
+	const char *below = name_below(inode->i_sb, name, buf);
 	int err;
 
-	if (mica_xattr_private(inode->i_sb, name))
-		return -EPERM;
+	if (!below)
+		return -ERANGE;
 	/* Nothing is copied for an attribute that is not there to remove. */
 	if (!value && !mica_is_rw(inode)) {
 		err = mica_xattr_get(handler, dentry, inode, name, NULL, 0);
@@ -77,7 +112,7 @@ static int mica_xattr_set(const struct xattr_handler *handler,
 			return err;
 	}
 	err = mica_copy_up_meta(dentry);
-	return err ?: set_real(inode, name, value, size, flags);
+	return err ?: set_real(inode, below, value, size, flags);
 }
 
 static const struct xattr_handler mica_xattr_handler = {
@@ -106,8 +141,8 @@ static bool is_listed(const struct super_block *sb, const char *name)
 ssize_t mica_listxattr(struct dentry *dentry, char *list, size_t size)
 {
 	const struct cred *old;
-	char *name, *end, *to;
-	ssize_t len;
+	char *name, *rest, *end, *to;
+	ssize_t len, shown;
 
 	old = mica_override_creds(dentry->d_sb);
 	len = vfs_listxattr(mica_real(d_inode(dentry)), list, size);
@@ -121,8 +156,15 @@ ssize_t mica_listxattr(struct dentry *dentry, char *list, size_t size)
 		len = strnlen(name, end - name) + 1;
 		if (!is_listed(dentry->d_sb, name))
 			continue;
-		memmove(to, name, len);
-		to += len;
+		shown = len;
+		rest = after_prefix(dentry->d_sb, name);
+		if (rest) {
+			shown -= strlen(ESCAPE);
+			memmove(rest, rest + strlen(ESCAPE),
+				name + shown - rest);
+		}
+		memmove(to, name, shown);
+		to += shown;
 	}
 	return to - list;
 }

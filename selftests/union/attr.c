@@ -514,8 +514,7 @@ TEST_F(attr, the_formats_own_xattrs_are_hidden)
 	ASSERT_EQ(0, set_xattr("l1/d", "trusted.mine", "m"));
 	ASSERT_EQ(0, mount_union("up:l1"));
 	FAILS(ENODATA, getxattr("mnt/d", "trusted.overlay.opaque", NULL, 0));
-	FAILS(EPERM, set_xattr("mnt/d", "trusted.overlay.opaque", "n"));
-	FAILS(EPERM, removexattr("mnt/d", "trusted.overlay.opaque"));
+	FAILS(ENODATA, removexattr("mnt/d", "trusted.overlay.opaque"));
 	len = listxattr("mnt/d", list, sizeof(list));
 	ASSERT_LT(0, len);
 	for (at = 0; at < len; at += strlen(list + at) + 1)
@@ -528,6 +527,73 @@ TEST_F(attr, the_formats_own_xattrs_are_hidden)
 	/* Nor is anything of root's listed to others. */
 	ASSERT_EQ(1, lists_trusted("mnt/d"));
 	ASSERT_EQ(0, as_user(USER, lists_trusted, "mnt/d"));
+}
+
+static bool lists(const char *path, const char *name)
+{
+	char list[512];
+	ssize_t len = listxattr(path, list, sizeof(list)), at;
+
+	for (at = 0; at < len; at += strlen(list + at) + 1)
+		if (!strcmp(name, list + at))
+			return true;
+	return false;
+}
+
+/* As overlayfs or a union has them whose layers are in this one. */
+TEST_F(attr, xattrs_called_like_the_formats_own_can_be_set_and_are_stored_apart)
+{
+	static const char name[] = "trusted.overlay.opaque";
+	static const char below[] = "trusted.overlay.overlay.opaque";
+	char longest[257] = "trusted.overlay.";
+
+	NOT_ON_OVERLAY("only from Linux 6.7 on");
+	DO(run("mkdir l1/d l1/low && touch l1/d/f"));
+	DO(set_xattr("l1/low", below, "y"));
+	DO(mount_union("up:l1"));
+	ASSERT_STREQ("y", get_xattr("mnt/low", name));
+	ASSERT_TRUE(lists("mnt/low", name));
+	ASSERT_FALSE(lists("mnt/low", below));
+
+	DO(set_xattr("mnt/d", name, "y"));
+	ASSERT_STREQ("f", ls("mnt/d"));
+	ASSERT_STREQ("y", get_xattr("up/d", below));
+	ASSERT_STREQ("(No data available)", get_xattr("up/d", name));
+	DO(set_xattr("mnt/d/f", "trusted.overlay.overlay.x", "twice"));
+	ASSERT_STREQ("twice", get_xattr("up/d/f", "trusted.overlay.overlay.overlay.x"));
+
+	/* A change copies it, with the name that it has there. */
+	DO(chmod("mnt/low", 0700));
+	ASSERT_STREQ("y", get_xattr("up/low", below));
+	DO(umount("mnt"));
+	DO(mount_union("up:l1"));
+	ASSERT_STREQ("f", ls("mnt/d"));
+	ASSERT_STREQ("y", get_xattr("mnt/d", name));
+	ASSERT_STREQ("y", get_xattr("mnt/low", name));
+	ASSERT_STREQ("twice", get_xattr("mnt/d/f", "trusted.overlay.overlay.x"));
+	DO(removexattr("mnt/d", name));
+	FAILS(ENODATA, getxattr("mnt/d", name, NULL, 0));
+	ASSERT_FALSE(lists("mnt/d", name));
+	FAILS(ENODATA, getxattr("up/d", below, NULL, 0));
+
+	memset(longest + strlen(longest), 'n', 255 - strlen(longest));
+	FAILS(ERANGE, set_xattr("mnt/d", longest, "y"));
+	FAILS(ERANGE, getxattr("mnt/d", longest, NULL, 0));
+	longest[255 - 8] = '\0';
+	DO(set_xattr("mnt/d", longest, "y"));
+	ASSERT_STREQ("y", get_xattr("mnt/d", longest));
+	ASSERT_TRUE(lists("mnt/d", longest));
+}
+
+TEST_F(attr, layers_that_are_in_a_union_keep_their_marks)
+{
+	NOT_ON_OVERLAY("only from Linux 6.7 on");
+	DO(mount_union("up:l1"));
+	DO(run("mkdir -p mnt/a/d mnt/b/d mnt/inner && touch mnt/a/d/f mnt/b/d/hidden"));
+	DO(set_xattr("mnt/a/d", "trusted.overlay.opaque", "y"));
+	DO(run("mount -t mica -o dirs=mnt/a=ro:mnt/b=ro none mnt/inner"));
+	ASSERT_STREQ("f", ls("mnt/inner/d"));
+	DO(umount("mnt/inner"));
 }
 
 TEST_F(attr, link_counts_follow_what_the_union_did)

@@ -271,7 +271,9 @@ TEST_F(userns, attributes_are_those_of_the_user)
 	ASSERT_STREQ("1", get_xattr("up/f", "user.low"));
 	ASSERT_STREQ("2", get_xattr("up/f", "user.new"));
 	FAILS(EPERM, set_xattr("mnt/f", "trusted.x", "1"));
-	FAILS(EPERM, set_xattr("mnt/f", "user.overlay.opaque", "y"));
+	DO(set_xattr("mnt/f", "user.overlay.opaque", "z"));
+	ASSERT_STREQ("z", get_xattr("mnt/f", "user.overlay.opaque"));
+	ASSERT_STREQ("z", get_xattr("up/f", "user.overlay.overlay.opaque"));
 }
 
 TEST_F(userns, acls_name_the_users_of_the_namespace)
