@@ -536,6 +536,7 @@ static int publish(const struct mica_copy *c, struct mica_parts *parts)
 	if (c->links)
 		mica_links_copied(inode, c->slot, copy);
 	mica_copy_fileattr(c->src.dentry, c->b, copy);
+	mi->protection = inode->i_flags & (S_APPEND | S_IMMUTABLE);
 	publish_data(c, mi);
 	mi->links = (int)inode->i_nlink - (int)d_inode(copy)->i_nlink;
 	mica_add_part(inode, parts);
@@ -566,6 +567,15 @@ free_parts:
 	return err;
 }
 
+/* A mark, since the copy still has to get its name, and others beside it. */
+static int copy_protection(const struct mica_copy *c)
+{
+	unsigned int flags = d_inode(c->dentry)->i_flags &
+			     (S_APPEND | S_IMMUTABLE);
+
+	return flags ? mica_write_protection(c->b, c->temp, flags) : 0;
+}
+
 static int fill_copy(struct mica_copy *c)
 {
 	int err;
@@ -577,7 +587,7 @@ static int fill_copy(struct mica_copy *c)
 	if (err)
 		return err;
 	/* Data first: writing takes security.capability away. */
-	err = copy_xattrs(c) ?:
+	err = copy_xattrs(c) ?: copy_protection(c) ?:
 	      mica_record_origin(d_inode(c->dentry), c->b, c->temp) ?:
 	      mark_meta(c) ?: copy_attr(c) ?: sync_copy(c);
 	mnt_drop_write(c->b->mnt);

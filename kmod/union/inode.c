@@ -31,7 +31,7 @@ void mica_copyattr(struct inode *inode)
 	inode_set_mtime_to_ts(inode, inode_get_mtime(real));
 	inode_set_ctime_to_ts(inode, inode_get_ctime(real));
 	i_size_write(inode, i_size_read(real));
-	flags = real->i_flags & MICA_COPIED_FLAGS;
+	flags = (real->i_flags & MICA_COPIED_FLAGS) | mica_i(inode)->protection;
 	if (!mica_is_rw(inode))
 		flags |= S_NOATIME;
 	inode_set_flags(inode, flags, MICA_COPIED_FLAGS);
@@ -136,6 +136,7 @@ static void init_inode(struct inode *inode, struct mica_parts *parts, u64 ino)
 	dev_t rdev = real->i_rdev;
 
 	mica_i(inode)->parts = parts;
+	mica_i(inode)->protection = mica_read_protection(inode->i_sb, first);
 	inode->i_ino = ino;
 	mica_copyattr(inode);
 	/* Times are those of the branch, which keeps them. */

@@ -164,6 +164,7 @@ struct mica_inode {
 	struct mutex data_lock;	/* making a copy, comes after lock */
 	unsigned long flags;
 	int links;		/* names that its first part does not have */
+	unsigned int protection;	/* S_APPEND, S_IMMUTABLE: not in a branch */
 	struct mica_part *data;	/* where its data is, if not in the first part */
 	struct mica_part data_part;
 	struct mica_parts *nameless;	/* a copy that is not in parts yet */
@@ -555,6 +556,10 @@ int mica_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 int mica_fileattr_get(struct dentry *dentry, struct file_kattr *fa);
 int mica_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 		      struct file_kattr *fa);
+unsigned int mica_read_protection(const struct super_block *sb,
+				  const struct mica_part *part);
+int mica_write_protection(const struct mica_branch *b, struct dentry *dentry,
+			  unsigned int flags);
 int mica_copy_fileattr(struct dentry *src, const struct mica_branch *b,
 		       struct dentry *copy);
 int mica_set_acl_of_inode(struct mnt_idmap *idmap, struct inode *inode,

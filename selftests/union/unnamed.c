@@ -113,4 +113,67 @@ TEST_F(unnamed, attributes_protect_through_the_union)
 	DO(unlink("mnt/d/x"));
 }
 
+/* Writing to a file changes nothing in its directory, but puts a copy beside it. */
+TEST_F(unnamed, protected_directories_stay_so_when_what_is_in_them_changes)
+{
+	static const struct {
+		const char *dir;
+		unsigned int flag;
+		const char *mark;
+	} kinds[] = {
+		{ "fixed", FS_IMMUTABLE_FL, "i" },
+		{ "grows", FS_APPEND_FL, "a" },
+	};
+	char low[32], up[32], dir[32], file[32], new[32];
+	unsigned int i, round;
+
+	if (!strcmp(variant->fs, "tmpfs"))
+		SKIP(return, "an old kernel's has no attributes");
+	for (i = 0; i < 2; i++) {
+		snprintf(low, sizeof(low), "l1/%s", kinds[i].dir);
+		snprintf(file, sizeof(file), "l1/%s/f", kinds[i].dir);
+		DO(mkdir(low, 0755));
+		DO(put(file, ""));
+		DO(set_flags(low, kinds[i].flag));
+	}
+	DO(mount_union("up:l1"));
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < 2; i++) {
+			snprintf(dir, sizeof(dir), "mnt/%s", kinds[i].dir);
+			snprintf(file, sizeof(file), "mnt/%s/f", kinds[i].dir);
+			snprintf(new, sizeof(new), "mnt/%s/new%u", kinds[i].dir, round);
+			DO(add(file, "+"));
+			DO(chmod(file, 0600 + round));
+			HAS(file, round ? "++" : "+");
+			ASSERT_EQ(kinds[i].flag, flags_of(dir) & MINE);
+			FAILS(EPERM, unlink(file));
+			FAILS(EPERM, rename(file, new));
+			FAILS(EPERM, chmod(dir, 0700));
+			FAILS(EPERM, rmdir(dir));
+			if (kinds[i].flag == FS_APPEND_FL) {
+				DO(put(new, ""));
+				FAILS(EPERM, unlink(new));
+			} else {
+				FAILS(EPERM, put(new, ""));
+			}
+			/* It is the union that protects it, and says so as overlayfs. */
+			snprintf(up, sizeof(up), "up/%s", kinds[i].dir);
+			ASSERT_EQ(0, flags_of(up) & MINE);
+			ASSERT_STREQ(kinds[i].mark, get_xattr(up, "trusted.overlay.protattr"));
+		}
+		DO(umount("mnt"));
+		DO(mount_union("up:l1"));
+	}
+	for (i = 0; i < 2; i++) {
+		snprintf(low, sizeof(low), "l1/%s", kinds[i].dir);
+		snprintf(up, sizeof(up), "up/%s", kinds[i].dir);
+		snprintf(dir, sizeof(dir), "mnt/%s", kinds[i].dir);
+		snprintf(file, sizeof(file), "mnt/%s/f", kinds[i].dir);
+		DO(set_flags(dir, 0) | set_flags(low, 0));
+		ASSERT_EQ(0, flags_of(dir) & MINE);
+		DO(unlink(file));
+		FAILS(ENODATA, getxattr(up, "trusted.overlay.protattr", NULL, 0));
+	}
+}
+
 TEST_HARNESS_MAIN
