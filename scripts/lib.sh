@@ -60,5 +60,5 @@ kernel_release()
 # kernel_headers RELEASE: the directory to build modules against.
 kernel_headers()
 {
-	kernels_with_headers | awk -v rel="$1" '$1 == rel { print $2; exit }'
+	kernels_with_headers | awk -v rel="$1" '$1 == rel && !found++ { print $2 }'
 }
