@@ -45,9 +45,12 @@ static const struct constant_table left_top[] = {
 };
 
 static const struct constant_table only_full[] = { { "full", 0 }, {} };
-static const struct constant_table only_off[] = { { "off", 0 }, {} };
 static const struct constant_table on_off[] = {
 	{ "on", 1 }, { "off", 0 }, {}
+};
+
+static const struct constant_table on_off_auto[] = {
+	{ "on", 1 }, { "off", 0 }, { "auto", 2 }, {}
 };
 
 /* One branch: its path, or a descriptor of it. */
@@ -79,7 +82,9 @@ static const struct fs_parameter_spec mica_parameters[] = {
 	fsparam_flag("userxattr", OPT_USERXATTR),
 	/* What there is no choice of, yet, can be said all the same. */
 	fsparam_enum("data", OPT_FIXED, only_full),
-	fsparam_enum("index", OPT_FIXED, only_off),
+	fsparam_enum("index", OPT_FIXED, on_off),
+	fsparam_enum("xino", OPT_FIXED, on_off_auto),
+	fsparam_flag("default_permissions", OPT_FIXED),
 	{}
 };
 

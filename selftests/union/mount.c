@@ -70,7 +70,8 @@ static const struct {
 	{ "lowerdir=@l1,upperdir=@up,workdir=@up/sub", EINVAL },
 	{ "lowerdir=@l1,upperdir=@up,workdir=@work,whiteout=dot", EINVAL },
 	{ "lowerdir=@l1::@l2,upperdir=@up,workdir=@work", EINVAL },
-	{ "lowerdir=@l1,upperdir=@up,workdir=@work,index=on", EINVAL },
+	{ "lowerdir=@l1,upperdir=@up,workdir=@work,index=maybe", EINVAL },
+	{ "lowerdir=@l1,upperdir=@up,workdir=@work,nfs_export=on", EINVAL },
 	{ "dirs=@up:@l1,metacopy=perhaps", EINVAL },
 	{ "dirs=@up:@l1,redirect_dir=off,metacopy=on", EINVAL },
 };
@@ -95,6 +96,21 @@ TEST_F(mount, bad_options_are_refused_and_mount_nothing)
 	}
 	/* None of them has left a branch in use. */
 	ASSERT_EQ(0, mount_union("up:l1"));
+}
+
+TEST_F(mount, options_that_change_nothing_are_accepted)
+{
+	static const char * const options[] = {
+		"index=on", "index=off", "xino=on", "xino=off", "xino=auto",
+		"default_permissions", "data=full",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
+		DO(mount_union_with("up:l1", options[i]));
+		DO(run("! grep -q '%s' /proc/self/mountinfo", options[i]));
+		DO(umount("mnt"));
+	}
 }
 
 /* What the mount context says after a failure. */
