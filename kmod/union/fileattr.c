@@ -110,7 +110,7 @@ int mica_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 	if (err)
 		return err;
 	err = vfs_fileattr_set(mnt_idmap(c.real.mnt), c.real.dentry, fa);
-	b = mica_branch(inode->i_sb, mi->parts->part[0].slot);
+	b = mica_branch(inode->i_sb, mica_parts(inode)->part[0].slot);
 	if (!err && protection != mi->protection)
 		err = mica_write_protection(b, c.real.dentry, protection);
 	if (!err)
