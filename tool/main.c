@@ -28,6 +28,8 @@ static const struct command commands[] = {
 	  "mount a union of directories" },
 	{ "union", "list", union_list,
 	  "unions, where they are mounted, their branches" },
+	{ "union", "check", union_check,
+	  "the whiteouts and marks of a layer, and what is wrong" },
 	{ "monitor", NULL, monitor,
 	  "print events as they come" },
 };

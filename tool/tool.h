@@ -32,6 +32,7 @@ int guest_exec(int argc, char **argv);
 int guest_list(int argc, char **argv);
 int union_mount(int argc, char **argv);
 int union_list(int argc, char **argv);
+int union_check(int argc, char **argv);
 int monitor(int argc, char **argv);
 
 /* main.c: options and messages */

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 commands=("host check" "device list" "device show" "guest exec" "guest list"
-	  "union mount" "union list" "monitor")
+	  "union mount" "union list" "union check" "monitor")
 
 for option in --help -h; do
 	for command in "" host device guest union "${commands[@]}"; do
