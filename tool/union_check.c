@@ -75,9 +75,14 @@ static char *attribute_of(struct check *c, const char *file, const char *name,
 			  ssize_t *len)
 {
 	char *full CLEANUP(free_string) = xprintf("trusted.overlay.%s", name);
-	char *value = xmalloc(XATTR_SIZE_MAX + 1);
+	char *value = NULL;
 
-	*len = lgetxattr(file, full, value, XATTR_SIZE_MAX);
+	/* Hardly anything has one. */
+	*len = lgetxattr(file, full, NULL, 0);
+	if (*len >= 0) {
+		value = xmalloc((size_t)*len + 1);
+		*len = lgetxattr(file, full, value, (size_t)*len);
+	}
 	if (*len >= 0)
 		return value;
 	if (errno != ENODATA && errno != EOPNOTSUPP)
@@ -123,7 +128,6 @@ static void check_redirect(struct check *c, const char *what)
 	to = attribute(c, "redirect", &len);
 	if (!to)
 		return;
-	to[len] = 0;
 	if (strlen(to) == (size_t)len && leads_down(to))
 		tell(c, "redirect", "both", "in the layers below, %s is %s", what, to);
 	else
@@ -161,7 +165,7 @@ static bool check_whiteout(struct check *c)
 	whiteout = attribute(c, "whiteout", &len);
 	if (!whiteout)
 		return false;
-	dir = xstrndup(c->file, (size_t)(strrchr(c->file, '/') - c->file));
+	dir = xprintf("%.*s/.", (int)(strrchr(c->file, '/') - c->file), c->file);
 	mark = attribute_of(c, dir, "opaque", &len);
 	if (mark && len == 1 && *mark == 'x')
 		tell(c, "whiteout", "overlay", "hides the name in the layers below");
@@ -184,6 +188,8 @@ static void check_file(struct check *c)
 	/* The version, length, flags and kind of digest are four bytes. */
 	if (len > 4)
 		tell(c, "wrong", "both", "protected by fs-verity: EIO");
+	else if (len && len < 4)
+		tell(c, "wrong", "both", "a metacopy's mark that is too short: EIO");
 	else
 		tell(c, "metacopy", "both", "its data is in a layer below");
 	check_redirect(c, "the file with it");
@@ -192,14 +198,21 @@ static void check_file(struct check *c)
 static void check_protection(struct check *c)
 {
 	char *flags CLEANUP(free_string) = NULL;
+	bool immutable, append;
 	ssize_t len;
 
 	flags = attribute(c, "protattr", &len);
-	if (flags)
+	if (!flags)
+		return;
+	immutable = memchr(flags, 'i', (size_t)len);
+	append = memchr(flags, 'a', (size_t)len);
+	if (immutable || append)
 		tell(c, "protattr", "both", "in a union it is %s%s%s",
-		     memchr(flags, 'i', len) ? "immutable" : "",
-		     len > 1 ? " and " : "",
-		     memchr(flags, 'a', len) ? "append-only" : "");
+		     immutable ? "immutable" : "",
+		     immutable && append ? " and " : "",
+		     append ? "append-only" : "");
+	else
+		tell(c, "wrong", "both", "a mark that protects it from nothing");
 }
 
 /* Something whose name begins with the prefix. */

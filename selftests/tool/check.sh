@@ -56,6 +56,7 @@ exits 0 "the table" union check layer
 like "says what is hidden" "$(<"$OUT")" "hides gone in the layers below"
 like "says what is opaque" "$(<"$OUT")" "makes both opaque"
 like "says where data is" "$(<"$OUT")" "its data is in a layer below"
+like "says what is protected" "$(<"$OUT")" "immutable and append-only"
 like "says where to" "$(<"$OUT")" "the file with it is /some/where"
 
 # That is what a union does with them.
@@ -95,6 +96,10 @@ touch layer/f && mark layer/f whiteout y
 bad "f wrong overlay" "a whiteout in a directory that is not marked" "but is listed"
 touch layer/f && mark layer/f metacopy "0x0024000100"
 bad "f wrong both" "a file under fs-verity" "fs-verity: EIO"
+touch layer/f && mark layer/f metacopy ab
+bad "f wrong both" "a metacopy that is none" "too short: EIO"
+touch layer/f && mark layer/f protattr z
+bad "f wrong both" "a protection that is none" "from nothing"
 
 exits 2 "no directory" union check
 exits 2 "two directories" union check layer low
