@@ -257,32 +257,23 @@ TEST_F(layers, a_directory_with_whiteouts_alone_is_empty)
 	ASSERT_STREQ("f g", ls("mnt"));
 }
 
-/* The last one's whiteout in dot form would be the old mark of a directory. */
+/* The first one's whiteout in dot form would be the old mark of a directory. */
 TEST_F(layers, names_without_a_whiteout_in_dot_form_are_whited_out_too)
 {
-	static const int lengths[] = { 250, 251, 252, 255, 0 };
-	char name[256], path[300];
+	char names[5][256] = { "__dir_opaque" }, path[300];
+	static const int lengths[] = { 0, 250, 251, 252, 255 };
 	int i;
 
 	DO(run("mkdir l1/d"));
 	DO(put("l1/d/other", "stays"));
 	for (i = 0; i < 5; i++) {
-		snprintf(name, sizeof(name), "__dir_opaque");
-		if (lengths[i]) {
-			memset(name, 'n', lengths[i]);
-			name[lengths[i]] = 0;
-		}
-		snprintf(path, sizeof(path), "l1/d/%s", name);
+		memset(names[i], 'n', lengths[i]);
+		snprintf(path, sizeof(path), "l1/d/%s", names[i]);
 		DO(put(path, "x"));
 	}
 	DO(mount_union("up:l1:l2"));
 	for (i = 0; i < 5; i++) {
-		snprintf(name, sizeof(name), "__dir_opaque");
-		if (lengths[i]) {
-			memset(name, 'n', lengths[i]);
-			name[lengths[i]] = 0;
-		}
-		snprintf(path, sizeof(path), "mnt/d/%s", name);
+		snprintf(path, sizeof(path), "mnt/d/%s", names[i]);
 		DO(unlink(path));
 		FAILS(ENOENT, access(path, F_OK));
 		DO(put(path, "new"));
