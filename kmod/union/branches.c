@@ -42,6 +42,8 @@ struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 		kfree(b);
 		return ERR_CAST(mnt);
 	}
+	/* How much access times matter is what the mount of the union says. */
+	mnt->mnt_flags &= ~MNT_RELATIME;
 	b->mnt = mnt;
 	return b;
 }

@@ -266,7 +266,7 @@ static int copy_data(const struct mica_copy *c)
 	if (c->meta)
 		return grow(c, size);
 	mica_part_path(inode->i_sb, mica_data_part(inode), &src);
-	from = lower_open(&src, O_NOATIME);
+	from = lower_open(&src, 0);
 	if (IS_ERR(from))
 		return PTR_ERR(from);
 	to = dentry_open(&dst, O_WRONLY | O_LARGEFILE, current_cred());

@@ -70,7 +70,8 @@ int lower_remove_mark(const struct mica_branch *b, struct dentry *dentry,
  * @path: the file
  * @flags: O_*
  *
- * The VFS does not ask here whether the mounter may.
+ * The VFS does not ask here whether the mounter may. Whether access times change
+ * is for the union to say.
  *
  * Return: a file, or an error.
  */
@@ -80,7 +81,7 @@ struct file *lower_open(const struct path *path, unsigned int flags)
 
 	if (err)
 		return ERR_PTR(err);
-	return dentry_open(path, flags | O_RDONLY | O_LARGEFILE,
+	return dentry_open(path, flags | O_RDONLY | O_LARGEFILE | O_NOATIME,
 			   current_cred());
 }
 

@@ -324,6 +324,23 @@ static int forget_access(const char *path)
 	return utimensat(AT_FDCWD, path, then, AT_SYMLINK_NOFOLLOW);
 }
 
+/* After its last change, which this is: relatime does not count the next access. */
+static int read_ahead_of_time(const char *path)
+{
+	struct timespec times[2] = {
+		{ .tv_sec = time(NULL) + 3600 }, { .tv_sec = 1000 },
+	};
+
+	return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
+}
+
+static bool is_ahead_of_time(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st) && st.st_atime > time(NULL) + 1800;
+}
+
 TEST_F(attr, access_times_change_as_posix_says)
 {
 	static const struct {
@@ -373,10 +390,22 @@ TEST_F(attr, access_times_change_as_posix_says)
 	DO(mount(NULL, "mnt", NULL, MS_REMOUNT | MS_BIND | MS_NOATIME, NULL));
 	HAS("mnt/f", "1\n");
 	ASSERT_FALSE(was_read("mnt/f"));
+	DO(forget_access("mnt/d"));
+	ASSERT_STREQ("", ls("mnt/d"));
+	ASSERT_FALSE(was_read("up/d"));
 	DO(mount(NULL, "mnt", NULL, MS_REMOUNT | MS_BIND | MS_RELATIME,
 		 NULL));
 	HAS("mnt/f", "1\n");
 	ASSERT_TRUE(was_read("mnt/f"));
+	ASSERT_STREQ("", ls("mnt/d"));
+	ASSERT_TRUE(was_read("up/d"));
+	DO(read_ahead_of_time("mnt/f"));
+	HAS("mnt/f", "1\n");
+	ASSERT_TRUE(is_ahead_of_time("mnt/f"));
+	DO(mount(NULL, "mnt", NULL, MS_REMOUNT | MS_BIND | MS_STRICTATIME,
+		 NULL));
+	HAS("mnt/f", "1\n");
+	ASSERT_FALSE(is_ahead_of_time("mnt/f"));
 	/* That of the branch counts as well. */
 	DO(umount("mnt"));
 	DO(mount("up", "up", NULL, MS_BIND, NULL));
