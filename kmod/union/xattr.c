@@ -16,8 +16,11 @@ static char *after_prefix(const struct super_block *sb, const char *name)
 {
 	size_t len;
 
-	len = str_has_prefix(name, mica_in_userns(sb) ? MICA_XATTR_USER :
-							MICA_XATTR_PRIVATE);
+	/* Each with a constant: every write asks for security.capability. */
+	if (mica_in_userns(sb))
+		len = str_has_prefix(name, MICA_XATTR_USER);
+	else
+		len = str_has_prefix(name, MICA_XATTR_PRIVATE);
 	return len ? (char *)name + len : NULL;
 }
 
