@@ -536,7 +536,7 @@ static int publish(const struct mica_copy *c, struct mica_parts *parts)
 	if (c->links)
 		mica_links_copied(inode, c->slot, copy);
 	mica_copy_fileattr(c->src.dentry, c->b, copy);
-	mi->protection = inode->i_flags & (S_APPEND | S_IMMUTABLE);
+	mi->protection = inode->i_flags & MICA_PROTECTED;
 	publish_data(c, mi);
 	mi->links = (int)inode->i_nlink - (int)d_inode(copy)->i_nlink;
 	mica_add_part(inode, parts);
@@ -570,8 +570,7 @@ free_parts:
 /* A mark, since the copy still has to get its name, and others beside it. */
 static int copy_protection(const struct mica_copy *c)
 {
-	unsigned int flags = d_inode(c->dentry)->i_flags &
-			     (S_APPEND | S_IMMUTABLE);
+	unsigned int flags = d_inode(c->dentry)->i_flags & MICA_PROTECTED;
 
 	return flags ? mica_write_protection(c->b, c->temp, flags) : 0;
 }

@@ -109,12 +109,17 @@ int mica_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 	err = mica_begin_change(inode, &c);
 	if (err)
 		return err;
-	err = vfs_fileattr_set(mnt_idmap(c.real.mnt), c.real.dentry, fa);
 	b = mica_branch(inode->i_sb, mica_parts(inode)->part[0].slot);
-	if (!err && protection != mi->protection)
+	/* First, since it is what a full branch refuses. */
+	if (protection != mi->protection)
 		err = mica_write_protection(b, c.real.dentry, protection);
-	if (!err)
-		mi->protection = protection;
+	if (!err) {
+		err = vfs_fileattr_set(mnt_idmap(c.real.mnt), c.real.dentry, fa);
+		if (!err)
+			mi->protection = protection;
+		else if (protection != mi->protection)
+			mica_write_protection(b, c.real.dentry, mi->protection);
+	}
 	mica_end_change(inode, &c);
 	return err;
 }

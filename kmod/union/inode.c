@@ -6,7 +6,7 @@
 #include <linux/statfs.h>
 #include "union.h"
 
-#define MICA_COPIED_FLAGS (S_SYNC | S_APPEND | S_IMMUTABLE | S_NOATIME)
+#define MICA_COPIED_FLAGS (S_SYNC | S_NOATIME | MICA_PROTECTED)
 
 /**
  * mica_copyattr - refresh what the VFS reads from an inode of the union

@@ -28,6 +28,7 @@
 
 #define MICA_SUPER_MAGIC	0x6d696361
 #define MICA_MAX_BRANCHES	1024
+#define MICA_PROTECTED		(S_APPEND | S_IMMUTABLE)
 /* How deep redirects may be nested; each costs some of the stack. */
 #define MICA_MAX_REDIRECTS	8
 
@@ -164,7 +165,7 @@ struct mica_inode {
 	struct mutex data_lock;	/* making a copy, comes after lock */
 	unsigned long flags;
 	int links;		/* names that its first part does not have */
-	unsigned int protection;	/* S_APPEND, S_IMMUTABLE: not in a branch */
+	unsigned int protection;	/* MICA_PROTECTED that is no branch's */
 	struct mica_part *data;	/* where its data is, if not in the first part */
 	struct mica_part data_part;
 	struct mica_parts *nameless;	/* a copy that is not in parts yet */
@@ -565,6 +566,18 @@ int mica_copy_fileattr(struct dentry *src, const struct mica_branch *b,
 int mica_set_acl_of_inode(struct mnt_idmap *idmap, struct inode *inode,
 			  struct posix_acl *acl, int type);
 
+/**
+ * struct mica_change - a change of attributes under way: mica_begin_change()
+ * @real: what is changed, in its branch, without a reference
+ * @old: the credentials of the caller
+ * @held: whether the change holds the lock of the data
+ */
+struct mica_change {
+	struct path real;
+	const struct cred *old;
+	bool held;
+};
+
 /* copy_up.c */
 #define MICA_COPY_ALL LLONG_MAX
 #define MICA_COPY_META (-1)
@@ -573,12 +586,6 @@ int mica_adopt_data(struct inode *inode, unsigned int slot,
 		    struct dentry *data);
 int mica_copy_up(struct dentry *dentry);
 int mica_copy_up_meta(struct dentry *dentry);
-struct mica_change {
-	struct path real;	/* no reference */
-	const struct cred *old;
-	bool held;		/* the lock of its data */
-};
-
 int mica_begin_change(struct inode *inode, struct mica_change *c);
 void mica_end_change(struct inode *inode, struct mica_change *c);
 int mica_copy_up_data(struct dentry *dentry, loff_t size);

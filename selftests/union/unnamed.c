@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* O_TMPFILE, and the attributes that lsattr shows. */
+#include <sys/xattr.h>
 #include "kselftest_harness.h"
 #include "flags.h"
 #include "util.h"
@@ -174,6 +175,32 @@ TEST_F(unnamed, protected_directories_stay_so_when_what_is_in_them_changes)
 		DO(unlink(file));
 		FAILS(ENODATA, getxattr(up, "trusted.overlay.protattr", NULL, 0));
 	}
+}
+
+TEST_F(unnamed, attributes_are_changed_all_or_none)
+{
+	static const char filling[4096];
+	char name[32];
+	size_t len;
+
+	if (strcmp(variant->fs, "ext4"))
+		SKIP(return, "only on ext4 is there no room for one more xattr");
+	DO(put("up/full", ""));
+	DO(put("up/f", ""));
+	for (len = sizeof(filling); len; len--) {
+		snprintf(name, sizeof(name), "user.%zu", len);
+		if (!setxattr("up/full", name, filling, len, 0))
+			continue;
+		ASSERT_EQ(ENOSPC, errno);
+	}
+	DO(mount_union("up:l1"));
+	FAILS(ENOSPC, set_flags("mnt/full", FS_IMMUTABLE_FL | FS_NODUMP_FL));
+	ASSERT_EQ(0, flags_of("mnt/full") & MINE);
+	/* Not one of ext4's. */
+	FAILS(EOPNOTSUPP, set_flags("mnt/f", FS_IMMUTABLE_FL | FS_NOCOW_FL));
+	ASSERT_EQ(0, flags_of("mnt/f") & MINE);
+	FAILS(ENODATA, getxattr("up/f", "trusted.overlay.protattr", NULL, 0));
+	DO(add("mnt/f", "+"));
 }
 
 TEST_HARNESS_MAIN
