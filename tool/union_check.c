@@ -240,6 +240,23 @@ static void check_dot(struct check *c, const char *name)
 		tell(c, "whiteout", "dot", "hides %s in the layers below, not here", hidden);
 }
 
+/* The layers that what was renamed, and metacopies, were made above. */
+static void check_layers(struct check *c)
+{
+	char *list CLEANUP(free_string) = NULL;
+	ssize_t len;
+
+	list = attribute(c, "mica.layers", &len);
+	if (!list)
+		return;
+	if (len && !(len % 8))
+		tell(c, "layers", "both",
+		     "redirects and metacopies here need %zd layer%s below, or are EIO",
+		     len / 8, len == 8 ? "" : "s");
+	else
+		tell(c, "wrong", "both", "a list of layers that is none");
+}
+
 /* Returns whether there is something in it to look at. */
 static bool check_entry(struct check *c, const char *name)
 {
@@ -247,6 +264,7 @@ static bool check_entry(struct check *c, const char *name)
 
 	if (is_root) {
 		c->path = ".";
+		check_layers(c);
 	} else if (!strncmp(name, PREFIX, strlen(PREFIX))) {
 		/* In the root, unions and aufs keep what is their own. */
 		if (strchr(c->path, '/') || strncmp(name, META, strlen(META)) ||

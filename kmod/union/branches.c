@@ -114,6 +114,7 @@ void mica_branches_free(struct mica_branches *set, const struct cred *cred)
 	if (set->nr)
 		kern_unmount_array(set->mounts, set->nr);
 	for (i = 0; i < set->nr; i++) {
+		kvfree(set->slot[i].branch->needs);
 		kfree(set->slot[i].branch->name);
 		kfree(set->slot[i].branch);
 	}

@@ -434,7 +434,8 @@ static struct mica_parts *parts_with(const struct inode *inode,
 /* A metacopy says so, and goes on where what it is made of goes on. */
 static int mark_meta(const struct mica_copy *c)
 {
-	return c->meta ? lower_set_mark(c->b, c->temp, "metacopy", "", 0) : 0;
+	return !c->meta ? 0 : mica_note_needs(c->b) ?:
+	       lower_set_mark(c->b, c->temp, "metacopy", "", 0);
 }
 
 static void show_data_part(struct mica_inode *mi)

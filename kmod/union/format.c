@@ -290,14 +290,18 @@ static bool redirect_is_sane(const struct mica_branch *b, const char *path)
 }
 
 /*
- * Anybody may have said that, to see with the mounter's rights what is there.
- * To ignore it would be to show another tree.
+ * In a user namespace anybody may have said that, to see with the mounter's
+ * rights what is there; and where a layer is missing it may lead to what is
+ * another's. To ignore it would be to show another tree.
  */
-static int not_believed(const struct mica_branch *b, struct dentry *dentry,
-			const char *what)
+static int check_followed(const struct mica_branch *b, struct dentry *dentry,
+			  const char *what)
 {
-	pr_warn_ratelimited("%pd2 in %s: no %s is followed in a user namespace\n",
-			    dentry, b->name, what);
+	if (!b->userxattr && !b->incomplete)
+		return 0;
+	pr_warn_ratelimited("%pd2 in %s: no %s is followed %s\n", dentry, b->name,
+			    what, b->userxattr ? "in a user namespace" :
+			    "without the layers that it was made above");
 	return -EIO;
 }
 
@@ -308,24 +312,23 @@ static int not_believed(const struct mica_branch *b, struct dentry *dentry,
  *
  * Return: a name in the same directory, or a path from the root, to be freed;
  * NULL if it is its own name; -EIO if it is no path that a union would have
- * written, or is not to be believed, or another error.
+ * written, or is not to be followed, or another error.
  */
 char *mica_redirect(const struct mica_branch *b, struct dentry *dir)
 {
 	char *path;
+	int err;
 
-	/* Both forms have it: to ignore it would be to show another tree. */
+	/* Both forms have it. */
 	path = overlay_string(b, dir, "redirect");
 	if (IS_ERR_OR_NULL(path))
 		return path;
-	if (b->userxattr) {
-		kfree(path);
-		return ERR_PTR(not_believed(b, dir, "redirect"));
-	}
-	if (redirect_is_sane(b, path))
+	err = check_followed(b, dir, "redirect");
+	if (!err && redirect_is_sane(b, path))
 		return path;
-	pr_warn_ratelimited("%pd2 in %s has a redirect to '%s', which is none\n",
-			    dir, b->name, path);
+	if (!err)
+		pr_warn_ratelimited("%pd2 in %s has a redirect to '%s', which is none\n",
+				    dir, b->name, path);
 	kfree(path);
 	return ERR_PTR(-EIO);
 }
@@ -420,7 +423,8 @@ int mica_set_redirect(const struct mica_branch *b, struct dentry *dentry,
 	path = kmalloc(PATH_MAX, GFP_KERNEL);
 	if (!path)
 		return -ENOMEM;
-	ret = path_to_the_right(b, dentry, parent, name->name, path);
+	ret = mica_note_needs(b) ?:
+	      path_to_the_right(b, dentry, parent, name->name, path);
 	if (ret >= 0)
 		ret = lower_set_mark(b, dentry, "redirect", path + ret,
 				     PATH_MAX - 1 - ret);
@@ -437,7 +441,7 @@ int mica_set_redirect(const struct mica_branch *b, struct dentry *dentry,
  * @dentry: the file
  *
  * Return: 1, 0, -EIO if the data has to be verified or the mark is not to be
- * believed, or another error.
+ * followed, or another error.
  */
 int mica_is_metacopy_on_disk(const struct mica_branch *b, struct dentry *dentry)
 {
@@ -447,10 +451,8 @@ int mica_is_metacopy_on_disk(const struct mica_branch *b, struct dentry *dentry)
 		return 0;
 	if (ret < 0)
 		return ret;
-	if (b->userxattr)
-		return not_believed(b, dentry, "metacopy");
 	if (!ret || ret == METACOPY_HEAD)
-		return 1;
+		return check_followed(b, dentry, "metacopy") ?: 1;
 	pr_warn_ratelimited("%pd2 in %s: fs-verity of a metacopy is not supported\n",
 			    dentry, b->name);
 	return -EIO;

@@ -79,7 +79,8 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
 	if (reach == MICA_REACH_DIRS && !d_is_dir(dentry))
 		reach = MICA_REACH_NONE;
 	/* A redirect may lead to where @dir itself has no part. */
-	if (d_is_dir(dentry) && dir->slot + 1 < mica_branches(sb)->nr)
+	if (d_is_dir(dentry) &&
+	    (dir->slot + 1 < mica_branches(sb)->nr || b->incomplete))
 		other = mica_redirect(b, dentry);
 	if (IS_ERR(other)) {
 		ret = PTR_ERR(other);

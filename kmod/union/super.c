@@ -271,7 +271,7 @@ static int prepare_branches(struct fs_context *fc, struct mica_super *ms)
 		      make_writable(fc, set->slot[i].branch) :
 		      mica_branch_find_index(set->slot[i].branch);
 	if (!err)
-		err = mica_number_filesystems(set);
+		err = mica_number_filesystems(set) ?: mica_find_needs(set);
 	revert_creds(old);
 	return err;
 }

@@ -58,9 +58,14 @@ struct layer_format;
  * @has_marks: it has extended attributes for our own use
  * @userxattr: they are those that anybody may set, so they are not believed
  *	to lead anywhere else
+ * @incomplete: layers that redirects and metacopies in it need are missing
+ * @needs: hashes of the layers that they need, or will
+ * @nr_needs: how many
+ * @needs_noted: all of them are on its list
  * @owned: inodes marked as belonging to this union, the root and @work
  *
- * It does not change while a union uses it, but that it gets an index.
+ * It does not change while a union uses it, but that it gets an index, and a list
+ * of what it needs.
  */
 struct mica_branch {
 	u32 id;
@@ -75,6 +80,10 @@ struct mica_branch {
 	struct dentry *index;
 	bool has_marks;
 	bool userxattr;
+	bool incomplete;
+	__le64 *needs;
+	unsigned int nr_needs;
+	bool needs_noted;
 	struct inode *owned[2];
 };
 
@@ -498,6 +507,10 @@ int mica_keep_origin(struct inode *inode, struct inode *dir, unsigned int slot);
 int mica_links_bring(struct dentry *dentry);
 int mica_links_below(struct dentry *dentry);
 bool mica_links_same(struct inode *inode, const struct mica_part *part);
+
+/* needs.c */
+int mica_find_needs(struct mica_branches *set);
+int mica_note_needs(const struct mica_branch *b);
 
 /* lookup.c */
 enum mica_sight {

@@ -39,8 +39,10 @@ mark layer opaque x
 mark layer/meta metacopy ""
 mark layer/meta redirect /some/where
 mark layer/kept protattr ai
+mark layer mica.layers 0x00112233445566778899aabbccddeeff
 exits 0 "nothing is wrong" union check --json layer
 is "with any of them" "$(marks)" "\
+. layers both
 .wh.both whiteout dot
 .wh.gone whiteout dot
 device whiteout overlay
@@ -56,6 +58,7 @@ exits 0 "the table" union check layer
 like "says what is hidden" "$(<"$OUT")" "hides gone in the layers below"
 like "says what is opaque" "$(<"$OUT")" "makes both opaque"
 like "says where data is" "$(<"$OUT")" "its data is in a layer below"
+like "says what is needed" "$(<"$OUT")" "need 2 layers below"
 like "says what is protected" "$(<"$OUT")" "immutable and append-only"
 like "says where to" "$(<"$OUT")" "the file with it is /some/where"
 
@@ -63,6 +66,7 @@ like "says where to" "$(<"$OUT")" "the file with it is /some/where"
 mkdir low/{opaque,old,over,was,both}
 touch low/{gone,device,empty,opaque/x,old/x,over/x,was/x,both/x}
 rm layer/meta
+setfattr -x trusted.overlay.mica.layers layer
 run union mount layer=ro low=ro mnt
 is "a union agrees" "$(cd mnt && find . -mindepth 1 ! -name was ! -path ./was/x | sort | xargs)" \
    "./both ./kept ./moved ./moved/x ./null ./old ./opaque ./over"
@@ -100,6 +104,8 @@ touch layer/f && mark layer/f metacopy ab
 bad "f wrong both" "a metacopy that is none" "too short: EIO"
 touch layer/f && mark layer/f protattr z
 bad "f wrong both" "a protection that is none" "from nothing"
+mark layer mica.layers abc
+bad ". wrong both" "a list of layers that is none" "is none"
 
 exits 2 "no directory" union check
 exits 2 "two directories" union check layer low

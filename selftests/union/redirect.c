@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Directories that were renamed and go on elsewhere in the layers below. */
 #include <ftw.h>
+#include <sys/xattr.h>
 #include "kselftest_harness.h"
 #include "util.h"
 
@@ -377,6 +378,52 @@ TEST_F(redirect, two_rw_branches)
 	HAS("mnt/n/one", "1+");
 	DO(run("rm -r mnt/s mnt/n && %s", again));
 	ASSERT_STREQ("", ls("mnt"));
+}
+
+TEST_F(redirect, without_the_layers_that_it_was_made_above_nothing_is_followed)
+{
+	static const struct {
+		const char *branches;
+		bool followed;
+	} mounts[] = {
+		{ "up:l1:l2", true }, { "up:l2:l1", true },
+		{ "up:new:l1:l2", true }, { "up", false }, { "up:l1", false },
+		{ "up:l1:l3", false }, { "up:l1:l2", true },
+	};
+	unsigned int form, i;
+	bool whole;
+
+	NOT_ON_OVERLAY("it follows them whatever is below");
+	if (!strcmp(variant->fs, "tmpfs"))
+		SKIP(return, "its layers cannot be told from those of another");
+	/* What is there in place of l2 has the same names. */
+	DO(run("mkdir new l3/d l3/d/sub && echo wrong >l3/f && cp l3/f l3/d/two"));
+	for (form = 0; form < 2; form++) {
+		DO(start(forms[form]));
+		/* Neither needs what is below. */
+		DO(put("mnt/new", "new"));
+		FAILS(ENODATA, getxattr("up", "trusted.overlay.mica.layers", NULL, 0));
+		DO(rename("mnt/d", "mnt/moved"));
+		DO(chmod("mnt/f", 0600));
+		whole = getxattr("up/f", "trusted.overlay.metacopy", NULL, 0) < 0;
+		ASSERT_EQ(!!form, whole);
+		DO(umount("mnt"));
+		for (i = 0; i < ARRAY_SIZE(mounts); i++) {
+			DO(mount_in_form(mounts[i].branches, forms[form]));
+			HAS("mnt/new", "new");
+			if (!mounts[i].followed)
+				FAILS(EIO, access("mnt/moved", F_OK));
+			else
+				HAS("mnt/moved/two", "2");
+			if (!mounts[i].followed && !whole) {
+				FAILS(EIO, open("mnt/f", O_RDONLY));
+				FAILS(EIO, rename("mnt/f", "mnt/g"));
+			} else {
+				HAS("mnt/f", "f");
+			}
+			DO(umount("mnt"));
+		}
+	}
 }
 
 TEST_HARNESS_MAIN
