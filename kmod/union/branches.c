@@ -109,14 +109,14 @@ void mica_branches_free(struct mica_branches *set, const struct cred *cred)
 		return;
 	old = override_creds(cred);
 	for (i = 0; i < set->nr; i++)
-		leave(set->slot[i].branch);
+		leave(set->branch[i]);
 	revert_creds(old);
 	if (set->nr)
 		kern_unmount_array(set->mounts, set->nr);
 	for (i = 0; i < set->nr; i++) {
-		kvfree(set->slot[i].branch->needs);
-		kfree(set->slot[i].branch->name);
-		kfree(set->slot[i].branch);
+		kvfree(set->branch[i]->needs);
+		kfree(set->branch[i]->name);
+		kfree(set->branch[i]);
 	}
 	kvfree(set->mounts);
 	kvfree(set);
@@ -299,7 +299,7 @@ static unsigned int forbidden_by(const struct vfsmount *mnt,
 	if (mnt->mnt_sb->s_magic == MICA_SUPER_MAGIC) {
 		inner = mica_branches(mnt->mnt_sb);
 		for (i = 0; i < inner->nr; i++)
-			forbidden |= inner->slot[i].forbidden;
+			forbidden |= inner->branch[i]->forbidden;
 	}
 	return forbidden;
 }
@@ -317,86 +317,90 @@ void mica_inherit_forbidden(struct mica_branches *set,
 			    const struct user_namespace *ns)
 {
 	unsigned int i = set->nr, all = 0;
-	struct mica_slot *slot;
+	struct mica_branch *b;
 
 	while (i--) {
-		slot = &set->slot[i];
-		slot->forbidden = forbidden_by(slot->branch->mnt, ns);
-		all |= slot->forbidden;
-		if (slot->rw)
-			slot->forbidden = all;
+		b = set->branch[i];
+		b->forbidden = forbidden_by(b->mnt, ns);
+		all |= b->forbidden;
+		if (b->rw)
+			b->forbidden = all;
 	}
 }
 
 /**
- * mica_rw_slot_left_of - the nearest writable branch to the left
+ * mica_rw_left_of - the nearest writable branch to the left
  * @sb: the union
- * @slot: position to start left of
+ * @pos: position to start left of
  *
- * Return: its slot, or -EROFS if there is none.
+ * Return: the branch, or -EROFS if there is none.
  */
-int mica_rw_slot_left_of(const struct super_block *sb, unsigned int slot)
+struct mica_branch *mica_rw_left_of(const struct super_block *sb,
+				    unsigned int pos)
 {
-	while (slot--)
-		if (mica_slot_rw(sb, slot))
-			return slot;
-	return -EROFS;
+	const struct mica_branches *set = mica_branches(sb);
+
+	while (pos--)
+		if (set->branch[pos]->rw)
+			return set->branch[pos];
+	return ERR_PTR(-EROFS);
 }
 
 /*
- * The leftmost slot in which a directory, or one above it, has a redirect: to
- * the right of it, names are not those of the union.
+ * The leftmost position at which a directory, or one above it, has a redirect:
+ * to the right of it, names are not those of the union.
  */
 static unsigned int leftmost_redirect(struct inode *dir)
 {
 	struct dentry *dentry = d_find_any_alias(dir), *parent;
-	unsigned int slot = mica_branches(dir->i_sb)->nr;
+	unsigned int pos = mica_branches(dir->i_sb)->nr;
 	unsigned int i;
 
 	while (dentry && !IS_ROOT(dentry)) {
 		const struct mica_parts *parts = mica_parts(d_inode(dentry));
 
-		for (i = 0; i < parts->nr && parts->part[i].slot < slot; i++)
+		for (i = 0; i < parts->nr && parts->part[i].b->pos < pos; i++)
 			if (parts->part[i].redirected)
-				slot = parts->part[i].slot;
+				pos = parts->part[i].b->pos;
 		parent = dget_parent(dentry);
 		dput(dentry);
 		dentry = parent;
 	}
 	dput(dentry);
-	return slot;
+	return pos;
 }
 
 /**
- * mica_rw_slot_for - the nearest writable branch where a directory can be
+ * mica_rw_for - the nearest writable branch where a directory can be
  * @dir: the directory
- * @slot: position to start left of
+ * @pos: position to start left of
  *
- * Return: its slot, or -EROFS if there is none.
+ * Return: the branch, or -EROFS if there is none.
  */
-int mica_rw_slot_for(struct inode *dir, unsigned int slot)
+struct mica_branch *mica_rw_for(struct inode *dir, unsigned int pos)
 {
 	if (mica_super(dir->i_sb)->redirects)
-		slot = min(slot, leftmost_redirect(dir) + 1);
-	return mica_rw_slot_left_of(dir->i_sb, slot);
+		pos = min(pos, leftmost_redirect(dir) + 1);
+	return mica_rw_left_of(dir->i_sb, pos);
 }
 
 /**
- * mica_copy_slot - the branch to copy something to
+ * mica_copy_target - the branch to copy something to
  * @dir: its directory
- * @slot: where it is
+ * @b: where it is
  *
- * Return: the slot, or -EROFS if none left of @slot is writable.
+ * Return: the branch, or -EROFS if none left of @b is writable.
  */
-int mica_copy_slot(struct inode *dir, unsigned int slot)
+struct mica_branch *mica_copy_target(struct inode *dir,
+				     const struct mica_branch *b)
 {
 	const struct mica_branches *set = mica_branches(dir->i_sb);
-	int nearest = mica_rw_slot_for(dir, slot);
+	struct mica_branch *nearest = mica_rw_for(dir, b->pos);
 	unsigned int top = 0;
 
-	if (nearest < 0 || !mica_super(dir->i_sb)->copyup_top)
+	if (IS_ERR(nearest) || !mica_super(dir->i_sb)->copyup_top)
 		return nearest;
-	while (!set->slot[top].rw)
+	while (!set->branch[top]->rw)
 		top++;
-	return top;
+	return set->branch[top];
 }

@@ -32,8 +32,7 @@
  * struct mica_copy - one copy under way
  * @dentry: name in the union
  * @parent: its directory, NULL if it has no name any more
- * @slot: where to
- * @b: the branch there
+ * @b: the branch where to
  * @size: bytes of data wanted, at most; MICA_COPY_META for none if possible
  * @src: what is copied
  * @stat: its attributes
@@ -44,8 +43,7 @@
 struct mica_copy {
 	struct dentry *dentry;
 	struct inode *parent;
-	unsigned int slot;
-	const struct mica_branch *b;
+	struct mica_branch *b;
 	loff_t size;
 	struct path src;
 	struct kstat stat;
@@ -265,7 +263,7 @@ static int copy_data(const struct mica_copy *c)
 		return 0;
 	if (c->meta)
 		return grow(c, size);
-	mica_part_path(inode->i_sb, mica_data_part(inode), &src);
+	mica_part_path(mica_data_part(inode), &src);
 	from = lower_open(&src, 0);
 	if (IS_ERR(from))
 		return PTR_ERR(from);
@@ -375,7 +373,7 @@ static struct dentry *move_to(const struct mica_copy *c, struct dentry *dir,
 /* Puts the copy where its name says; the directory keeps its times. */
 static struct dentry *put_in_place(const struct mica_copy *c)
 {
-	struct dentry *dir = mica_part_in(c->parent, c->slot), *copy;
+	struct dentry *dir = mica_part_in(c->parent, c->b), *copy;
 	struct inode *inode = d_inode(dir);
 	struct iattr times = {
 		.ia_valid = ATTR_ATIME | ATTR_ATIME_SET | ATTR_MTIME |
@@ -386,7 +384,7 @@ static struct dentry *put_in_place(const struct mica_copy *c)
 	struct name_snapshot name;
 	int err;
 
-	err = mica_mark_impure(c->parent, c->slot);
+	err = mica_mark_impure(c->parent, c->b);
 	if (err)
 		return ERR_PTR(err);
 	take_dentry_name_snapshot(&name, c->dentry);
@@ -408,7 +406,7 @@ static struct dentry *take_from_work_dir(const struct mica_copy *c)
 
 /* All parts of the inode, with the copy among them. */
 static struct mica_parts *parts_with(const struct inode *inode,
-				     unsigned int slot, struct dentry *copy)
+				     struct mica_branch *b, struct dentry *copy)
 {
 	const struct mica_parts *old = mica_parts(inode);
 	unsigned int i, nr = S_ISDIR(inode->i_mode) ? old->nr : 0;
@@ -418,9 +416,9 @@ static struct mica_parts *parts_with(const struct inode *inode,
 	if (!parts)
 		return NULL;
 	to = parts->part;
-	for (i = 0; i < nr && old->part[i].slot < slot; i++)
+	for (i = 0; i < nr && old->part[i].b->pos < b->pos; i++)
 		*to++ = old->part[i];
-	to->slot = slot;
+	to->b = b;
 	to->dentry = copy;
 	to++;
 	for (; i < nr; i++)
@@ -498,7 +496,7 @@ static void drop_nameless(const struct mica_copy *c, struct mica_inode *mi)
 	mica_parts_free(nameless);
 	if (c->links && !mnt_want_write(c->b->mnt)) {
 		mutex_lock(&mica_super(inode->i_sb)->link_lock);
-		mica_index_undo(inode, c->slot, c->temp);
+		mica_index_undo(inode, c->b, c->temp);
 		mutex_unlock(&mica_super(inode->i_sb)->link_lock);
 		mnt_drop_write(c->b->mnt);
 	}
@@ -524,18 +522,18 @@ static int publish(const struct mica_copy *c, struct mica_parts *parts)
 	/* Somebody may have begun since the data was copied. */
 	if (is_stored_to(c))
 		return -EXDEV;
-	err = c->links ? mica_index_add(inode, c->slot, c->temp) : 0;
+	err = c->links ? mica_index_add(inode, c->b, c->temp) : 0;
 	if (err)
 		return err;
 	copy = c->parent ? put_in_place(c) : take_from_work_dir(c);
 	if (IS_ERR(copy))
 		return PTR_ERR(copy);
-	while (parts->part[i].slot != c->slot)
+	while (parts->part[i].b != c->b)
 		i++;
 	dput(parts->part[i].dentry);
 	parts->part[i].dentry = copy;
 	if (c->links)
-		mica_links_copied(inode, c->slot, copy);
+		mica_links_copied(inode, c->b, copy);
 	mica_copy_fileattr(c->src.dentry, c->b, copy);
 	mi->protection = inode->i_flags & MICA_PROTECTED;
 	publish_data(c, mi);
@@ -548,7 +546,7 @@ static int publish(const struct mica_copy *c, struct mica_parts *parts)
 static int give_name(const struct mica_copy *c)
 {
 	struct inode *inode = d_inode(c->dentry);
-	struct mica_parts *parts = parts_with(inode, c->slot, c->temp);
+	struct mica_parts *parts = parts_with(inode, c->b, c->temp);
 	int err;
 
 	if (!parts)
@@ -612,7 +610,7 @@ static bool can_be_metacopy(const struct mica_copy *c)
 	return c->size == MICA_COPY_META && S_ISREG(c->stat.mode) &&
 	       c->stat.size && c->parent && c->b->has_marks &&
 	       mica_super(inode->i_sb)->metacopy && !mica_is_rw(inode) &&
-	       !mica_slot_rw(inode->i_sb, mica_data_part(inode)->slot);
+	       !mica_data_part(inode)->b->rw;
 }
 
 /* Makes the copy, all but its name. The data_lock of the inode is held. */
@@ -665,7 +663,7 @@ static int share_copy(struct mica_copy *c)
 		c->temp = dget(nameless->part[0].dentry);
 	spin_unlock(&mi->vfs_inode.i_lock);
 	if (nameless) {
-		if (nameless->part[0].slot == c->slot)
+		if (nameless->part[0].b == c->b)
 			return 0;
 		dput(c->temp);
 		return -EAGAIN;
@@ -673,7 +671,7 @@ static int share_copy(struct mica_copy *c)
 	err = make_copy(c);
 	if (err)
 		return err;
-	nameless = mica_parts_one(c->slot, dget(c->temp));
+	nameless = mica_parts_one(c->b, dget(c->temp));
 	if (!nameless) {
 		discard(c);
 		dput(c->temp);
@@ -712,36 +710,35 @@ static int copy(struct mica_copy *c)
 	return err;
 }
 
-/* The branch of a copy without a name, or -1. */
-static int nameless_slot(struct inode *inode)
+/* The branch of a copy without a name, or NULL. */
+static struct mica_branch *nameless_branch(struct inode *inode)
 {
-	int slot = -1;
+	struct mica_branch *b = NULL;
 
 	spin_lock(&inode->i_lock);
 	if (mica_i(inode)->nameless)
-		slot = mica_i(inode)->nameless->part[0].slot;
+		b = mica_i(inode)->nameless->part[0].b;
 	spin_unlock(&inode->i_lock);
-	return slot;
+	return b;
 }
 
-static bool has_part(const struct inode *inode, unsigned int slot)
+static bool has_part(const struct inode *inode, struct mica_branch *b)
 {
 	if (S_ISDIR(inode->i_mode))
-		return mica_part_in(inode, slot);
-	return mica_parts(inode)->part[0].slot <= slot;
+		return mica_part_in(inode, b);
+	return mica_parts(inode)->part[0].b->pos <= b->pos;
 }
 
-/* @parent has a part in @slot already, or @dentry has no name any more. */
+/* @parent has a part in @b already, or @dentry has no name any more. */
 static int copy_one(struct dentry *parent, struct dentry *dentry,
-		    unsigned int slot, loff_t size)
+		    struct mica_branch *b, loff_t size)
 {
 	struct super_block *sb = dentry->d_sb;
 	struct inode *inode = d_inode(dentry);
 	struct mica_copy c = {
 		.dentry = dentry,
 		.parent = parent ? d_inode(parent) : NULL,
-		.slot = slot,
-		.b = mica_branch(sb, slot),
+		.b = b,
 		.size = size,
 	};
 	const struct cred *old;
@@ -749,7 +746,7 @@ static int copy_one(struct dentry *parent, struct dentry *dentry,
 
 	if (mutex_lock_killable(&mica_i(inode)->lock))
 		return -EINTR;
-	if (has_part(inode, slot)) {
+	if (has_part(inode, b)) {
 		mutex_unlock(&mica_i(inode)->lock);
 		return 0;
 	}
@@ -771,7 +768,7 @@ static int copy_one(struct dentry *parent, struct dentry *dentry,
 /**
  * mica_copy_up_to - let something, and its ancestors, be in a branch
  * @dentry: its name
- * @slot: the branch, a writable one
+ * @b: the branch, a writable one
  * @size: bytes of data that are wanted of a file, MICA_COPY_ALL for all
  *
  * A directory gets a part there. Something else is copied from where it is,
@@ -780,34 +777,33 @@ static int copy_one(struct dentry *parent, struct dentry *dentry,
  * Return: 0, or an error, and then nothing has changed but that some of the
  * ancestors may have a part there.
  */
-int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size)
+int mica_copy_up_to(struct dentry *dentry, struct mica_branch *b, loff_t size)
 {
 	struct dentry *next, *parent;
+	struct mica_branch *nearer;
 	int err = 0;
 	bool done;
 
 	if (mica_is_gone(dentry))
-		return copy_one(NULL, dentry, slot, size);
+		return copy_one(NULL, dentry, b, size);
 
-	while (!err && !has_part(d_inode(dentry), slot)) {
+	while (!err && !has_part(d_inode(dentry), b)) {
 		next = dget(dentry);
 		parent = dget_parent(next);
-		while (!has_part(d_inode(parent), slot)) {
+		while (!has_part(d_inode(parent), b)) {
 			dput(next);
 			next = parent;
 			parent = dget_parent(next);
 		}
 		done = next == dentry;
-		err = copy_one(parent, next, slot, done ? size : 0);
+		err = copy_one(parent, next, b, done ? size : 0);
 		dput(parent);
 		dput(next);
 		/* What is mapped gets its name where it is, first. */
 		if (err == -EAGAIN) {
-			err = nameless_slot(d_inode(dentry));
-			if (err >= 0)
-				err = mica_copy_up_to(dentry, err, MICA_COPY_ALL);
-			else
-				err = 0;
+			nearer = nameless_branch(d_inode(dentry));
+			err = nearer ? mica_copy_up_to(dentry, nearer,
+						       MICA_COPY_ALL) : 0;
 		}
 	}
 	return err;
@@ -823,7 +819,7 @@ static int find_data(struct dentry *dentry)
 	struct name_snapshot name;
 	int ret;
 
-	ret = mica_is_metacopy_on_disk(mica_branch(inode->i_sb, part->slot),
+	ret = mica_is_metacopy_on_disk(part->b,
 				       part->dentry);
 	/* Opened by a handle, it is not known where to look. */
 	if (ret > 0 && parent == dentry)
@@ -872,14 +868,14 @@ int mica_check_data(struct dentry *dentry)
 /**
  * mica_adopt_data - tell a file where its data is, if it is a metacopy
  * @inode: the file, which may be new
- * @slot: branch of @data
+ * @b: branch of @data
  * @data: its origin
  *
  * The caller has the mounter's credentials.
  *
  * Return: 0 or an error, -ESTALE if its data is not there either.
  */
-int mica_adopt_data(struct inode *inode, unsigned int slot, struct dentry *data)
+int mica_adopt_data(struct inode *inode, struct mica_branch *b, struct dentry *data)
 {
 	struct mica_inode *mi = mica_i(inode);
 	const struct mica_part *first;
@@ -890,14 +886,13 @@ int mica_adopt_data(struct inode *inode, unsigned int slot, struct dentry *data)
 	mutex_lock(&mi->lock);
 	first = &mi->parts->part[0];
 	if (!test_bit(MICA_I_DATA_CHECKED, &mi->flags))
-		ret = mica_is_metacopy_on_disk(mica_branch(inode->i_sb,
-							   first->slot),
+		ret = mica_is_metacopy_on_disk(first->b,
 					       first->dentry);
 	if (ret > 0) {
-		ret = mica_is_metacopy_on_disk(mica_branch(inode->i_sb, slot),
+		ret = mica_is_metacopy_on_disk(b,
 					       data);
 		if (!ret) {
-			mi->data_part.slot = slot;
+			mi->data_part.b = b;
 			mi->data_part.dentry = dget(data);
 			show_data_part(mi);
 		}
@@ -952,7 +947,7 @@ static int bring_data(struct dentry *dentry)
 
 	if (!mi->data)
 		return 0;
-	c.b = mica_branch(inode->i_sb, mi->parts->part[0].slot);
+	c.b = mi->parts->part[0].b;
 	c.temp = mi->parts->part[0].dentry;
 	mica_real_path(inode, &c.src);
 	old = mica_override_creds(inode->i_sb);
@@ -1023,14 +1018,15 @@ static int need_data(struct dentry *dentry)
 	return err;
 }
 
-static int slot_for_copy(struct dentry *dentry)
+static struct mica_branch *target_of(struct dentry *dentry)
 {
 	struct dentry *parent = dget_parent(dentry);
-	int slot = mica_copy_slot(d_inode(parent),
-				  mica_parts(d_inode(dentry))->part[0].slot);
+	struct mica_branch *b =
+		mica_copy_target(d_inode(parent),
+				 mica_parts(d_inode(dentry))->part[0].b);
 
 	dput(parent);
-	return slot;
+	return b;
 }
 
 /**
@@ -1044,16 +1040,16 @@ static int slot_for_copy(struct dentry *dentry)
 int mica_copy_up_data(struct dentry *dentry, loff_t size)
 {
 	struct inode *inode = d_inode(dentry);
-	int slot, err;
+	struct mica_branch *b;
+	int err;
 
 	err = mica_check_data(dentry);
 	if (!err && !mica_is_rw(inode)) {
-		slot = nameless_slot(inode);
-		if (slot < 0)
-			slot = slot_for_copy(dentry);
-		/* If it has just been copied, the slot is one too far left. */
+		b = nameless_branch(inode) ?: target_of(dentry);
+		/* If it has just been copied, that is one too far left. */
 		if (!mica_is_rw(inode))
-			err = slot < 0 ? slot : mica_copy_up_to(dentry, slot, size);
+			err = IS_ERR(b) ? PTR_ERR(b) :
+			      mica_copy_up_to(dentry, b, size);
 	}
 	/* Whoever copied it may have had no use for the data. */
 	if (!err && size != MICA_COPY_META && mica_is_metacopy(inode))
@@ -1097,7 +1093,7 @@ int mica_sync_name(struct inode *inode)
 		dir = mi->parts->part[0];
 		dir.dentry = dget_parent(dir.dentry);
 		old = mica_override_creds(inode->i_sb);
-		err = mica_sync_part(inode->i_sb, &dir, 0, LLONG_MAX, 0);
+		err = mica_sync_part(&dir, 0, LLONG_MAX, 0);
 		revert_creds(old);
 		dput(dir.dentry);
 		if (!err)
@@ -1138,16 +1134,16 @@ static int make_nameless(struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry);
 	struct mica_copy c = { .dentry = dentry, .size = MICA_COPY_ALL };
-	int slot = slot_for_copy(dentry), err;
+	struct mica_branch *b = target_of(dentry);
 	const struct cred *old;
+	int err;
 
-	/* It has just got its name: the slot is one too far left. */
+	/* It has just got its name: that is one too far left. */
 	if (mica_is_rw(inode))
 		return 0;
-	if (slot < 0)
-		return slot;
-	c.slot = slot;
-	c.b = mica_branch(inode->i_sb, slot);
+	if (IS_ERR(b))
+		return PTR_ERR(b);
+	c.b = b;
 	mica_real_path(inode, &c.src);
 	old = mica_override_creds(inode->i_sb);
 	err = share_copy(&c);

@@ -87,7 +87,7 @@ static bool unpack(struct mica_handle *h, const u32 *words, int nr)
 static void get_file_origin(struct inode *inode, struct mica_origin *o)
 {
 	const struct mica_part *part = &mica_parts(inode)->part[0];
-	const struct mica_branch *b = mica_branch(inode->i_sb, part->slot);
+	const struct mica_branch *b = part->b;
 
 	/* An origin that gave no number is not believed here either. */
 	o->size = 0;
@@ -96,7 +96,7 @@ static void get_file_origin(struct inode *inode, struct mica_origin *o)
 	if (o->size)
 		return;
 	mica_encode(b, part->dentry, o);
-	if (mica_slot_rw(inode->i_sb, part->slot))
+	if (part->b->rw)
 		o->head.flags |= HANDLE_IS_UPPER;
 }
 
@@ -104,15 +104,13 @@ static void get_file_origin(struct inode *inode, struct mica_origin *o)
 static void get_dir_origin(struct inode *inode, struct mica_origin *o)
 {
 	const struct mica_parts *parts = mica_parts(inode);
-	struct super_block *sb = inode->i_sb;
 	unsigned int i = 0;
 
 	while (i + 1 < parts->nr &&
-	       mica_ino(sb, parts->part[i].slot,
+	       mica_ino(parts->part[i].b,
 			d_inode(parts->part[i].dentry)->i_ino) != inode->i_ino)
 		i++;
-	mica_encode(mica_branch(sb, parts->part[i].slot),
-		    parts->part[i].dentry, o);
+	mica_encode(parts->part[i].b, parts->part[i].dentry, o);
 }
 
 static void get_origin(struct inode *inode, struct mica_origin *o)
@@ -128,7 +126,6 @@ static void get_dir_of_origin(struct dentry *dentry, struct mica_handle *h)
 {
 	struct dentry *parent = dget_parent(dentry);
 	const struct mica_parts *where = mica_parts(d_inode(parent));
-	struct super_block *sb = dentry->d_sb;
 	struct name_snapshot name;
 	struct mica_origin o;
 	unsigned int i;
@@ -136,7 +133,7 @@ static void get_dir_of_origin(struct dentry *dentry, struct mica_handle *h)
 	take_dentry_name_snapshot(&name, dentry);
 	for (i = 0; i < where->nr && !h->dir.size; i++) {
 		const struct mica_part *part = &where->part[i];
-		const struct mica_branch *b = mica_branch(sb, part->slot);
+		const struct mica_branch *b = part->b;
 		struct dentry *there;
 
 		there = lower_lookup(b, part->dentry, &name.name);
@@ -186,12 +183,12 @@ static int accept_any(void *context, struct dentry *dentry)
 static struct dentry *decode(struct super_block *sb,
 			     const struct mica_origin *o)
 {
-	int slot = mica_slot_of_fs(sb, &o->head.uuid);
+	const struct mica_branch *b = mica_branch_of_fs(sb, &o->head.uuid);
 	struct dentry *real;
 
-	if (slot < 0)
+	if (!b)
 		return ERR_PTR(-ESTALE);
-	real = exportfs_decode_fh(mica_branch(sb, slot)->mnt,
+	real = exportfs_decode_fh(b->mnt,
 				  (struct fid *)o->fid,
 				  fid_size(o) / sizeof(u32), o->head.type,
 				  accept_any, NULL);
@@ -259,11 +256,11 @@ static struct dentry *find_dir(struct super_block *sb, struct dentry *real)
 	struct dentry *dentry;
 	unsigned int i;
 
-	for (i = 0; i < set->nr && !is_in(set->slot[i].branch, real); i++)
+	for (i = 0; i < set->nr && !is_in(set->branch[i], real); i++)
 		;
 	if (i == set->nr || !d_is_dir(real))
 		return ERR_PTR(-ESTALE);
-	dentry = look_where(sb, set->slot[i].branch, real);
+	dentry = look_where(sb, set->branch[i], real);
 	if (IS_ERR(dentry) || has_part(d_inode(dentry), real))
 		return dentry;
 	dput(dentry);
@@ -308,7 +305,7 @@ static struct dentry *look_in_dir(struct super_block *sb,
 				  struct dentry *real)
 {
 	struct dentry *real_dir = decode(sb, &h->dir), *dir, *dentry;
-	int slot = mica_slot_of_fs(sb, &h->of.head.uuid);
+	const struct mica_branch *b = mica_branch_of_fs(sb, &h->of.head.uuid);
 	struct mica_find *f;
 	struct qstr name;
 	int err;
@@ -321,7 +318,7 @@ static struct dentry *look_in_dir(struct super_block *sb,
 		return dir;
 	}
 	f = kzalloc(sizeof(*f), GFP_KERNEL);
-	err = f ? find_name(mica_branch(sb, slot), real_dir, real, f) : -ENOMEM;
+	err = f ? find_name(b, real_dir, real, f) : -ENOMEM;
 	dentry = ERR_PTR(err ?: -ESTALE);
 	if (!err && f->len) {
 		name = QSTR(f->name);
@@ -344,61 +341,63 @@ static struct dentry *alias_of(struct inode *inode)
 }
 
 /* The branch of something that may have no name; which one, may be a guess. */
-static int find_slot(struct super_block *sb, struct dentry *real, bool rw)
+static struct mica_branch *find_branch(struct super_block *sb,
+				       struct dentry *real, bool rw)
 {
 	const struct mica_branches *set = mica_branches(sb);
-	int slot = -1;
+	struct mica_branch *found = NULL;
 	unsigned int i;
 
 	for (i = 0; i < set->nr; i++) {
-		const struct mica_branch *b = set->slot[i].branch;
+		struct mica_branch *b = set->branch[i];
 
-		if (set->slot[i].rw == rw && b->mnt->mnt_sb == real->d_sb &&
-		    (slot < 0 || is_in(b, real)))
-			slot = i;
+		if (b->rw == rw && b->mnt->mnt_sb == real->d_sb &&
+		    (!found || is_in(b, real)))
+			found = b;
 	}
-	return slot;
+	return found;
 }
 
 /* What is in a writable branch, and no copy, is that whatever its name is. */
 static struct dentry *find_upper(struct super_block *sb, struct dentry *real)
 {
-	int slot = find_slot(sb, real, true);
+	struct mica_branch *b = find_branch(sb, real, true);
 	struct mica_parts *parts;
 
-	if (slot < 0 || !d_inode(real)->i_nlink)
+	if (!b || !d_inode(real)->i_nlink)
 		return ERR_PTR(-ESTALE);
-	parts = mica_parts_one(slot, dget(real));
+	parts = mica_parts_one(b, dget(real));
 	if (!parts)
 		return ERR_PTR(-ENOMEM);
-	return alias_of(mica_iget(sb, parts, mica_ino(sb, slot,
-						      d_inode(real)->i_ino)));
+	return alias_of(mica_iget(sb, parts,
+				  mica_ino(b, d_inode(real)->i_ino)));
 }
 
 /* A copy of @real that has moved, or has several names. */
 static struct dentry *find_in_index(struct super_block *sb,
 				    struct dentry *real)
 {
+	const struct mica_branches *set = mica_branches(sb);
 	const struct mica_part part = {
-		.slot = mica_branches(sb)->nr - 1, .dentry = real,
+		.b = set->branch[set->nr - 1], .dentry = real,
 	};
-	int from = find_slot(sb, real, false), err;
+	struct mica_branch *from = find_branch(sb, real, false), *b;
 	struct mica_parts *parts;
 	struct dentry *copy;
 	struct inode *inode;
-	unsigned int slot;
+	int err;
 
-	copy = mica_index_find(sb, &part, &slot);
+	copy = mica_index_find(sb, &part, &b);
 	if (IS_ERR_OR_NULL(copy))
 		return copy;
-	if (IS_WHITEOUT(d_inode(copy)) || from < 0) {
+	if (IS_WHITEOUT(d_inode(copy)) || !from) {
 		dput(copy);
 		return NULL;
 	}
-	parts = mica_parts_one(slot, copy);
+	parts = mica_parts_one(b, copy);
 	if (!parts)
 		return ERR_PTR(-ENOMEM);
-	inode = mica_iget(sb, parts, mica_ino(sb, from, d_inode(real)->i_ino));
+	inode = mica_iget(sb, parts, mica_ino(from, d_inode(real)->i_ino));
 	if (IS_ERR(inode))
 		return ERR_CAST(inode);
 	/* A metacopy that has no name here still has its data there. */
@@ -519,9 +518,9 @@ bool mica_can_export(const struct mica_branches *set)
 	bool rw = false;
 
 	for (i = 0; i < set->nr; i++) {
-		if (!set->slot[i].branch->uuid_is_good)
+		if (!set->branch[i]->uuid_is_good)
 			return false;
-		rw = rw || set->slot[i].rw;
+		rw = rw || set->branch[i]->rw;
 	}
 	return rw;
 }

@@ -39,9 +39,9 @@ static struct file *open_real(const struct file *file,
 	struct path path;
 
 	flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC);
-	if (!mica_slot_rw(inode->i_sb, part->slot))
+	if (!part->b->rw)
 		flags &= ~(O_ACCMODE | O_APPEND);
-	mica_part_path(inode->i_sb, part, &path);
+	mica_part_path(part, &path);
 	old = mica_override_creds(inode->i_sb);
 	real = backing_file_open(file, flags | O_NOATIME, &path,
 				 current_cred());
@@ -145,8 +145,8 @@ static int mica_open(struct inode *inode, struct file *file)
 		return -EACCES;
 	part = mica_data_part(inode);
 	/* Better now than at the first write. */
-	if ((file->f_mode & FMODE_WRITE) && !mica_slot_rw(inode->i_sb, part->slot) &&
-	    mica_rw_slot_left_of(inode->i_sb, part->slot) < 0)
+	if ((file->f_mode & FMODE_WRITE) && !part->b->rw &&
+	    IS_ERR(mica_rw_left_of(inode->i_sb, part->b->pos)))
 		return -EROFS;
 
 	mf = new_real(file, part, NULL);
@@ -309,7 +309,7 @@ static int mica_fsync(struct file *file, loff_t start, loff_t end,
 		return 0;
 	if (mica_is_metacopy(inode)) {
 		old = mica_override_creds(inode->i_sb);
-		err = mica_sync_part(inode->i_sb, &mica_parts(inode)->part[0],
+		err = mica_sync_part(&mica_parts(inode)->part[0],
 				     start, end, datasync);
 		revert_creds(old);
 		return err;

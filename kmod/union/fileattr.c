@@ -32,8 +32,8 @@ unsigned int mica_read_protection(const struct super_block *sb,
 	if (!d_is_reg(part->dentry) && !d_is_dir(part->dentry))
 		return 0;
 	old = mica_override_creds(sb);
-	len = lower_get_mark(mica_branch(sb, part->slot), part->dentry,
-			     PROTECTION, value, sizeof(value));
+	len = lower_get_mark(part->b, part->dentry, PROTECTION, value,
+			     sizeof(value));
 	revert_creds(old);
 	for (i = 0; i < len; i++)
 		flags |= value[i] == 'a' ? S_APPEND :
@@ -109,7 +109,7 @@ int mica_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 	err = mica_begin_change(inode, &c);
 	if (err)
 		return err;
-	b = mica_branch(inode->i_sb, mica_parts(inode)->part[0].slot);
+	b = mica_parts(inode)->part[0].b;
 	/* First, since it is what a full branch refuses. */
 	if (protection != mi->protection)
 		err = mica_write_protection(b, c.real.dentry, protection);

@@ -196,19 +196,17 @@ static enum mica_dots dots_in(const struct mica_branch *b,
 
 /**
  * mica_part_hides - does a file in a part of a directory hide this name?
- * @sb: the union
  * @dir: the part
  * @name: the name
  *
  * Return: 1, 0 or an error.
  */
-int mica_part_hides(const struct super_block *sb, const struct mica_part *dir,
-		    const struct qstr *name)
+int mica_part_hides(const struct mica_part *dir, const struct qstr *name)
 {
-	const struct mica_branch *b = mica_branch(sb, dir->slot);
+	const struct mica_branch *b = dir->b;
 
 	/* What is remembered is no change of the part. */
-	if ((b->read & MICA_FORM_DOT) && !mica_slot_rw(sb, dir->slot) &&
+	if ((b->read & MICA_FORM_DOT) && !b->rw &&
 	    dots_in(b, (struct mica_part *)dir) == MICA_NO_DOTS)
 		return 0;
 	return mica_hides(b, dir->dentry, name);

@@ -261,11 +261,11 @@ static struct inode *get_linked(struct super_block *sb,
 	struct mutex *lock = &mica_super(sb)->link_lock;
 	struct mica_part *part = &parts->part[0];
 	struct inode *real = d_inode(part->dentry);
+	struct mica_branch *b;
 	struct dentry *copy;
 	struct inode *inode;
-	unsigned int slot;
 
-	if (!mica_slot_rw(sb, part->slot) && !mica_links_stay(sb, part))
+	if (!part->b->rw && !mica_links_stay(sb, part))
 		return new_inode_of(sb, parts, ino);
 
 	/* While it is being copied, it is found as what it was. */
@@ -275,7 +275,7 @@ static struct inode *get_linked(struct super_block *sb,
 		mica_parts_free(parts);
 		goto out;
 	}
-	copy = mica_index_find(sb, part, &slot);
+	copy = mica_index_find(sb, part, &b);
 	if (IS_ERR(copy)) {
 		mica_parts_free(parts);
 		inode = ERR_CAST(copy);
@@ -283,13 +283,13 @@ static struct inode *get_linked(struct super_block *sb,
 	}
 	if (copy && !IS_WHITEOUT(d_inode(copy))) {
 		swap(part->dentry, copy);
-		part->slot = slot;
+		part->b = b;
 		dput(copy);
 		copy = NULL;
 	}
 	inode = get_inode(sb, parts, ino);
 	if (!IS_ERR(inode))
-		mica_links_init(inode, copy, slot);
+		mica_links_init(inode, copy, b);
 	dput(copy);
 out:
 	mutex_unlock(lock);
@@ -344,7 +344,7 @@ void mica_add_part(struct inode *inode, struct mica_parts *parts)
 	spin_lock(&inode->i_lock);
 	/* What became known of the old parts meanwhile. */
 	for (i = 0; i < parts->nr && j < mi->parts->nr; i++)
-		if (parts->part[i].slot == mi->parts->part[j].slot)
+		if (parts->part[i].b == mi->parts->part[j].b)
 			parts->part[i] = mi->parts->part[j++];
 	/* Who sees the parts, see mica_parts(), sees them whole. */
 	smp_store_release(&mi->parts, parts);
@@ -455,7 +455,7 @@ static u64 blocks_of_data(struct inode *inode)
 	struct kstat stat = {};
 	struct path path;
 
-	mica_part_path(inode->i_sb, mica_data_part(inode), &path);
+	mica_part_path(mica_data_part(inode), &path);
 	vfs_getattr_nosec(&path, &stat, STATX_BLOCKS, AT_STATX_DONT_SYNC);
 	revert_creds(old);
 	return stat.blocks;
@@ -539,16 +539,15 @@ static void mica_free_inode(struct inode *inode)
 static int mica_statfs(struct dentry *dentry, struct kstatfs *buf)
 {
 	struct super_block *sb = dentry->d_sb;
-	unsigned int slot = 0;
+	const struct mica_branches *set = mica_branches(sb);
+	unsigned int i = 0;
 	struct path path;
 	int err;
 
 	/* What is free is what can be written to. */
-	while (slot < mica_branches(sb)->nr && !mica_slot_rw(sb, slot))
-		slot++;
-	if (slot == mica_branches(sb)->nr)
-		slot = 0;
-	path.mnt = mica_branch(sb, slot)->mnt;
+	while (i < set->nr && !set->branch[i]->rw)
+		i++;
+	path.mnt = set->branch[i < set->nr ? i : 0]->mnt;
 	path.dentry = path.mnt->mnt_root;
 	err = vfs_statfs(&path, buf);
 	buf->f_type = MICA_SUPER_MAGIC;
@@ -569,10 +568,10 @@ static int mica_sync_fs(struct super_block *sb, int wait)
 	if (mica_super(sb)->do_volatile)
 		return err;
 	for (i = 0; i < set->nr; i++) {
-		struct super_block *lower = set->slot[i].branch->mnt->mnt_sb;
+		struct super_block *lower = set->branch[i]->mnt->mnt_sb;
 		int ret;
 
-		if (!set->slot[i].rw)
+		if (!set->branch[i]->rw)
 			continue;
 		down_read(&lower->s_umount);
 		ret = sync_filesystem(lower);

@@ -47,11 +47,10 @@ static bool can_index(const struct mica_branch *b)
  */
 bool mica_links_stay(const struct super_block *sb, const struct mica_part *part)
 {
-	bool known = mica_branch(sb, part->slot)->uuid_is_good;
-	int slot = part->slot;
+	const struct mica_branch *b = part->b;
 
-	while ((slot = mica_rw_slot_left_of(sb, slot)) >= 0)
-		if (!known || !can_index(mica_branch(sb, slot)))
+	while (!IS_ERR(b = mica_rw_left_of(sb, b->pos)))
+		if (!part->b->uuid_is_good || !can_index(b))
 			return false;
 	return true;
 }
@@ -60,31 +59,32 @@ bool mica_links_stay(const struct super_block *sb, const struct mica_part *part)
  * mica_index_find - look for a copy that was made through another name
  * @sb: the union
  * @part: a file with several names
- * @slot: out: the branch of the copy
+ * @b: out: the branch of the copy
  *
  * The caller has the mounter's credentials.
  *
  * Return: the copy, counted; NULL if there is none; or an error.
  */
 struct dentry *mica_index_find(struct super_block *sb,
-			       const struct mica_part *part, unsigned int *slot)
+			       const struct mica_part *part,
+			       struct mica_branch **b)
 {
 	const struct mica_branches *set = mica_branches(sb);
 	struct mica_origin o = {};
-	struct dentry *copy;
+	struct dentry *index, *copy;
 	char name[NAME_MAX + 1];
+	unsigned int i;
 
-	for (*slot = 0; *slot < part->slot; (*slot)++) {
-		const struct mica_branch *b = set->slot[*slot].branch;
-		struct dentry *index = READ_ONCE(b->index);
-
+	for (i = 0; i < part->b->pos; i++) {
+		*b = set->branch[i];
+		index = READ_ONCE((*b)->index);
 		if (!index)
 			continue;
 		if (!o.size)
-			mica_get_origin(sb, part, &o);
+			mica_get_origin(part, &o);
 		if (!index_name(&o, name))
 			return NULL;
-		copy = lower_lookup(b, index, &QSTR(name));
+		copy = lower_lookup(*b, index, &QSTR(name));
 		if (copy)
 			return copy;
 	}
@@ -94,13 +94,13 @@ struct dentry *mica_index_find(struct super_block *sb,
 /* Is that a name of the file, which does not show the copy itself? */
 bool mica_links_same(struct inode *inode, const struct mica_part *part)
 {
+	struct mica_branch *b;
 	struct dentry *copy;
-	unsigned int slot;
 	bool ret;
 
 	if (!test_bit(MICA_I_INDEXED, &mica_i(inode)->flags))
 		return false;
-	copy = mica_index_find(inode->i_sb, part, &slot);
+	copy = mica_index_find(inode->i_sb, part, &b);
 	if (IS_ERR_OR_NULL(copy))
 		return false;
 	ret = d_inode(copy) == mica_real_inode(inode);
@@ -134,17 +134,16 @@ static int write_links(const struct mica_branch *b, struct dentry *copy,
  * mica_links_init - find out about the names of a file
  * @inode: an inode of the union, a file with several names
  * @lost: of one that is not a copy, the whiteout in the index, or NULL
- * @slot: the branch of that
+ * @of: the branch of that
  */
 void mica_links_init(struct inode *inode, struct dentry *lost,
-		     unsigned int slot)
+		     const struct mica_branch *of)
 {
 	const struct mica_part *part = &mica_parts(inode)->part[0];
-	const struct mica_branch *b = mica_branch(inode->i_sb, part->slot);
+	const struct mica_branch *b = part->b;
 
 	if (lost) {
-		read_links(mica_branch(inode->i_sb, slot), lost, 'L',
-			   &mica_i(inode)->links);
+		read_links(of, lost, 'L', &mica_i(inode)->links);
 		mica_copyattr(inode);
 		return;
 	}
@@ -160,7 +159,7 @@ void mica_links_init(struct inode *inode, struct dentry *lost,
 static int set_links(struct inode *inode, int links)
 {
 	const struct mica_part *part = &mica_parts(inode)->part[0];
-	const struct mica_branch *b = mica_branch(inode->i_sb, part->slot);
+	const struct mica_branch *b = part->b;
 	int err;
 
 	err = mnt_want_write(b->mnt);
@@ -178,11 +177,11 @@ static int set_links(struct inode *inode, int links)
 static void remove_from_index(struct inode *inode)
 {
 	const struct mica_part *part = &mica_parts(inode)->part[0];
-	const struct mica_branch *b = mica_branch(inode->i_sb, part->slot);
+	const struct mica_branch *b = part->b;
 	struct mica_origin o;
 	char name[NAME_MAX + 1];
 
-	mica_get_origin(inode->i_sb, part, &o);
+	mica_get_origin(part, &o);
 	if (!index_name(&o, name) || mnt_want_write(b->mnt))
 		return;
 	lower_remove(b, b->index, &QSTR(name), d_inode(part->dentry));
@@ -208,16 +207,14 @@ static void record_lost(struct inode *inode)
 {
 	const struct mica_part *part = &mica_parts(inode)->part[0];
 	struct super_block *sb = inode->i_sb;
-	int slot = mica_rw_slot_left_of(sb, part->slot);
+	struct mica_branch *b = mica_rw_left_of(sb, part->b->pos);
 	struct dentry *index, *entry = NULL;
 	char name[NAME_MAX + 1];
-	struct mica_branch *b;
 	struct mica_origin o;
 
-	if (slot < 0 || !mica_links_stay(sb, part))
+	if (IS_ERR(b) || !mica_links_stay(sb, part))
 		return;
-	b = mica_branch(sb, slot);
-	mica_get_origin(sb, part, &o);
+	mica_get_origin(part, &o);
 	if (!index_name(&o, name) || mnt_want_write(b->mnt))
 		return;
 	mutex_lock(&mica_super(sb)->link_lock);
@@ -269,23 +266,22 @@ void mica_links_removed(struct inode *inode, bool below)
 /**
  * mica_index_add - let the other names of a file find its copy
  * @inode: the file; its lock and that of the links are held
- * @slot: branch of the copy
+ * @b: branch of the copy
  * @copy: the copy, in the work directory, with its origin recorded
  *
  * The caller has the mounter's credentials and mnt_want_write().
  *
  * Return: 0 or an error.
  */
-int mica_index_add(struct inode *inode, unsigned int slot, struct dentry *copy)
+int mica_index_add(struct inode *inode, struct mica_branch *b, struct dentry *copy)
 {
-	struct mica_branch *b = mica_branch(inode->i_sb, slot);
-	const struct mica_part part = { .slot = slot, .dentry = copy };
+	const struct mica_part part = { .b = b, .dentry = copy };
 	struct dentry *index, *dentry;
 	char name[NAME_MAX + 1];
 	struct mica_origin o;
 	int err;
 
-	mica_get_origin(inode->i_sb, &part, &o);
+	mica_get_origin(&part, &o);
 	if (!index_name(&o, name))
 		return -EOVERFLOW;
 	index = need_index(b);
@@ -315,25 +311,24 @@ int mica_index_add(struct inode *inode, unsigned int slot, struct dentry *copy)
 }
 
 /* Undoes mica_index_add() for a copy that got no name. */
-void mica_index_undo(struct inode *inode, unsigned int slot,
+void mica_index_undo(struct inode *inode, struct mica_branch *b,
 		     struct dentry *copy)
 {
-	const struct mica_branch *b = mica_branch(inode->i_sb, slot);
-	const struct mica_part part = { .slot = slot, .dentry = copy };
+	const struct mica_part part = { .b = b, .dentry = copy };
 	char name[NAME_MAX + 1];
 	struct mica_origin o;
 
-	mica_get_origin(inode->i_sb, &part, &o);
+	mica_get_origin(&part, &o);
 	if (b->index && index_name(&o, name))
 		lower_remove(b, b->index, &QSTR(name), d_inode(copy));
 }
 
 /* The names of @copy, which has all that it gets, are in the index. */
-void mica_links_copied(struct inode *inode, unsigned int slot,
+void mica_links_copied(struct inode *inode, struct mica_branch *b,
 		       struct dentry *copy)
 {
 	/* What is recorded already is too large, if anything. */
-	write_links(mica_branch(inode->i_sb, slot), copy, 'U',
+	write_links(b, copy, 'U',
 		    (int)inode->i_nlink - (int)d_inode(copy)->i_nlink);
 	set_bit(MICA_I_INDEXED, &mica_i(inode)->flags);
 }
@@ -347,12 +342,12 @@ static int keep_in_index(struct inode *inode)
 	int err;
 
 	if (test_bit(MICA_I_INDEXED, &mi->flags) ||
-	    !can_index(mica_branch(inode->i_sb, part->slot)))
+	    !can_index(part->b))
 		return 0;
 	mutex_lock(lock);
-	err = mica_index_add(inode, part->slot, part->dentry);
+	err = mica_index_add(inode, part->b, part->dentry);
 	if (!err) {
-		mica_links_copied(inode, part->slot, part->dentry);
+		mica_links_copied(inode, part->b, part->dentry);
 		mi->links = (int)inode->i_nlink -
 			    (int)d_inode(part->dentry)->i_nlink;
 	}
@@ -362,21 +357,21 @@ static int keep_in_index(struct inode *inode)
 
 /**
  * mica_keep_origin - let something keep its number and its file handle
- * @inode: the inode, which is locked, and in @slot
+ * @inode: the inode, which is locked, and in @b
  * @dir: directory where it gets a name
- * @slot: the branch
+ * @b: the branch
  *
  * The caller has the mounter's credentials and mnt_want_write().
  *
  * Return: 0 or an error.
  */
-int mica_keep_origin(struct inode *inode, struct inode *dir, unsigned int slot)
+int mica_keep_origin(struct inode *inode, struct inode *dir, struct mica_branch *b)
 {
 	int err;
 
 	if (mica_has_own_number(inode))
 		return 0;
-	err = mica_mark_impure(dir, slot);
+	err = mica_mark_impure(dir, b);
 	if (err || S_ISDIR(inode->i_mode) ||
 	    !READ_ONCE(mica_super(inode->i_sb)->has_handles))
 		return err;
@@ -387,14 +382,14 @@ int mica_keep_origin(struct inode *inode, struct inode *dir, unsigned int slot)
 static int bring_name(struct dentry *dentry, const struct mica_part *part)
 {
 	struct inode *dir = d_inode(dentry->d_parent);
-	const struct mica_branch *b = mica_branch(dir->i_sb, part->slot);
-	struct dentry *where = mica_part_in(dir, part->slot), *there;
+	const struct mica_branch *b = part->b;
+	struct dentry *where = mica_part_in(dir, part->b), *there;
 	int ret;
 
 	there = lower_lookup(b, where, &dentry->d_name);
 	ret = PTR_ERR_OR_ZERO(there);
 	if (!there) {
-		ret = mica_mark_impure(dir, part->slot);
+		ret = mica_mark_impure(dir, part->b);
 		if (ret)
 			return ret;
 		there = lower_link(b, where, &dentry->d_name, part->dentry);
@@ -415,16 +410,15 @@ int mica_links_bring(struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry);
 	const struct mica_part *part = &mica_parts(inode)->part[0];
-	struct vfsmount *mnt = mica_branch(inode->i_sb, part->slot)->mnt;
+	struct vfsmount *mnt = part->b->mnt;
 	const struct cred *old;
 	int ret;
 
 	if (!test_bit(MICA_I_INDEXED, &mica_i(inode)->flags))
 		return 0;
-	if (mica_rw_slot_for(d_inode(dentry->d_parent), part->slot + 1) !=
-	    part->slot)
+	if (mica_rw_for(d_inode(dentry->d_parent), part->b->pos + 1) != part->b)
 		return -EXDEV;
-	ret = mica_copy_up_to(dentry->d_parent, part->slot, 0);
+	ret = mica_copy_up_to(dentry->d_parent, part->b, 0);
 	if (ret)
 		return ret;
 
@@ -452,14 +446,14 @@ int mica_links_below(struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry), *dir = d_inode(dentry->d_parent);
 	const struct mica_part *part = &mica_parts(inode)->part[0];
-	struct dentry *where = mica_part_in(dir, part->slot), *there = NULL;
+	struct dentry *where = mica_part_in(dir, part->b), *there = NULL;
 	const struct cred *old;
 
 	if (!test_bit(MICA_I_INDEXED, &mica_i(inode)->flags))
 		return 0;
 	old = mica_override_creds(inode->i_sb);
 	if (where)
-		there = lower_lookup(mica_branch(inode->i_sb, part->slot),
+		there = lower_lookup(part->b,
 				     where, &dentry->d_name);
 	revert_creds(old);
 	if (IS_ERR(there))

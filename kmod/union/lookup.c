@@ -21,7 +21,7 @@ void mica_parts_free(struct mica_parts *parts)
 }
 
 /* Takes over the reference of @dentry, also if it fails. */
-struct mica_parts *mica_parts_one(unsigned int slot, struct dentry *dentry)
+struct mica_parts *mica_parts_one(struct mica_branch *b, struct dentry *dentry)
 {
 	struct mica_parts *parts = mica_parts_alloc(1);
 
@@ -30,7 +30,7 @@ struct mica_parts *mica_parts_one(unsigned int slot, struct dentry *dentry)
 		return NULL;
 	}
 	parts->nr = 1;
-	parts->part[0].slot = slot;
+	parts->part[0].b = b;
 	parts->part[0].dentry = dentry;
 	return parts;
 }
@@ -54,7 +54,7 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
 	      const struct qstr *name, enum mica_reach reach,
 	      struct dentry **entry, char **redirect)
 {
-	const struct mica_branch *b = mica_branch(sb, dir->slot);
+	const struct mica_branch *b = dir->b;
 	struct dentry *dentry;
 	char *other = NULL;
 	int ret;
@@ -66,7 +66,7 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
 		return PTR_ERR(dentry);
 
 	if (!dentry) {
-		ret = reach ? mica_part_hides(sb, dir, name) : 0;
+		ret = reach ? mica_part_hides(dir, name) : 0;
 		return ret > 0 ? MICA_HIDDEN : ret;
 	}
 
@@ -80,7 +80,7 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
 		reach = MICA_REACH_NONE;
 	/* A redirect may lead to where @dir itself has no part. */
 	if (d_is_dir(dentry) &&
-	    (dir->slot + 1 < mica_branches(sb)->nr || b->incomplete))
+	    (b->pos + 1 < mica_branches(sb)->nr || b->incomplete))
 		other = mica_redirect(b, dentry);
 	if (IS_ERR(other)) {
 		ret = PTR_ERR(other);
@@ -89,7 +89,7 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
 	if (!ret && (reach || other) && d_is_dir(dentry))
 		ret = mica_is_opaque(b, dentry);
 	if (!ret && reach && !other)
-		ret = mica_part_hides(sb, dir, name);
+		ret = mica_part_hides(dir, name);
 	if (!ret && other && redirect) {
 		*redirect = other;
 		*entry = dentry;
@@ -127,14 +127,14 @@ struct mica_search {
 
 static int search(struct mica_search *s, unsigned int from, int depth);
 
-/* The parts of the root from a slot on, or NULL if it has none there. */
-static struct mica_parts *root_from(struct super_block *sb, unsigned int slot)
+/* The parts of the root from a position on, or NULL if it has none there. */
+static struct mica_parts *root_from(struct super_block *sb, unsigned int pos)
 {
 	const struct mica_parts *root = mica_parts(d_inode(sb->s_root));
 	struct mica_parts *parts;
 	unsigned int i = 0;
 
-	while (i < root->nr && root->part[i].slot < slot)
+	while (i < root->nr && root->part[i].b->pos < pos)
 		i++;
 	if (i == root->nr)
 		return NULL;
@@ -149,14 +149,14 @@ static struct mica_parts *root_from(struct super_block *sb, unsigned int slot)
 }
 
 /*
- * Follows all of @path but its last name through the branches from @slot on.
+ * Follows all of @path but its last name through the branches from @pos on.
  * Cuts it to pieces; *last is the last.
  */
 static struct mica_parts *walk_to_last(struct super_block *sb,
-				       unsigned int slot, char *path,
+				       unsigned int pos, char *path,
 				       char **last, int depth)
 {
-	struct mica_parts *parts = root_from(sb, slot);
+	struct mica_parts *parts = root_from(sb, pos);
 	char *name = strsep(&path, "/");
 	int err;
 
@@ -181,10 +181,10 @@ static struct mica_parts *walk_to_last(struct super_block *sb,
 
 /*
  * The directory that was found last goes on under another name: from here on
- * that is what is looked for, from @slot on. Takes over @redirect. Returns 0
+ * that is what is looked for, from @pos on. Takes over @redirect. Returns 0
  * if it does not lead anywhere, 1 to go on, or an error.
  */
-static int follow(struct mica_search *s, unsigned int slot, char *redirect,
+static int follow(struct mica_search *s, unsigned int pos, char *redirect,
 		  int depth)
 {
 	struct mica_parts *parts, *found;
@@ -201,7 +201,7 @@ static int follow(struct mica_search *s, unsigned int slot, char *redirect,
 				    redirect);
 		return -EIO;
 	}
-	parts = walk_to_last(s->sb, slot, redirect + 1, &last, depth + 1);
+	parts = walk_to_last(s->sb, pos, redirect + 1, &last, depth + 1);
 	if (IS_ERR_OR_NULL(parts))
 		return PTR_ERR_OR_ZERO(parts);
 	mica_parts_free(s->owned);
@@ -240,7 +240,7 @@ static int add_found(struct mica_search *s, unsigned int i,
 		return -ENOMEM;
 	}
 	s->found->part[s->found->nr++] = (struct mica_part) {
-		.slot		= s->where->part[i].slot,
+		.b		= s->where->part[i].b,
 		.redirected	= redirected,
 		.dentry		= entry,
 	};
@@ -254,8 +254,7 @@ static int add_found(struct mica_search *s, unsigned int i,
 static int search_data(struct mica_search *s, unsigned int *i,
 		       struct dentry *entry, int depth)
 {
-	unsigned int slot = s->where->part[*i].slot;
-	const struct mica_branch *b = mica_branch(s->sb, slot);
+	const struct mica_branch *b = s->where->part[*i].b;
 	char *redirect = NULL;
 	int ret;
 
@@ -269,7 +268,7 @@ static int search_data(struct mica_search *s, unsigned int *i,
 	dput(entry);
 	if (ret < 0 || !redirect)
 		return ret;
-	ret = follow(s, slot + 1, redirect, depth);
+	ret = follow(s, b->pos + 1, redirect, depth);
 	if (ret > 0 && *redirect == '/')
 		*i = -1;
 	return ret;
@@ -280,7 +279,7 @@ static int search_part(struct mica_search *s, unsigned int *i, int depth)
 {
 	const struct mica_part *part = &s->where->part[*i];
 	bool last = *i + 1 == s->where->nr;
-	unsigned int slot = part->slot;
+	const struct mica_branch *b = part->b;
 	struct dentry *entry;
 	char *redirect;
 	int ret, err;
@@ -309,7 +308,7 @@ static int search_part(struct mica_search *s, unsigned int *i, int depth)
 		return err ?: ret == MICA_FOUND;
 	}
 	mica_super(s->sb)->redirects = true;
-	err = follow(s, slot + 1, redirect, depth);
+	err = follow(s, b->pos + 1, redirect, depth);
 	/* The parts to look in are others now. */
 	if (err > 0 && *redirect == '/')
 		*i = -1;
@@ -381,12 +380,12 @@ int mica_lookup_data(struct inode *dir, const struct qstr *name,
 	char *redirect;
 	int ret = 1;
 
-	redirect = mica_redirect(mica_branch(s.sb, top->slot), top->dentry);
+	redirect = mica_redirect(top->b, top->dentry);
 	if (IS_ERR(redirect))
 		return PTR_ERR(redirect);
 	if (redirect)
-		ret = follow(&s, top->slot + 1, redirect, 0);
-	while (from < s.where->nr && s.where->part[from].slot <= top->slot)
+		ret = follow(&s, top->b->pos + 1, redirect, 0);
+	while (from < s.where->nr && s.where->part[from].b->pos <= top->b->pos)
 		from++;
 	if (ret <= 0)
 		from = s.where->nr;
@@ -399,7 +398,7 @@ int mica_lookup_data(struct inode *dir, const struct qstr *name,
 	} else {
 		pr_warn_ratelimited("%pd2 in %s: its data is not found\n",
 				    top->dentry,
-				    mica_branch(s.sb, top->slot)->name);
+				    top->b->name);
 	}
 	mica_parts_free(s.found);
 	return ret;

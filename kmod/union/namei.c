@@ -16,8 +16,7 @@
  * @unnamed: it gets no name
  * @inode: for a hard link, what it is to be a link to
  * @from: the same, in the branch
- * @slot: branch it is made in
- * @b: the same
+ * @b: branch it is made in
  * @where: the directory in the branch
  * @made: the object in the branch
  */
@@ -30,8 +29,7 @@ struct mica_new {
 	bool unnamed;
 	struct inode *inode;
 	struct dentry *from;
-	unsigned int slot;
-	const struct mica_branch *b;
+	struct mica_branch *b;
 	struct dentry *where;
 	struct dentry *made;
 };
@@ -39,65 +37,66 @@ struct mica_new {
 /**
  * mica_part_in - the part of an inode in one branch
  * @inode: the inode
- * @slot: the branch
+ * @b: the branch
  *
  * Return: a dentry that lives as long as the inode, or NULL.
  */
-struct dentry *mica_part_in(const struct inode *inode, unsigned int slot)
+struct dentry *mica_part_in(const struct inode *inode,
+			    const struct mica_branch *b)
 {
 	const struct mica_parts *parts = mica_parts(inode);
 	unsigned int i;
 
-	for (i = 0; i < parts->nr && parts->part[i].slot <= slot; i++)
-		if (parts->part[i].slot == slot)
+	for (i = 0; i < parts->nr && parts->part[i].b->pos <= b->pos; i++)
+		if (parts->part[i].b == b)
 			return parts->part[i].dentry;
 	return NULL;
 }
 
 /* The branch of the directory, or the nearest writable one to its left. */
-static int create_slot(struct inode *dir)
+static struct mica_branch *create_branch(struct inode *dir)
 {
-	return mica_rw_slot_for(dir, mica_parts(dir)->part[0].slot + 1);
+	return mica_rw_for(dir, mica_parts(dir)->part[0].b->pos + 1);
 }
 
 /**
- * mica_target_slot - the branch for a name to be put in a directory
+ * mica_target - the branch for a name to be put in a directory
  * @dir: the directory
  * @name: the name
- * @slot: branch that would be best
+ * @b: branch that would be best
  *
- * Return: @slot if a name put there can be seen, else where a new one would
+ * Return: @b if a name put there can be seen, else where a new one would
  * go; -EROFS if that cannot be written to, or another error.
  */
-int mica_target_slot(struct inode *dir, const struct qstr *name, int slot)
+struct mica_branch *mica_target(struct inode *dir, const struct qstr *name,
+				struct mica_branch *b)
 {
 	const struct mica_parts *parts = mica_parts(dir);
-	struct super_block *sb = dir->i_sb;
 	const struct cred *old;
 	unsigned int i;
 	int ret = MICA_ABSENT;
 
 	/* Left of all parts, nothing can hide it. */
-	if (slot == parts->part[0].slot)
-		return slot;
-	if (slot < parts->part[0].slot)
-		return mica_rw_slot_for(dir, slot + 1);
-	if (!mica_part_in(dir, slot))
-		return create_slot(dir);
+	if (b == parts->part[0].b)
+		return b;
+	if (b->pos < parts->part[0].b->pos)
+		return mica_rw_for(dir, b->pos + 1);
+	if (!mica_part_in(dir, b))
+		return create_branch(dir);
 
-	old = mica_override_creds(sb);
-	for (i = 0; parts->part[i].slot < slot && ret == MICA_ABSENT; i++) {
+	old = mica_override_creds(dir->i_sb);
+	for (i = 0; parts->part[i].b != b && ret == MICA_ABSENT; i++) {
 		struct dentry *entry;
 
-		ret = mica_look(sb, &parts->part[i], name, MICA_REACH_DIRS,
-				&entry, NULL);
+		ret = mica_look(dir->i_sb, &parts->part[i], name,
+				MICA_REACH_DIRS, &entry, NULL);
 		if (ret == MICA_FOUND || ret == MICA_FOUND_LAST)
 			dput(entry);
 	}
 	revert_creds(old);
 	if (ret < 0)
-		return ret;
-	return ret == MICA_ABSENT ? slot : create_slot(dir);
+		return ERR_PTR(ret);
+	return ret == MICA_ABSENT ? b : create_branch(dir);
 }
 
 /*
@@ -106,7 +105,7 @@ int mica_target_slot(struct inode *dir, const struct qstr *name, int slot)
  * in the branch now must not matter: a whiteout there hides what is right of it.
  */
 static int can_show(struct inode *dir, const struct qstr *name,
-		    unsigned int slot, bool merge)
+		    const struct mica_branch *b, bool merge)
 {
 	const struct mica_parts *parts = mica_parts(dir);
 	struct dentry *entry;
@@ -114,8 +113,8 @@ static int can_show(struct inode *dir, const struct qstr *name,
 	bool goes_on;
 	int ret;
 
-	for (i = 0; i < parts->nr && parts->part[i].slot <= slot; i++) {
-		if (!merge && parts->part[i].slot == slot)
+	for (i = 0; i < parts->nr && parts->part[i].b->pos <= b->pos; i++) {
+		if (!merge && parts->part[i].b == b)
 			break;
 		ret = mica_look(dir->i_sb, &parts->part[i], name,
 				MICA_REACH_ALL, &entry, NULL);
@@ -123,7 +122,7 @@ static int can_show(struct inode *dir, const struct qstr *name,
 			return ret;
 		goes_on = ret == MICA_ABSENT ||
 			  (ret == MICA_FOUND && merge && d_is_dir(entry) &&
-			   parts->part[i].slot < slot);
+			   parts->part[i].b != b);
 		if (ret == MICA_FOUND || ret == MICA_FOUND_LAST)
 			dput(entry);
 		if (!goes_on)
@@ -133,22 +132,22 @@ static int can_show(struct inode *dir, const struct qstr *name,
 }
 
 /* Is there a part of a directory in a branch, or can one be made there? */
-static int can_have_part(struct dentry *dir, unsigned int slot)
+static int can_have_part(struct dentry *dir, const struct mica_branch *b)
 {
 	struct inode *inode = d_inode(dir);
 	struct dentry *parent, *child;
 	struct name_snapshot name;
 	int ret = true;
 
-	if (slot < mica_parts(inode)->part[0].slot)
-		return mica_rw_slot_for(inode, slot + 1) == slot;
+	if (b->pos < mica_parts(inode)->part[0].b->pos)
+		return mica_rw_for(inode, b->pos + 1) == b;
 
 	child = dget(dir);
-	while (ret > 0 && !mica_part_in(d_inode(child), slot)) {
+	while (ret > 0 && !mica_part_in(d_inode(child), b)) {
 		parent = dget_parent(child);
 		take_dentry_name_snapshot(&name, child);
 		ret = parent == child ? false :
-		      can_show(d_inode(parent), &name.name, slot, true);
+		      can_show(d_inode(parent), &name.name, b, true);
 		release_dentry_name_snapshot(&name);
 		dput(child);
 		child = parent;
@@ -166,35 +165,36 @@ static u64 free_space(const struct mica_branch *b)
 }
 
 /* The branch for something new, as create= says. */
-static int choose_slot(struct dentry *dir, const struct qstr *name)
+static struct mica_branch *choose_branch(struct dentry *dir,
+					 const struct qstr *name)
 {
 	struct mica_super *ms = mica_super(dir->d_sb);
+	struct mica_branch *b, *best = ERR_PTR(-EROFS);
 	const struct mica_branches *set = ms->branches;
-	unsigned int i, slot = 0;
+	unsigned int i, pos = 0;
 	u64 space, most = 0;
-	int best = -EROFS;
 	int ret;
 
 	if (ms->create == MICA_CREATE_RR)
-		slot = READ_ONCE(ms->next_slot);
-	for (i = 0; i < set->nr; i++, slot++) {
-		slot %= set->nr;
-		if (!set->slot[slot].rw)
+		pos = READ_ONCE(ms->next);
+	for (i = 0; i < set->nr; i++, pos++) {
+		b = set->branch[pos % set->nr];
+		if (!b->rw)
 			continue;
-		ret = can_have_part(dir, slot);
+		ret = can_have_part(dir, b);
 		if (ret > 0)
-			ret = can_show(d_inode(dir), name, slot, false);
+			ret = can_show(d_inode(dir), name, b, false);
 		if (ret < 0)
-			return ret;
+			return ERR_PTR(ret);
 		if (!ret)
 			continue;
 		if (ms->create != MICA_CREATE_MFS) {
-			WRITE_ONCE(ms->next_slot, slot + 1);
-			return slot;
+			WRITE_ONCE(ms->next, b->pos + 1);
+			return b;
 		}
-		space = free_space(set->slot[slot].branch);
-		if (best < 0 || space > most) {
-			best = slot;
+		space = free_space(b);
+		if (IS_ERR(best) || space > most) {
+			best = b;
 			most = space;
 		}
 	}
@@ -202,48 +202,50 @@ static int choose_slot(struct dentry *dir, const struct qstr *name)
 }
 
 /* The branch for something new. */
-static int new_slot(struct dentry *dir, const struct qstr *name)
+static struct mica_branch *new_branch(struct dentry *dir,
+				      const struct qstr *name)
 {
+	struct mica_branch *b;
 	const struct cred *old;
-	int slot;
 
 	if (mica_super(dir->d_sb)->create == MICA_CREATE_PARENT)
-		return create_slot(d_inode(dir));
+		return create_branch(d_inode(dir));
 	old = mica_override_creds(dir->d_sb);
-	slot = choose_slot(dir, name);
+	b = choose_branch(dir, name);
 	revert_creds(old);
-	return slot;
+	return b;
 }
 
 /**
- * mica_slot_below - the branch of what would show in place of an entry
+ * mica_below - the branch of what would show in place of an entry
  * @dir: directory of the union
  * @name: the name
- * @slot: branch whose entry, and whiteout, are thought away
+ * @b: branch whose entry, and whiteout, are thought away
  *
  * That may be something that is not part of the name now, because the entry is
  * an opaque directory. The caller has the mounter's credentials.
  *
- * Return: the slot, -ENOENT if nothing would show, or another error.
+ * Return: the branch, NULL if nothing would show, or an error.
  */
-int mica_slot_below(struct inode *dir, const struct qstr *name,
-		    unsigned int slot)
+struct mica_branch *mica_below(struct inode *dir, const struct qstr *name,
+			       const struct mica_branch *b)
 {
 	const struct mica_parts *parts = mica_parts(dir);
+	struct mica_branch *below;
 	struct mica_parts *found;
-	unsigned int i;
-	int ret;
+	unsigned int i = 0;
+	int err;
 
-	for (i = 0; i < parts->nr && parts->part[i].slot <= slot; i++)
-		;
+	while (i < parts->nr && parts->part[i].b->pos <= b->pos)
+		i++;
 	if (i == parts->nr)
-		return -ENOENT;
-	ret = mica_lookup_parts(dir, name, i, &found);
-	if (ret)
-		return ret;
-	ret = found ? found->part[0].slot : -ENOENT;
+		return NULL;
+	err = mica_lookup_parts(dir, name, i, &found);
+	if (err)
+		return ERR_PTR(err);
+	below = found ? found->part[0].b : NULL;
 	mica_parts_free(found);
-	return ret;
+	return below;
 }
 
 /* The mounter, but what is made belongs to the caller. */
@@ -414,7 +416,7 @@ static int make_as_caller(struct mica_new *n)
 	if (IS_ERR(maker)) {
 		err = PTR_ERR(maker);
 	} else {
-		err = n->inode ? mica_keep_origin(n->inode, n->dir, n->slot) : 0;
+		err = n->inode ? mica_keep_origin(n->inode, n->dir, n->b) : 0;
 		if (!err)
 			err = make(n);
 		if (maker)
@@ -426,19 +428,17 @@ static int make_as_caller(struct mica_new *n)
 	return err;
 }
 
-/* Makes the object in the branch @n->slot, with the directories above it. */
+/* Makes the object in the branch @n->b, with the directories above it. */
 static int mica_make(struct mica_new *n)
 {
-	struct super_block *sb = n->dentry->d_sb;
 	int err;
 
-	if (mica_name_reserved(sb, &n->dentry->d_name))
+	if (mica_name_reserved(n->dir->i_sb, &n->dentry->d_name))
 		return -EPERM;
-	err = mica_copy_up_to(n->dentry->d_parent, n->slot, 0);
+	err = mica_copy_up_to(n->dentry->d_parent, n->b, 0);
 	if (err)
 		return err;
-	n->b = mica_branch(sb, n->slot);
-	n->where = mica_part_in(n->dir, n->slot);
+	n->where = mica_part_in(n->dir, n->b);
 
 	err = mnt_want_write(n->b->mnt);
 	if (err)
@@ -456,9 +456,8 @@ static int mica_make(struct mica_new *n)
  */
 static struct inode *make_with_inode(struct mica_new *n)
 {
-	struct super_block *sb = n->dir->i_sb;
 	struct mica_parts *parts = mica_parts_alloc(1);
-	struct inode *inode = new_inode(sb);
+	struct inode *inode = new_inode(n->dir->i_sb);
 	int err = -ENOMEM;
 
 	if (parts && inode)
@@ -469,11 +468,10 @@ static struct inode *make_with_inode(struct mica_new *n)
 		return ERR_PTR(err);
 	}
 	parts->nr = 1;
-	parts->part[0].slot = n->slot;
+	parts->part[0].b = n->b;
 	parts->part[0].dentry = n->made;
 	inode = mica_insert_inode(inode, parts,
-				  mica_ino(sb, n->slot,
-					   d_inode(n->made)->i_ino));
+				  mica_ino(n->b, d_inode(n->made)->i_ino));
 	set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
 	return inode;
 }
@@ -489,15 +487,13 @@ static int create_object(struct inode *dir, struct dentry *dentry,
 		.target = target,
 	};
 	struct inode *inode;
-	int slot;
 
 	/* That is a whiteout. */
 	if (S_ISCHR(mode) && rdev == WHITEOUT_DEV)
 		return -EPERM;
-	slot = new_slot(dentry->d_parent, &dentry->d_name);
-	if (slot < 0)
-		return slot;
-	n.slot = slot;
+	n.b = new_branch(dentry->d_parent, &dentry->d_name);
+	if (IS_ERR(n.b))
+		return PTR_ERR(n.b);
 	inode = make_with_inode(&n);
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
@@ -542,12 +538,10 @@ static int mica_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 		.unnamed = true,
 	};
 	struct inode *inode;
-	int slot;
 
-	slot = create_slot(dir);
-	if (slot < 0)
-		return slot;
-	n.slot = slot;
+	n.b = create_branch(dir);
+	if (IS_ERR(n.b))
+		return PTR_ERR(n.b);
 	inode = make_with_inode(&n);
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
@@ -568,23 +562,20 @@ static int mica_link(struct dentry *old, struct inode *dir,
 		.mode = inode->i_mode,
 		.inode = inode,
 	};
-	int slot, err;
+	int err;
 
 	if (mica_name_reserved(dir->i_sb, &dentry->d_name))
 		return -EPERM;
 	err = mica_copy_up_meta(old);
 	if (err)
 		return err;
-	slot = mica_target_slot(dir, &dentry->d_name,
-				mica_parts(inode)->part[0].slot);
-	if (slot < 0)
-		return slot;
-	err = mica_copy_up_to(old, slot, MICA_COPY_ALL) ?:
-	      mica_free_name(old);
+	n.b = mica_target(dir, &dentry->d_name, mica_parts(inode)->part[0].b);
+	if (IS_ERR(n.b))
+		return PTR_ERR(n.b);
+	err = mica_copy_up_to(old, n.b, MICA_COPY_ALL) ?: mica_free_name(old);
 	if (err)
 		return err;
 
-	n.slot = slot;
 	n.from = mica_real(inode);
 	err = mica_make(&n);
 	if (err)

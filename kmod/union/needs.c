@@ -112,7 +112,7 @@ int mica_find_needs(struct mica_branches *set)
 	if (!right)
 		return -ENOMEM;
 	while (i-- && !err) {
-		struct mica_branch *b = set->slot[i].branch;
+		struct mica_branch *b = set->branch[i];
 
 		/* No redirect and no metacopy is believed there. */
 		if (b->userxattr)
@@ -121,7 +121,7 @@ int mica_find_needs(struct mica_branches *set)
 		if (err)
 			break;
 		check_needs(b, right, nr);
-		if (set->slot[i].rw)
+		if (b->rw)
 			err = add_needs(b, right, nr);
 		hash = hash_of(b);
 		if (hash)

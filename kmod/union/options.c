@@ -513,7 +513,7 @@ static int mica_reconfigure(struct fs_context *fc)
 	struct super_block *sb = fc->root->d_sb;
 
 	if (!(fc->sb_flags & SB_RDONLY) && sb_rdonly(sb) &&
-	    mica_rw_slot_left_of(sb, mica_branches(sb)->nr) < 0) {
+	    IS_ERR(mica_rw_left_of(sb, mica_branches(sb)->nr))) {
 		errorfc(fc, "none of the branches is writable");
 		return -EROFS;
 	}
@@ -555,13 +555,12 @@ static void show_name(struct seq_file *m, const char *name)
 	}
 }
 
-static const char *mode_name(const struct mica_slot *slot)
+static const char *mode_name(const struct mica_branch *b)
 {
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(modes); i++)
-		if (modes[i].rw == slot->rw &&
-		    modes[i].read == slot->branch->read)
+		if (modes[i].rw == b->rw && modes[i].read == b->read)
 			return modes[i].name;
 	return "ro";
 }
@@ -569,17 +568,17 @@ static const char *mode_name(const struct mica_slot *slot)
 static void show_overlay(struct seq_file *m, const struct mica_super *ms)
 {
 	const struct mica_branches *set = ms->branches;
-	unsigned int lower = set->slot[0].rw ? 1 : 0;
+	unsigned int lower = set->branch[0]->rw ? 1 : 0;
 	unsigned int i;
 
 	for (i = lower; i < set->nr; i++) {
 		seq_puts(m, i == lower ? ",lowerdir=" : ":");
-		show_name(m, set->slot[i].branch->name);
+		show_name(m, set->branch[i]->name);
 	}
 	if (!lower)
 		return;
 	seq_puts(m, ",upperdir=");
-	show_name(m, set->slot[0].branch->name);
+	show_name(m, set->branch[0]->name);
 	seq_puts(m, ",workdir=");
 	show_name(m, ms->workdir);
 }
@@ -595,8 +594,8 @@ int mica_show_options(struct seq_file *m, struct dentry *root)
 	} else {
 		for (i = 0; i < set->nr; i++) {
 			seq_puts(m, i ? ":" : ",dirs=");
-			show_name(m, set->slot[i].branch->name);
-			seq_printf(m, "=%s", mode_name(&set->slot[i]));
+			show_name(m, set->branch[i]->name);
+			seq_printf(m, "=%s", mode_name(set->branch[i]));
 		}
 		if (ms->format->form != MICA_FORM_DOT)
 			seq_printf(m, ",whiteout=%s", ms->format->name);

@@ -31,16 +31,15 @@
 
 /**
  * mica_ino - the inode number that the union shows
- * @sb: the union
- * @slot: branch of the inode
+ * @b: branch of the inode
  * @ino: its number there
  *
  * Return: a number that no inode of another file system of the union has, as
  * long as those file systems keep to 56 bits.
  */
-u64 mica_ino(const struct super_block *sb, unsigned int slot, u64 ino)
+u64 mica_ino(const struct mica_branch *b, u64 ino)
 {
-	return ino ^ ((u64)mica_branch(sb, slot)->fs << MICA_INO_FS_SHIFT);
+	return ino ^ ((u64)b->fs << MICA_INO_FS_SHIFT);
 }
 
 /* Is the number of an inode that of its first part? */
@@ -48,7 +47,7 @@ bool mica_has_own_number(const struct inode *inode)
 {
 	const struct mica_part *first = &mica_parts(inode)->part[0];
 
-	return inode->i_ino == mica_ino(inode->i_sb, first->slot,
+	return inode->i_ino == mica_ino(first->b,
 					d_inode(first->dentry)->i_ino);
 }
 
@@ -105,14 +104,12 @@ void mica_read_origin(const struct mica_branch *b, struct dentry *dentry,
 
 /**
  * mica_get_origin - what something was first copied from
- * @sb: the union
  * @part: where it is
  * @o: out: its origin, or itself if it has none; or nothing, @o->size is 0
  */
-void mica_get_origin(const struct super_block *sb, const struct mica_part *part,
-		     struct mica_origin *o)
+void mica_get_origin(const struct mica_part *part, struct mica_origin *o)
 {
-	const struct mica_branch *b = mica_branch(sb, part->slot);
+	const struct mica_branch *b = part->b;
 
 	mica_read_origin(b, part->dentry, o);
 	if (!o->size)
@@ -141,51 +138,51 @@ static dev_t dev_of(struct vfsmount *mnt, struct dentry *dentry)
 				 AT_STATX_DONT_SYNC) ? 0 : stat.dev;
 }
 
-/* The branch with the file system that a handle is of, or -1. */
-int mica_slot_of_fs(const struct super_block *sb, const uuid_t *uuid)
+/* The branch with the file system that a handle is of, or NULL. */
+struct mica_branch *mica_branch_of_fs(const struct super_block *sb,
+				      const uuid_t *uuid)
 {
 	const struct mica_branches *set = mica_branches(sb);
 	unsigned int i;
 
 	for (i = 0; i < set->nr; i++)
-		if (set->slot[i].branch->uuid_is_good &&
-		    uuid_equal(&set->slot[i].branch->mnt->mnt_sb->s_uuid, uuid))
-			return i;
-	return -1;
+		if (set->branch[i]->uuid_is_good &&
+		    uuid_equal(&set->branch[i]->mnt->mnt_sb->s_uuid, uuid))
+			return set->branch[i];
+	return NULL;
 }
 
 /* The file systems of a btrfs share a superblock, but each numbers anew. */
-static int slot_of_dev(const struct super_block *sb, int slot, dev_t dev)
+static const struct mica_branch *branch_of_dev(const struct super_block *sb,
+					       const struct mica_branch *b,
+					       dev_t dev)
 {
 	const struct mica_branches *set = mica_branches(sb);
-	const struct super_block *lower = set->slot[slot].branch->mnt->mnt_sb;
 	unsigned int i;
 
 	for (i = 0; i < set->nr; i++)
-		if (set->slot[i].branch->mnt->mnt_sb == lower &&
-		    set->slot[i].branch->dev == dev)
-			return i;
-	return slot;
+		if (set->branch[i]->mnt->mnt_sb == b->mnt->mnt_sb &&
+		    set->branch[i]->dev == dev)
+			return set->branch[i];
+	return b;
 }
 
 /* The number of a file's origin; false if that is not there any more. */
 static bool number_of_file(const struct super_block *sb,
 			   const struct mica_origin *o, u64 *ino)
 {
-	int slot = mica_slot_of_fs(sb, &o->head.uuid);
-	struct vfsmount *mnt;
+	const struct mica_branch *b = mica_branch_of_fs(sb, &o->head.uuid);
 	struct dentry *dentry;
 
-	if (slot < 0)
+	if (!b)
 		return false;
-	mnt = mica_branch(sb, slot)->mnt;
-	dentry = exportfs_decode_fh(mnt, (struct fid *)o->fid,
+	dentry = exportfs_decode_fh(b->mnt, (struct fid *)o->fid,
 				    (o->size - sizeof(o->head)) / sizeof(u32),
 				    o->head.type, accept_any, NULL);
 	if (IS_ERR_OR_NULL(dentry))
 		return false;
-	slot = slot_of_dev(sb, slot, dev_of(mnt, dentry));
-	*ino = mica_ino(sb, slot, d_inode(dentry)->i_ino);
+	b = branch_of_dev(sb, b, dev_of(b->mnt, dentry));
+	*ino = mica_ino(b, d_inode(dentry)->i_ino);
 	dput(dentry);
 	return true;
 }
@@ -201,10 +198,9 @@ static bool number_of_dir(const struct super_block *sb,
 	for (i = parts->nr; i--;) {
 		const struct mica_part *part = &parts->part[i];
 
-		mica_encode(mica_branch(sb, part->slot), part->dentry, &own);
+		mica_encode(part->b, part->dentry, &own);
 		if (mica_same_origin(&own, o)) {
-			*ino = mica_ino(sb, part->slot,
-					d_inode(part->dentry)->i_ino);
+			*ino = mica_ino(part->b, d_inode(part->dentry)->i_ino);
 			return true;
 		}
 	}
@@ -225,13 +221,13 @@ static bool is_impure(const struct mica_branch *b, struct mica_part *dir)
 	return READ_ONCE(dir->purity) == MICA_IMPURE;
 }
 
-static struct mica_part *find_part(struct inode *dir, unsigned int slot)
+static struct mica_part *find_part(struct inode *dir, const struct mica_branch *b)
 {
 	struct mica_parts *parts = mica_i(dir)->parts;
 	unsigned int i;
 
 	for (i = 0; i < parts->nr; i++)
-		if (parts->part[i].slot == slot)
+		if (parts->part[i].b == b)
 			return &parts->part[i];
 	return NULL;
 }
@@ -239,31 +235,30 @@ static struct mica_part *find_part(struct inode *dir, unsigned int slot)
 /**
  * mica_is_impure - may names in a directory show another number than their own?
  * @dir: the directory
- * @slot: the branch they are in
+ * @b: the branch they are in
  *
  * The caller has the mounter's credentials.
  */
-bool mica_is_impure(struct inode *dir, unsigned int slot)
+bool mica_is_impure(struct inode *dir, const struct mica_branch *b)
 {
-	struct mica_part *part = find_part(dir, slot);
+	struct mica_part *part = find_part(dir, b);
 
-	return part && is_impure(mica_branch(dir->i_sb, slot), part);
+	return part && is_impure(b, part);
 }
 
 /**
  * mica_mark_impure - a name in a directory will show another number
  * @dir: the directory
- * @slot: the branch that the name is in
+ * @b: the branch that the name is in
  *
  * Where that cannot be recorded, it is known as long as @dir is in memory. The
  * caller has the mounter's credentials and mnt_want_write().
  *
  * Return: 0 or an error.
  */
-int mica_mark_impure(struct inode *dir, unsigned int slot)
+int mica_mark_impure(struct inode *dir, const struct mica_branch *b)
 {
-	const struct mica_branch *b = mica_branch(dir->i_sb, slot);
-	struct mica_part *part = find_part(dir, slot);
+	struct mica_part *part = find_part(dir, b);
 	int err;
 
 	if (!part || is_impure(b, part))
@@ -274,7 +269,7 @@ int mica_mark_impure(struct inode *dir, unsigned int slot)
 	if (err && err != -EOPNOTSUPP)
 		return err;
 	spin_lock(&dir->i_lock);
-	find_part(dir, slot)->purity = MICA_IMPURE;
+	find_part(dir, b)->purity = MICA_IMPURE;
 	spin_unlock(&dir->i_lock);
 	return 0;
 }
@@ -286,9 +281,9 @@ static bool recorded_number(struct inode *dir, const struct mica_parts *parts,
 	struct super_block *sb = dir->i_sb;
 	struct mica_origin o;
 
-	if (!mica_is_impure(dir, part->slot))
+	if (!mica_is_impure(dir, part->b))
 		return false;
-	mica_read_origin(mica_branch(sb, part->slot), part->dentry, &o);
+	mica_read_origin(part->b, part->dentry, &o);
 	if (!o.size)
 		return false;
 	return d_is_dir(part->dentry) ? number_of_dir(sb, parts, &o, ino) :
@@ -315,7 +310,7 @@ u64 mica_number(struct inode *dir, const struct mica_parts *parts)
 		part = &parts->part[parts->nr - 1];
 	if (part != first && recorded_number(dir, parts, part, &ino))
 		return ino;
-	return mica_ino(dir->i_sb, part->slot, d_inode(part->dentry)->i_ino);
+	return mica_ino(part->b, d_inode(part->dentry)->i_ino);
 }
 
 /**
@@ -344,12 +339,12 @@ int mica_record_origin(struct inode *inode, const struct mica_branch *b,
 	    !mica_links_stay(sb, part))
 		return 0;
 	/* A copy of a copy has the same origin. */
-	mica_read_origin(mica_branch(sb, part->slot), part->dentry, &o);
+	mica_read_origin(part->b, part->dentry, &o);
 	if (!o.size) {
 		part = &parts->part[parts->nr - 1];
-		mica_get_origin(sb, part, &o);
+		mica_get_origin(part, &o);
 	}
-	if (!o.size || mica_slot_of_fs(sb, &o.head.uuid) < 0)
+	if (!o.size || !mica_branch_of_fs(sb, &o.head.uuid))
 		return 0;
 	memcpy(value, &o.head, sizeof(o.head));
 	memcpy(value + sizeof(o.head), o.fid, o.size - sizeof(o.head));
@@ -383,16 +378,16 @@ static bool key_of_fs(const struct mica_branch *b, uuid_t *key)
 }
 
 /* An UUID is good if no other file system of the union has it too. */
-static bool uuid_is_good(const struct mica_branches *set, unsigned int slot)
+static bool uuid_is_good(const struct mica_branches *set,
+			 const struct mica_branch *b)
 {
-	const struct super_block *lower = set->slot[slot].branch->mnt->mnt_sb;
+	const struct super_block *lower = b->mnt->mnt_sb;
 	unsigned int i;
 
-	if (!has_handles(set->slot[slot].branch))
+	if (!has_handles(b))
 		return false;
 	for (i = 0; i < set->nr; i++) {
-		const struct super_block *other =
-			set->slot[i].branch->mnt->mnt_sb;
+		const struct super_block *other = set->branch[i]->mnt->mnt_sb;
 
 		if (other != lower && uuid_equal(&other->s_uuid,
 						 &lower->s_uuid))
@@ -418,7 +413,7 @@ static unsigned int read_table(const struct mica_branches *set, uuid_t *table)
 	int size = 0;
 
 	for (i = 0; i < set->nr && size <= 0; i++) {
-		const struct mica_branch *b = set->slot[i].branch;
+		const struct mica_branch *b = set->branch[i];
 
 		if (b->userxattr)
 			continue;
@@ -435,9 +430,9 @@ static void write_table(const struct mica_branches *set, const uuid_t *table,
 	unsigned int i;
 
 	for (i = 0; i < set->nr; i++) {
-		const struct mica_branch *b = set->slot[i].branch;
+		const struct mica_branch *b = set->branch[i];
 
-		if (!set->slot[i].rw || mnt_want_write(b->mnt))
+		if (!b->rw || mnt_want_write(b->mnt))
 			continue;
 		/* Where it finds no place, numbers last until the unmount. */
 		lower_set_mark(b, b->mnt->mnt_root, "mica.filesystems", table,
@@ -447,18 +442,18 @@ static void write_table(const struct mica_branches *set, const uuid_t *table,
 }
 
 /* Is it the file system of a branch to the left? */
-static int same_fs_left(const struct mica_branches *set, unsigned int slot)
+static const struct mica_branch *
+same_fs_left(const struct mica_branches *set, const struct mica_branch *b)
 {
-	const struct mica_branch *b = set->slot[slot].branch;
 	unsigned int i;
 
-	for (i = 0; i < slot; i++) {
-		const struct mica_branch *other = set->slot[i].branch;
+	for (i = 0; i < b->pos; i++) {
+		const struct mica_branch *other = set->branch[i];
 
 		if (other->mnt->mnt_sb == b->mnt->mnt_sb && other->dev == b->dev)
-			return i;
+			return other;
 	}
-	return -1;
+	return NULL;
 }
 
 /**
@@ -474,6 +469,7 @@ static int same_fs_left(const struct mica_branches *set, unsigned int slot)
 int mica_number_filesystems(struct mica_branches *set)
 {
 	unsigned int i, nr, known, last = MICA_MAX_FS;
+	const struct mica_branch *same;
 	uuid_t *table, key;
 	int at;
 
@@ -483,13 +479,13 @@ int mica_number_filesystems(struct mica_branches *set)
 	known = read_table(set, table);
 	nr = known;
 	for (i = 0; i < set->nr; i++) {
-		struct mica_branch *b = set->slot[i].branch;
+		struct mica_branch *b = set->branch[i];
 
 		b->dev = dev_of(b->mnt, b->mnt->mnt_root);
-		b->uuid_is_good = uuid_is_good(set, i);
-		at = same_fs_left(set, i);
-		if (at >= 0) {
-			b->fs = set->slot[at].branch->fs;
+		b->uuid_is_good = uuid_is_good(set, b);
+		same = same_fs_left(set, b);
+		if (same) {
+			b->fs = same->fs;
 			continue;
 		}
 		if (!key_of_fs(b, &key) || nr == last) {

@@ -31,10 +31,10 @@ struct mica_origin {
 void mica_encode(const struct mica_branch *b, struct dentry *dentry,
 		 struct mica_origin *o);
 bool mica_same_origin(const struct mica_origin *a, const struct mica_origin *b);
-int mica_slot_of_fs(const struct super_block *sb, const uuid_t *uuid);
+struct mica_branch *mica_branch_of_fs(const struct super_block *sb,
+				      const uuid_t *uuid);
 void mica_read_origin(const struct mica_branch *b, struct dentry *dentry,
 		      struct mica_origin *o);
-void mica_get_origin(const struct super_block *sb, const struct mica_part *part,
-		     struct mica_origin *o);
+void mica_get_origin(const struct mica_part *part, struct mica_origin *o);
 
 #endif /* _MICA_UNION_ORIGIN_H */

@@ -50,7 +50,7 @@ struct mica_scan {
 	struct super_block *sb;
 	struct mica_list *list;
 	unsigned int part;
-	unsigned int slot;
+	struct mica_branch *b;
 	bool dot;
 	bool check_empty_files;
 	bool unsure;		/* of a whiteout that may be no regular file */
@@ -181,7 +181,7 @@ static bool scan_actor(struct dir_context *ctx, const char *name, int len,
 			s->unsure |= type == DT_UNKNOWN;
 		}
 	} else {
-		s->err = add_entry(s, name, len, mica_ino(s->sb, s->slot, ino),
+		s->err = add_entry(s, name, len, mica_ino(s->b, ino),
 				   type, false);
 	}
 	return !s->err;
@@ -191,7 +191,7 @@ static int read_part(struct mica_scan *s, const struct mica_part *part)
 {
 	struct path path;
 
-	mica_part_path(s->sb, part, &path);
+	mica_part_path(part, &path);
 	return lower_iterate(&path, &s->ctx) ?: s->err;
 }
 
@@ -206,7 +206,7 @@ static bool may_be_whiteout(const struct mica_name *n, bool check_files)
 static int drop_whiteouts(struct mica_scan *s, const struct mica_part *part,
 			  size_t first)
 {
-	const struct mica_branch *b = mica_branch(s->sb, part->slot);
+	const struct mica_branch *b = part->b;
 	struct mica_list *list = s->list;
 	size_t from, to = first;
 	int ret = 0;
@@ -243,7 +243,7 @@ static int drop_whiteouts(struct mica_scan *s, const struct mica_part *part,
 static int drop_false_whiteouts(struct mica_scan *s,
 				const struct mica_part *part)
 {
-	const struct mica_branch *b = mica_branch(s->sb, part->slot);
+	const struct mica_branch *b = part->b;
 	struct rb_node *node, *next;
 	int ret;
 
@@ -285,13 +285,13 @@ static int scan_part(struct mica_list *list, struct super_block *sb,
 		     unsigned int index, const struct mica_part *part,
 		     bool impure)
 {
-	const struct mica_branch *b = mica_branch(sb, part->slot);
+	const struct mica_branch *b = part->b;
 	struct mica_scan s = {
 		.ctx.actor = scan_actor,
 		.sb = sb,
 		.list = list,
 		.part = index,
-		.slot = part->slot,
+		.b = part->b,
 		.dot = b->read & MICA_FORM_DOT,
 		.impure = impure,
 		.check_empty_files = has_file_whiteouts(b, part->dentry),
@@ -321,7 +321,7 @@ static struct mica_list *read_names(struct inode *dir)
 	old = mica_override_creds(dir->i_sb);
 	for (i = 0; !err && i < parts->nr; i++)
 		err = scan_part(list, dir->i_sb, i, &parts->part[i],
-				mica_is_impure(dir, parts->part[i].slot));
+				mica_is_impure(dir, parts->part[i].b));
 	revert_creds(old);
 	if (err) {
 		free_list(list);
@@ -439,14 +439,14 @@ static int mica_dir_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-int mica_sync_part(const struct super_block *sb, const struct mica_part *part,
-		   loff_t start, loff_t end, int datasync)
+int mica_sync_part(const struct mica_part *part, loff_t start, loff_t end,
+		   int datasync)
 {
 	struct file *real;
 	struct path path;
 	int err;
 
-	mica_part_path(sb, part, &path);
+	mica_part_path(part, &path);
 	real = dentry_open(&path, O_RDONLY | O_LARGEFILE, current_cred());
 	if (IS_ERR(real))
 		return PTR_ERR(real);
@@ -470,8 +470,8 @@ static int mica_dir_fsync(struct file *file, loff_t start, loff_t end,
 		return 0;
 	old = mica_override_creds(sb);
 	for (i = 0; i < parts->nr && !err; i++)
-		if (mica_slot_rw(sb, parts->part[i].slot))
-			err = mica_sync_part(sb, &parts->part[i], start, end,
+		if (parts->part[i].b->rw)
+			err = mica_sync_part(&parts->part[i], start, end,
 					     datasync);
 	revert_creds(old);
 	return err;

@@ -13,10 +13,13 @@
 #include "union.h"
 
 /* Is there a branch to the right that something could be removed from? */
-static bool rw_behind(const struct super_block *sb, unsigned int slot)
+static bool rw_behind(const struct super_block *sb, const struct mica_branch *b)
 {
-	while (++slot < mica_branches(sb)->nr)
-		if (mica_slot_rw(sb, slot))
+	const struct mica_branches *set = mica_branches(sb);
+	unsigned int i;
+
+	for (i = b->pos + 1; i < set->nr; i++)
+		if (set->branch[i]->rw)
 			return true;
 	return false;
 }
@@ -46,9 +49,9 @@ static int find_instances(struct inode *dir, const struct qstr *name,
 			break;
 		if (ret == MICA_ABSENT)
 			continue;
-		to->slot = where->part[i].slot;
+		to->b = where->part[i].b;
 		parts->nr++;
-		if (ret == MICA_FOUND_LAST || !rw_behind(dir->i_sb, to->slot))
+		if (ret == MICA_FOUND_LAST || !rw_behind(dir->i_sb, to->b))
 			break;
 	}
 	if (ret < 0) {
@@ -101,19 +104,17 @@ static void remove_hidden(struct inode *dir, const struct qstr *name,
 
 	for (i = inst->nr - 1; i > 0; i--) {
 		const struct mica_part *p = &inst->part[i];
-		const struct mica_branch *b = mica_branch(sb, p->slot);
-		int below = -ENOENT;
+		const struct mica_branch *b = p->b, *below = NULL;
 
 		/* Whiteouts in a directory hide what is in those below it. */
 		if (d_is_dir(p->dentry))
-			below = mica_slot_below(dir, name, p->slot);
-		if (!mica_slot_rw(sb, p->slot) ||
-		    (below < 0 && below != -ENOENT) ||
+			below = mica_below(dir, name, b);
+		if (!b->rw || IS_ERR(below) ||
 		    (d_is_dir(p->dentry) && !mica_only_whiteouts(sb, p)) ||
 		    mnt_want_write(b->mnt))
 			continue;
-		take_away(b, mica_part_in(dir, p->slot), name,
-			  d_inode(p->dentry), below >= 0);
+		take_away(b, mica_part_in(dir, b), name, d_inode(p->dentry),
+			  below);
 		mnt_drop_write(b->mnt);
 	}
 }
@@ -142,15 +143,14 @@ int mica_remove_hidden(struct inode *dir, const struct qstr *name)
 }
 
 static int hide_from(struct inode *dir, const struct qstr *name,
-		     unsigned int slot)
+		     const struct mica_branch *b)
 {
-	const struct mica_branch *b = mica_branch(dir->i_sb, slot);
 	int err;
 
 	err = mnt_want_write(b->mnt);
 	if (err)
 		return err;
-	err = b->format->whiteout(b, mica_part_in(dir, slot), name);
+	err = b->format->whiteout(b, mica_part_in(dir, b), name);
 	mnt_drop_write(b->mnt);
 	return err;
 }
@@ -158,29 +158,29 @@ static int hide_from(struct inode *dir, const struct qstr *name,
 static int remove_shown(struct inode *dir, const struct qstr *name,
 			const struct mica_part *shown, bool hide)
 {
-	const struct mica_branch *b = mica_branch(dir->i_sb, shown->slot);
+	const struct mica_branch *b = shown->b;
 	int err;
 
 	err = mnt_want_write(b->mnt);
 	if (err)
 		return err;
-	err = take_away(b, mica_part_in(dir, shown->slot), name,
-			d_inode(shown->dentry), hide);
+	err = take_away(b, mica_part_in(dir, b), name, d_inode(shown->dentry),
+			hide);
 	mnt_drop_write(b->mnt);
 	return err;
 }
 
 /*
- * The branch for a whiteout of what is in @slot: the nearest writable one to
- * the left, that has the directory.
+ * The branch for a whiteout of what is in @b: the nearest writable one to the
+ * left, that has the directory.
  */
-static int whiteout_slot(struct inode *dir, unsigned int slot)
+static struct mica_branch *whiteout_branch(struct inode *dir,
+					   const struct mica_branch *b)
 {
-	int hide = slot;
+	struct mica_branch *hide = mica_rw_for(dir, b->pos);
 
-	do {
-		hide = mica_rw_slot_for(dir, hide);
-	} while (hide >= 0 && !mica_part_in(dir, hide));
+	while (!IS_ERR(hide) && !mica_part_in(dir, hide))
+		hide = mica_rw_for(dir, hide->pos);
 	return hide;
 }
 
@@ -192,56 +192,55 @@ static int remove_instances(struct inode *dir, const struct qstr *name,
 			    const struct mica_parts *inst)
 {
 	const struct mica_part *shown = &inst->part[0];
+	const struct mica_branch *left = shown->b, *hide = NULL;
 	enum mica_delete delete = mica_super(dir->i_sb)->delete;
-	bool shown_rw = mica_slot_rw(dir->i_sb, shown->slot);
-	int hide = -1, err = 0;
-	int left;
+	bool shown_rw = shown->b->rw;
+	int err = 0;
 
 	if (delete == MICA_DELETE_FIRST)
 		return remove_shown(dir, name, shown, false);
 	if (delete == MICA_DELETE_ALL)
 		remove_hidden(dir, name, inst);
-	left = shown_rw ? mica_slot_below(dir, name, shown->slot) : shown->slot;
-	if (left < 0 && left != -ENOENT)
-		return left;
-	if (left >= 0) {
+	if (shown_rw)
+		left = mica_below(dir, name, shown->b);
+	if (left && !IS_ERR(left))
 		hide = delete == MICA_DELETE_WHITEOUT && shown_rw ?
-		       shown->slot : whiteout_slot(dir, left);
-		if (hide != shown->slot)
-			err = hide_from(dir, name, hide);
-	}
+		       shown->b : whiteout_branch(dir, left);
+	if (IS_ERR(left) || IS_ERR(hide))
+		return PTR_ERR(IS_ERR(left) ? left : hide);
+	if (hide && hide != shown->b)
+		err = hide_from(dir, name, hide);
 	if (!err && shown_rw)
-		err = remove_shown(dir, name, shown, hide == shown->slot);
-	return err ?: hide >= 0;
+		err = remove_shown(dir, name, shown, hide == shown->b);
+	return err ?: !!hide;
 }
 
 /*
  * The leftmost instance on a branch that is not writable will need a whiteout,
- * and that a directory to be in. Returns the branch, or -1.
+ * and that a directory to be in. Returns the branch, NULL or -EROFS.
  */
-static int directory_needed(struct inode *dir,
-			    const struct mica_parts *inst)
+static struct mica_branch *directory_needed(struct inode *dir,
+					    const struct mica_parts *inst)
 {
 	enum mica_delete delete = mica_super(dir->i_sb)->delete;
 	unsigned int i;
 
-	if (delete != MICA_DELETE_ALL && inst->nr &&
-	    mica_slot_rw(dir->i_sb, inst->part[0].slot))
-		return -1;
+	if (delete != MICA_DELETE_ALL && inst->nr && inst->part[0].b->rw)
+		return NULL;
 	if (delete == MICA_DELETE_FIRST)
-		return -EROFS;
+		return ERR_PTR(-EROFS);
 	for (i = 0; i < inst->nr; i++)
-		if (!mica_slot_rw(dir->i_sb, inst->part[i].slot))
-			return mica_rw_slot_for(dir, inst->part[i].slot);
-	return -1;
+		if (!inst->part[i].b->rw)
+			return mica_rw_for(dir, inst->part[i].b->pos);
+	return NULL;
 }
 
 /*
- * As remove_instances(); -EAGAIN if @dir has to be in branch *slot first. Of a
+ * As remove_instances(); -EAGAIN if @dir has to be in branch *need first. Of a
  * file with several names, *below tells that this one is not with the copy.
  */
-static int remove_name(struct inode *dir, struct dentry *dentry, int *slot,
-		       bool *below)
+static int remove_name(struct inode *dir, struct dentry *dentry,
+		       struct mica_branch **need, bool *below)
 {
 	struct mica_parts *inst;
 	const struct cred *old;
@@ -251,16 +250,16 @@ static int remove_name(struct inode *dir, struct dentry *dentry, int *slot,
 	ret = find_instances(dir, &dentry->d_name, &inst);
 	if (ret)
 		goto out;
-	*slot = directory_needed(dir, inst);
+	*need = directory_needed(dir, inst);
 	*below = inst->nr && d_inode(inst->part[0].dentry) !=
 			     mica_real_inode(d_inode(dentry));
 	if (!inst->nr ||
 	    (*below && !mica_links_same(d_inode(dentry), &inst->part[0])))
 		/* Somebody changed the branch behind the union's back. */
 		ret = -ESTALE;
-	else if (*slot == -EROFS)
-		ret = -EROFS;
-	else if (*slot >= 0 && !mica_part_in(dir, *slot))
+	else if (IS_ERR(*need))
+		ret = PTR_ERR(*need);
+	else if (*need && !mica_part_in(dir, *need))
 		ret = -EAGAIN;
 	else
 		ret = remove_instances(dir, &dentry->d_name, inst);
@@ -273,14 +272,15 @@ out:
 static int mica_remove(struct inode *dir, struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry);
-	int ret, slot;
+	struct mica_branch *need;
 	bool below;
+	int ret;
 
 	/* It may not be copied up from now on, its name would come back. */
 	mutex_lock(&mica_i(inode)->lock);
-	while ((ret = remove_name(dir, dentry, &slot, &below)) == -EAGAIN) {
+	while ((ret = remove_name(dir, dentry, &need, &below)) == -EAGAIN) {
 		mutex_unlock(&mica_i(inode)->lock);
-		ret = mica_copy_up_to(dentry->d_parent, slot, 0);
+		ret = mica_copy_up_to(dentry->d_parent, need, 0);
 		if (ret)
 			return ret;
 		mutex_lock(&mica_i(inode)->lock);

@@ -15,8 +15,7 @@
  * @new_dir: directory of the new name
  * @new: new name
  * @flags: RENAME_* of the caller
- * @slot: branch it happens in
- * @b: the same
+ * @b: branch it happens in
  * @from: the old directory there
  * @to: the new directory there
  * @hide_old: something would show in place of the old name
@@ -28,24 +27,41 @@ struct mica_move {
 	struct inode *new_dir;
 	struct dentry *new;
 	unsigned int flags;
-	unsigned int slot;
-	const struct mica_branch *b;
+	struct mica_branch *b;
 	struct dentry *from;
 	struct dentry *to;
 	bool hide_old;
 	bool below_new;
 };
 
-static bool has_part(const struct dentry *dentry, unsigned int slot)
+static bool has_part(const struct dentry *dentry, const struct mica_branch *b)
 {
-	return mica_part_in(d_inode(dentry), slot);
+	return mica_part_in(d_inode(dentry), b);
 }
 
-/* Decides for a branch, and brings there what has to be there. */
+/* The branch to do it in. */
+static struct mica_branch *choose_branch(const struct mica_move *m)
+{
+	struct mica_branch *b = mica_parts(d_inode(m->old))->part[0].b, *other;
+
+	if (m->flags & RENAME_EXCHANGE) {
+		other = mica_parts(d_inode(m->new))->part[0].b;
+		if (other->pos < b->pos)
+			b = other;
+	}
+	b = mica_target(m->new_dir, &m->new->d_name, b);
+	if (!IS_ERR(b) && !has_part(m->old, b))
+		b = mica_rw_for(m->old_dir, b->pos + 1);
+	if (!IS_ERR(b) && (m->flags & RENAME_EXCHANGE) && !has_part(m->new, b))
+		b = mica_rw_for(m->new_dir, b->pos + 1);
+	return b;
+}
+
+/* Brings there what has to be there. */
 static int bring_together(struct mica_move *m)
 {
 	bool exchange = m->flags & RENAME_EXCHANGE;
-	int slot, err;
+	int err;
 
 	/* As if the old name was removed. */
 	if (mica_super(m->old->d_sb)->delete == MICA_DELETE_FIRST &&
@@ -57,25 +73,16 @@ static int bring_together(struct mica_move *m)
 	if (err)
 		return err;
 
-	slot = mica_parts(d_inode(m->old))->part[0].slot;
-	if (exchange)
-		slot = min_t(int, slot,
-			     mica_parts(d_inode(m->new))->part[0].slot);
-	slot = mica_target_slot(m->new_dir, &m->new->d_name, slot);
-	if (slot >= 0 && !has_part(m->old, slot))
-		slot = mica_rw_slot_for(m->old_dir, slot + 1);
-	if (slot >= 0 && exchange && !has_part(m->new, slot))
-		slot = mica_rw_slot_for(m->new_dir, slot + 1);
-	if (slot < 0)
-		return slot;
-
-	err = mica_copy_up_to(m->old, slot, MICA_COPY_ALL);
+	m->b = choose_branch(m);
+	if (IS_ERR(m->b))
+		return PTR_ERR(m->b);
+	err = mica_copy_up_to(m->old, m->b, MICA_COPY_ALL);
 	if (!err && exchange)
-		err = mica_copy_up_to(m->new, slot, MICA_COPY_ALL);
+		err = mica_copy_up_to(m->new, m->b, MICA_COPY_ALL);
 	if (!err)
-		err = mica_copy_up_to(m->old->d_parent, slot, 0);
+		err = mica_copy_up_to(m->old->d_parent, m->b, 0);
 	if (!err)
-		err = mica_copy_up_to(m->new->d_parent, slot, 0);
+		err = mica_copy_up_to(m->new->d_parent, m->b, 0);
 	if (!err)
 		err = mica_free_name(m->old);
 	if (!err && exchange)
@@ -83,10 +90,8 @@ static int bring_together(struct mica_move *m)
 	if (err)
 		return err;
 
-	m->slot = slot;
-	m->b = mica_branch(m->old->d_sb, slot);
-	m->from = mica_part_in(m->old_dir, slot);
-	m->to = mica_part_in(m->new_dir, slot);
+	m->from = mica_part_in(m->old_dir, m->b);
+	m->to = mica_part_in(m->new_dir, m->b);
 	return 0;
 }
 
@@ -94,24 +99,25 @@ static int look_below(struct mica_move *m)
 {
 	enum mica_delete delete = mica_super(m->old->d_sb)->delete;
 	bool exchange = m->flags & RENAME_EXCHANGE;
-	int ret;
+	const struct mica_branch *below;
+	int err;
 
 	/* What is not shown of the old name fares as if that was removed. */
 	if (delete == MICA_DELETE_ALL && !exchange && !d_is_dir(m->old)) {
-		ret = mica_remove_hidden(m->old_dir, &m->old->d_name);
-		if (ret)
-			return ret;
+		err = mica_remove_hidden(m->old_dir, &m->old->d_name);
+		if (err)
+			return err;
 	}
-	ret = mica_slot_below(m->old_dir, &m->old->d_name, m->slot);
-	if (ret < 0 && ret != -ENOENT)
-		return ret;
-	m->hide_old = ret >= 0 && (exchange || delete != MICA_DELETE_FIRST);
+	below = mica_below(m->old_dir, &m->old->d_name, m->b);
+	if (IS_ERR(below))
+		return PTR_ERR(below);
+	m->hide_old = below && (exchange || delete != MICA_DELETE_FIRST);
 	if (!d_is_dir(m->old))
 		return 0;
-	ret = mica_slot_below(m->new_dir, &m->new->d_name, m->slot);
-	if (ret < 0 && ret != -ENOENT)
-		return ret;
-	m->below_new = ret >= 0;
+	below = mica_below(m->new_dir, &m->new->d_name, m->b);
+	if (IS_ERR(below))
+		return PTR_ERR(below);
+	m->below_new = below;
 	return 0;
 }
 
@@ -120,7 +126,7 @@ static bool over_dir(const struct mica_move *m)
 {
 	return d_is_positive(m->new) && d_is_dir(m->new) &&
 	       !(m->flags & RENAME_EXCHANGE) &&
-	       mica_part_in(d_inode(m->new), m->slot);
+	       mica_part_in(d_inode(m->new), m->b);
 }
 
 /*
@@ -129,7 +135,7 @@ static bool over_dir(const struct mica_move *m)
  */
 static int clear_target(const struct mica_move *m)
 {
-	struct dentry *dir = mica_part_in(d_inode(m->new), m->slot);
+	struct dentry *dir = mica_part_in(d_inode(m->new), m->b);
 	unsigned int flags = 0;
 	int ret;
 
@@ -153,7 +159,7 @@ static bool leaves_parts(const struct mica_move *m, const struct inode *inode)
 	const struct mica_parts *parts = mica_parts(inode);
 
 	return S_ISDIR(inode->i_mode) &&
-	       parts->part[parts->nr - 1].slot > m->slot;
+	       parts->part[parts->nr - 1].b->pos > m->b->pos;
 }
 
 static int set_redirect(const struct mica_move *m, struct inode *inode,
@@ -166,15 +172,15 @@ static int set_redirect(const struct mica_move *m, struct inode *inode,
 	if (mica_super(inode->i_sb)->no_redirect ||
 	    mica_super(inode->i_sb)->delete == MICA_DELETE_FIRST)
 		return -EXDEV;
-	err = mica_set_redirect(m->b, mica_part_in(inode, m->slot),
-				mica_part_in(dir, m->slot), name);
+	err = mica_set_redirect(m->b, mica_part_in(inode, m->b),
+				mica_part_in(dir, m->b), name);
 	if (err == -EOPNOTSUPP || err == -ENAMETOOLONG || err == -E2BIG)
 		return -EXDEV;
 	if (err)
 		return err;
 	spin_lock(&inode->i_lock);
 	parts = mica_i(inode)->parts;
-	while (parts->part[i].slot != m->slot)
+	while (parts->part[i].b != m->b)
 		i++;
 	parts->part[i].redirected = true;
 	spin_unlock(&inode->i_lock);
@@ -265,9 +271,9 @@ static int move(struct mica_move *m)
 	err = look_below(m) ?: mnt_want_write(m->b->mnt);
 	if (err)
 		goto out;
-	err = mica_keep_origin(d_inode(m->old), m->new_dir, m->slot);
+	err = mica_keep_origin(d_inode(m->old), m->new_dir, m->b);
 	if (!err && (m->flags & RENAME_EXCHANGE))
-		err = mica_keep_origin(d_inode(m->new), m->old_dir, m->slot);
+		err = mica_keep_origin(d_inode(m->new), m->old_dir, m->b);
 	if (!err) {
 		/* A path is made of names that must not change. */
 		mutex_lock(&mica_super(m->old->d_sb)->move_lock);
@@ -290,7 +296,7 @@ int mica_free_name(struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry), *dir;
 	const struct mica_part *part = &mica_parts(inode)->part[0];
-	const struct mica_branch *b = mica_branch(inode->i_sb, part->slot);
+	const struct mica_branch *b = part->b;
 	struct mica_super *ms = mica_super(inode->i_sb);
 	struct dentry *parent, *where;
 	const struct cred *old;
@@ -300,7 +306,7 @@ int mica_free_name(struct dentry *dentry)
 		return 0;
 	parent = dget_parent(dentry);
 	dir = d_inode(parent);
-	where = mica_part_in(dir, part->slot);
+	where = mica_part_in(dir, part->b);
 	if (!where || ms->no_redirect || mica_is_gone(dentry)) {
 		dput(parent);
 		return mica_copy_up(dentry);

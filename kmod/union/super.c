@@ -220,7 +220,7 @@ static int make_branches(struct super_block *sb, struct fs_context *fc,
 	struct mica_spec *spec;
 	int err;
 
-	set = kvzalloc(offsetof(struct mica_branches, slot[opts->nr]),
+	set = kvzalloc(offsetof(struct mica_branches, branch[opts->nr]),
 		       GFP_KERNEL);
 	if (!set)
 		return -ENOMEM;
@@ -244,9 +244,9 @@ static int make_branches(struct super_block *sb, struct fs_context *fc,
 		if (!spec->rw)
 			b->mnt->mnt_flags |= MNT_READONLY | MNT_NOATIME;
 		set->mounts[set->nr] = b->mnt;
-		set->slot[set->nr].branch = b;
-		set->slot[set->nr].rw = spec->rw;
-		set->nr++;
+		b->rw = spec->rw;
+		b->pos = set->nr;
+		set->branch[set->nr++] = b;
 		set->read |= b->read;
 		sb->s_stack_depth = max(sb->s_stack_depth,
 					b->mnt->mnt_sb->s_stack_depth + 1);
@@ -267,9 +267,9 @@ static int prepare_branches(struct fs_context *fc, struct mica_super *ms)
 	int err = 0;
 
 	for (i = 0; i < set->nr && !err; i++)
-		err = set->slot[i].rw ?
-		      make_writable(fc, set->slot[i].branch) :
-		      mica_branch_find_index(set->slot[i].branch);
+		err = set->branch[i]->rw ?
+		      make_writable(fc, set->branch[i]) :
+		      mica_branch_find_index(set->branch[i]);
 	if (!err)
 		err = mica_number_filesystems(set) ?: mica_find_needs(set);
 	revert_creds(old);
@@ -289,10 +289,11 @@ static struct inode *make_root(struct super_block *sb)
 		return ERR_PTR(-ENOMEM);
 	old = mica_override_creds(sb);
 	while (parts->nr < set->nr && !opaque) {
-		const struct mica_branch *b = set->slot[parts->nr].branch;
+		struct mica_branch *b = set->branch[parts->nr];
 		struct mica_part *part = &parts->part[parts->nr];
 
-		part->slot = parts->nr++;
+		part->b = b;
+		parts->nr++;
 		part->dentry = dget(b->mnt->mnt_root);
 		opaque = mica_is_opaque(b, part->dentry);
 	}
@@ -302,7 +303,7 @@ static struct inode *make_root(struct super_block *sb)
 		return ERR_PTR(opaque);
 	}
 	last = &parts->part[parts->nr - 1];
-	return mica_iget(sb, parts, mica_ino(sb, last->slot,
+	return mica_iget(sb, parts, mica_ino(last->b,
 					     d_inode(last->dentry)->i_ino));
 }
 
@@ -380,7 +381,7 @@ int mica_fill_super(struct super_block *sb, struct fs_context *fc)
 		sb->s_export_op = &mica_export_operations;
 	sb->s_flags |= SB_POSIXACL;
 	set_default_d_op(sb, &mica_dentry_operations);
-	if (mica_rw_slot_left_of(sb, ms->branches->nr) < 0)
+	if (IS_ERR(mica_rw_left_of(sb, ms->branches->nr)))
 		sb->s_flags |= SB_RDONLY;
 
 	root = make_root(sb);
@@ -435,10 +436,10 @@ int mica_union_branch(u32 id, u32 index, struct mica_branch_snap *snap)
 	ms = find_super(id);
 	set = ms && ms->id == id ? ms->branches : NULL;
 	if (set && index < set->nr) {
-		const struct mica_branch *b = set->slot[index].branch;
+		const struct mica_branch *b = set->branch[index];
 
 		snap->id = b->id;
-		snap->rw = set->slot[index].rw;
+		snap->rw = b->rw;
 		strscpy(snap->fstype, b->mnt->mnt_sb->s_type->name,
 			sizeof(snap->fstype));
 		snap->path = kstrdup(b->name, GFP_KERNEL);

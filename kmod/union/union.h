@@ -4,8 +4,7 @@
  *
  * A union has a set of branches, the leftmost first. An inode of the union has
  * parts: where it is in the branches, leftmost first. The first part is the
- * one that is shown; only directories have more than one. "Slot" is the
- * position of a branch in the set.
+ * one that is shown; only directories have more than one.
  */
 #ifndef _MICA_UNION_H
 #define _MICA_UNION_H
@@ -46,6 +45,9 @@ struct layer_format;
 /**
  * struct mica_branch - a directory tree that takes part in a union
  * @id: number that stays the same wherever the branch stands
+ * @pos: where it stands, 0 is the leftmost
+ * @rw: it can be written to
+ * @forbidden: MNT_NOSUID, MNT_NODEV, MNT_NOEXEC that hold for what is in it
  * @fs: which of the union's file systems it is on, for inode numbers
  * @dev: the same, as stat() tells it
  * @uuid_is_good: no other file system of the union has the UUID of this one
@@ -69,6 +71,9 @@ struct layer_format;
  */
 struct mica_branch {
 	u32 id;
+	unsigned int pos;
+	bool rw;
+	unsigned int forbidden;
 	unsigned int fs;
 	dev_t dev;
 	bool uuid_is_good;
@@ -88,23 +93,11 @@ struct mica_branch {
 };
 
 /**
- * struct mica_slot - a branch in its place
- * @branch: the branch
- * @rw: it can be written to
- * @forbidden: MNT_NOSUID, MNT_NODEV, MNT_NOEXEC that hold for what is in it
- */
-struct mica_slot {
-	struct mica_branch *branch;
-	bool rw;
-	unsigned int forbidden;
-};
-
-/**
  * struct mica_branches - the branches of a union, in order
  * @nr: how many
  * @read: forms that any of them reads
  * @mounts: of the branches, @nr of them, for the end
- * @slot: the branches, leftmost first
+ * @branch: the branches, leftmost first
  *
  * It is never changed, only replaced as a whole.
  */
@@ -112,7 +105,7 @@ struct mica_branches {
 	unsigned int nr;
 	unsigned int read;
 	struct vfsmount **mounts;
-	struct mica_slot slot[];
+	struct mica_branch *branch[];
 };
 
 /* Whiteouts of the dot form in a directory. */
@@ -130,7 +123,7 @@ enum mica_purity {
 
 /**
  * struct mica_part - where something is in one branch
- * @slot: the branch
+ * @b: the branch
  * @redirected: to the right of it, its name is another
  * @purity: of a directory, whether copies may be in it
  * @dots: of a directory that is not writable, whether whiteouts may be in it
@@ -138,7 +131,7 @@ enum mica_purity {
  * @dentry: its name there
  */
 struct mica_part {
-	unsigned int slot;
+	struct mica_branch *b;
 	bool redirected;
 	enum mica_purity purity;
 	enum mica_dots dots;
@@ -218,7 +211,7 @@ struct mica_super {
 	enum mica_delete delete;
 	bool copyup_top;
 	enum mica_create create;
-	unsigned int next_slot;	/* for MICA_CREATE_RR */
+	unsigned int next;	/* for MICA_CREATE_RR */
 	char *workdir;
 };
 
@@ -236,18 +229,6 @@ static inline const struct mica_branches *
 mica_branches(const struct super_block *sb)
 {
 	return mica_super(sb)->branches;
-}
-
-static inline struct mica_branch *mica_branch(const struct super_block *sb,
-					      unsigned int slot)
-{
-	return mica_branches(sb)->slot[slot].branch;
-}
-
-static inline bool mica_slot_rw(const struct super_block *sb,
-				unsigned int slot)
-{
-	return mica_branches(sb)->slot[slot].rw;
 }
 
 /* Parts are published whole, see mica_add_part(). */
@@ -269,7 +250,7 @@ static inline struct inode *mica_real_inode(const struct inode *inode)
 
 static inline bool mica_is_rw(const struct inode *inode)
 {
-	return mica_slot_rw(inode->i_sb, mica_parts(inode)->part[0].slot);
+	return mica_parts(inode)->part[0].b->rw;
 }
 
 /* Where the data is. Published like the parts. */
@@ -284,10 +265,8 @@ static inline const struct mica_part *mica_data_part(const struct inode *inode)
 /* MNT_NOSUID, MNT_NODEV, MNT_NOEXEC that hold for an inode. */
 static inline unsigned int mica_forbidden(const struct inode *inode)
 {
-	const struct mica_slot *slot = mica_branches(inode->i_sb)->slot;
-
-	return slot[mica_parts(inode)->part[0].slot].forbidden |
-	       slot[mica_data_part(inode)->slot].forbidden;
+	return mica_parts(inode)->part[0].b->forbidden |
+	       mica_data_part(inode)->b->forbidden;
 }
 
 static inline bool mica_is_metacopy(const struct inode *inode)
@@ -297,7 +276,7 @@ static inline bool mica_is_metacopy(const struct inode *inode)
 
 static inline bool mica_data_is_rw(const struct inode *inode)
 {
-	return mica_slot_rw(inode->i_sb, mica_data_part(inode)->slot);
+	return mica_data_part(inode)->b->rw;
 }
 
 static inline bool mica_is_new_copy(const struct inode *inode)
@@ -311,17 +290,16 @@ static inline void mica_set_new_copy(struct inode *inode)
 		set_bit(MICA_I_NEW_COPY, &mica_i(inode)->flags);
 }
 
-static inline void mica_part_path(const struct super_block *sb,
-				  const struct mica_part *part,
+static inline void mica_part_path(const struct mica_part *part,
 				  struct path *path)
 {
-	path->mnt = mica_branch(sb, part->slot)->mnt;
+	path->mnt = part->b->mnt;
 	path->dentry = part->dentry;
 }
 
 static inline void mica_real_path(const struct inode *inode, struct path *path)
 {
-	mica_part_path(inode->i_sb, &mica_parts(inode)->part[0], path);
+	mica_part_path(&mica_parts(inode)->part[0], path);
 }
 
 static inline const struct cred *mica_cred(const struct super_block *sb)
@@ -392,16 +370,18 @@ int mica_branch_prepare_work(struct mica_branch *branch,
 int mica_branch_find_index(struct mica_branch *b);
 void mica_inherit_forbidden(struct mica_branches *set,
 			    const struct user_namespace *ns);
-int mica_rw_slot_left_of(const struct super_block *sb, unsigned int slot);
-int mica_rw_slot_for(struct inode *dir, unsigned int slot);
-int mica_copy_slot(struct inode *dir, unsigned int slot);
+struct mica_branch *mica_rw_left_of(const struct super_block *sb,
+				    unsigned int pos);
+struct mica_branch *mica_rw_for(struct inode *dir, unsigned int pos);
+struct mica_branch *mica_copy_target(struct inode *dir,
+				     const struct mica_branch *b);
 
 /* origin.c */
-u64 mica_ino(const struct super_block *sb, unsigned int slot, u64 ino);
+u64 mica_ino(const struct mica_branch *b, u64 ino);
 bool mica_has_own_number(const struct inode *inode);
 u64 mica_number(struct inode *dir, const struct mica_parts *parts);
-bool mica_is_impure(struct inode *dir, unsigned int slot);
-int mica_mark_impure(struct inode *dir, unsigned int slot);
+bool mica_is_impure(struct inode *dir, const struct mica_branch *b);
+int mica_mark_impure(struct inode *dir, const struct mica_branch *b);
 int mica_record_origin(struct inode *inode, const struct mica_branch *b,
 		       struct dentry *copy);
 int mica_number_filesystems(struct mica_branches *set);
@@ -476,8 +456,7 @@ bool mica_name_reserved(const struct super_block *sb, const struct qstr *name);
 int mica_is_whiteout(const struct mica_branch *b, struct dentry *dentry);
 int mica_hides(const struct mica_branch *b, struct dentry *dir,
 	       const struct qstr *name);
-int mica_part_hides(const struct super_block *sb, const struct mica_part *dir,
-		    const struct qstr *name);
+int mica_part_hides(const struct mica_part *dir, const struct qstr *name);
 int mica_is_opaque(const struct mica_branch *b, struct dentry *dir);
 int mica_unhide(const struct mica_branch *b, struct dentry *dir,
 		const struct qstr *name);
@@ -493,17 +472,17 @@ bool mica_links_stay(const struct super_block *sb,
 		     const struct mica_part *part);
 struct dentry *mica_index_find(struct super_block *sb,
 			       const struct mica_part *part,
-			       unsigned int *slot);
-int mica_index_add(struct inode *inode, unsigned int slot,
+			       struct mica_branch **b);
+int mica_index_add(struct inode *inode, struct mica_branch *b,
 		   struct dentry *copy);
-void mica_index_undo(struct inode *inode, unsigned int slot,
+void mica_index_undo(struct inode *inode, struct mica_branch *b,
 		     struct dentry *copy);
 void mica_links_init(struct inode *inode, struct dentry *lost,
-		     unsigned int slot);
-void mica_links_copied(struct inode *inode, unsigned int slot,
+		     const struct mica_branch *of);
+void mica_links_copied(struct inode *inode, struct mica_branch *b,
 		       struct dentry *copy);
 void mica_links_removed(struct inode *inode, bool below);
-int mica_keep_origin(struct inode *inode, struct inode *dir, unsigned int slot);
+int mica_keep_origin(struct inode *inode, struct inode *dir, struct mica_branch *b);
 int mica_links_bring(struct dentry *dentry);
 int mica_links_below(struct dentry *dentry);
 bool mica_links_same(struct inode *inode, const struct mica_part *part);
@@ -536,7 +515,7 @@ int mica_lookup_data(struct inode *dir, const struct qstr *name,
 		     const struct mica_part *top, struct mica_part *data);
 struct mica_parts *mica_parts_alloc(unsigned int nr);
 void mica_parts_free(struct mica_parts *parts);
-struct mica_parts *mica_parts_one(unsigned int slot, struct dentry *dentry);
+struct mica_parts *mica_parts_one(struct mica_branch *b, struct dentry *dentry);
 struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,
 			   unsigned int flags);
 
@@ -595,14 +574,14 @@ struct mica_change {
 #define MICA_COPY_ALL LLONG_MAX
 #define MICA_COPY_META (-1)
 int mica_check_data(struct dentry *dentry);
-int mica_adopt_data(struct inode *inode, unsigned int slot,
+int mica_adopt_data(struct inode *inode, struct mica_branch *b,
 		    struct dentry *data);
 int mica_copy_up(struct dentry *dentry);
 int mica_copy_up_meta(struct dentry *dentry);
 int mica_begin_change(struct inode *inode, struct mica_change *c);
 void mica_end_change(struct inode *inode, struct mica_change *c);
 int mica_copy_up_data(struct dentry *dentry, loff_t size);
-int mica_copy_up_to(struct dentry *dentry, unsigned int slot, loff_t size);
+int mica_copy_up_to(struct dentry *dentry, struct mica_branch *b, loff_t size);
 int mica_copy_up_for_mmap(struct file *file);
 int mica_name_all(struct mica_super *ms);
 void mica_nameless_init(struct mica_super *ms);
@@ -613,10 +592,12 @@ void mica_copy_up_exit(void);
 
 /* namei.c, remove.c, rename.c */
 extern const struct inode_operations mica_dir_inode_operations;
-int mica_target_slot(struct inode *dir, const struct qstr *name, int slot);
-struct dentry *mica_part_in(const struct inode *inode, unsigned int slot);
-int mica_slot_below(struct inode *dir, const struct qstr *name,
-		    unsigned int slot);
+struct mica_branch *mica_target(struct inode *dir, const struct qstr *name,
+				struct mica_branch *b);
+struct dentry *mica_part_in(const struct inode *inode,
+			    const struct mica_branch *b);
+struct mica_branch *mica_below(struct inode *dir, const struct qstr *name,
+			       const struct mica_branch *b);
 int mica_free_name(struct dentry *dentry);
 int mica_remove_hidden(struct inode *dir, const struct qstr *name);
 int mica_unlink(struct inode *dir, struct dentry *dentry);
@@ -626,8 +607,8 @@ int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 		unsigned int flags);
 
 /* file.c, readdir.c */
-int mica_sync_part(const struct super_block *sb, const struct mica_part *part,
-		   loff_t start, loff_t end, int datasync);
+int mica_sync_part(const struct mica_part *part, loff_t start, loff_t end,
+		   int datasync);
 extern const struct file_operations mica_file_operations;
 extern const struct address_space_operations mica_aops;
 extern const struct file_operations mica_dir_operations;
