@@ -251,7 +251,7 @@ static void check_layers(struct check *c)
 		return;
 	if (len && !(len % 8))
 		tell(c, "layers", "both",
-		     "redirects and metacopies here need %zd layer%s below, or are EIO",
+		     "redirects and metacopies here lead to %zd layer%s below",
 		     len / 8, len == 8 ? "" : "s");
 	else
 		tell(c, "wrong", "both", "a list of layers that is none");

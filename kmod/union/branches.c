@@ -34,6 +34,7 @@ struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 	}
 	b->id = atomic_inc_return(&last_id);
 	b->read = read;
+	mutex_init(&b->needs_lock);
 
 	/* Of our own, so that no change of mounts can reach it. */
 	mnt = clone_private_mount(path);
@@ -114,7 +115,7 @@ void mica_branches_free(struct mica_branches *set, const struct cred *cred)
 	if (set->nr)
 		kern_unmount_array(set->mounts, set->nr);
 	for (i = 0; i < set->nr; i++) {
-		kvfree(set->branch[i]->needs);
+		kfree(set->branch[i]->needs);
 		kfree(set->branch[i]->name);
 		kfree(set->branch[i]);
 	}

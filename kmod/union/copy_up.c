@@ -432,7 +432,9 @@ static struct mica_parts *parts_with(const struct inode *inode,
 /* A metacopy says so, and goes on where what it is made of goes on. */
 static int mark_meta(const struct mica_copy *c)
 {
-	return !c->meta ? 0 : mica_note_needs(c->b) ?:
+	const struct mica_part *data = mica_data_part(d_inode(c->dentry));
+
+	return !c->meta ? 0 : mica_note_need(c->b, data->b) ?:
 	       lower_set_mark(c->b, c->temp, "metacopy", "", 0);
 }
 

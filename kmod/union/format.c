@@ -299,7 +299,7 @@ static int check_followed(const struct mica_branch *b, struct dentry *dentry,
 		return 0;
 	pr_warn_ratelimited("%pd2 in %s: no %s is followed %s\n", dentry, b->name,
 			    what, b->userxattr ? "in a user namespace" :
-			    "without the layers that it was made above");
+			    "without the layers that it needs");
 	return -EIO;
 }
 
@@ -421,8 +421,7 @@ int mica_set_redirect(const struct mica_branch *b, struct dentry *dentry,
 	path = kmalloc(PATH_MAX, GFP_KERNEL);
 	if (!path)
 		return -ENOMEM;
-	ret = mica_note_needs(b) ?:
-	      path_to_the_right(b, dentry, parent, name->name, path);
+	ret = path_to_the_right(b, dentry, parent, name->name, path);
 	if (ret >= 0)
 		ret = lower_set_mark(b, dentry, "redirect", path + ret,
 				     PATH_MAX - 1 - ret);

@@ -2,9 +2,9 @@
 /*
  * What a layer needs of those to the right of it.
  *
- * A redirect and a metacopy mean something only above the layers that they were
- * made above: with others the tree would be a wrong one. So a branch in which
- * there are such has a list of those layers on its root, a hash of the file
+ * A redirect and a metacopy mean something only above the layers that they lead
+ * to: with others in their place the tree would be a wrong one. So a branch in
+ * which there are such has a list of those layers on its root, a hash of the file
  * handle for each. Where one of them is missing, they are not followed.
  */
 #include <linux/mount.h>
@@ -49,34 +49,13 @@ static int read_needs(struct mica_branch *b, __le64 **list, unsigned int *nr)
 		return 0;
 	if (size < 0)
 		return size;
-	*list = kvmalloc(size, GFP_KERNEL);
+	*list = kmalloc(size, GFP_KERNEL);
 	if (!*list)
 		return -ENOMEM;
 	size = lower_get_mark(b, b->mnt->mnt_root, NEEDS, *list, size);
 	if (size < 0)
 		return size;
 	*nr = size / sizeof(**list);
-	return 0;
-}
-
-/* Adds those of @right that are missing in b->needs to it. */
-static int add_needs(struct mica_branch *b, const __le64 *right,
-		     unsigned int nr)
-{
-	unsigned int known = b->nr_needs, i;
-	__le64 *list;
-
-	list = kvmalloc_array(known + nr, sizeof(*list), GFP_KERNEL);
-	if (!list)
-		return -ENOMEM;
-	if (known)
-		memcpy(list, b->needs, known * sizeof(*list));
-	for (i = 0; i < nr; i++)
-		if (!is_in(list, b->nr_needs, right[i]))
-			list[b->nr_needs++] = right[i];
-	kvfree(b->needs);
-	b->needs = list;
-	b->needs_noted = b->nr_needs == known;
 	return 0;
 }
 
@@ -89,7 +68,7 @@ static void check_needs(struct mica_branch *b, const __le64 *right,
 		missing += !is_in(right, nr, b->needs[i]);
 	b->incomplete = missing;
 	if (missing)
-		pr_warn("%s: %u of the %u layers that it was made above are not to the right of it: what was renamed or is a metacopy there cannot be used\n",
+		pr_warn("%s: %u of the %u layers that it needs are not to the right of it: what was renamed or is a metacopy there cannot be used\n",
 			b->name, missing, b->nr_needs);
 }
 
@@ -104,7 +83,7 @@ static void check_needs(struct mica_branch *b, const __le64 *right,
 int mica_find_needs(struct mica_branches *set)
 {
 	unsigned int i = set->nr, nr = 0;
-	__le64 *right, hash;
+	__le64 *right;
 	int err = 0;
 
 	/* Those to the right of the branch, the rightmost first. */
@@ -118,42 +97,54 @@ int mica_find_needs(struct mica_branches *set)
 		if (b->userxattr)
 			continue;
 		err = read_needs(b, &b->needs, &b->nr_needs);
-		if (err)
-			break;
 		check_needs(b, right, nr);
-		if (b->rw)
-			err = add_needs(b, right, nr);
-		hash = hash_of(b);
-		if (hash)
-			right[nr++] = hash;
+		b->hash = hash_of(b);
+		if (b->hash)
+			right[nr++] = b->hash;
 	}
 	kvfree(right);
 	return err;
 }
 
+static int add_need(struct mica_branch *b, __le64 hash)
+{
+	size_t size = (b->nr_needs + 1) * sizeof(*b->needs);
+	__le64 *list;
+	int err;
+
+	list = krealloc(b->needs, size, GFP_KERNEL);
+	if (!list)
+		return -ENOMEM;
+	b->needs = list;
+	list[b->nr_needs] = hash;
+	err = lower_set_mark(b, b->mnt->mnt_root, NEEDS, list, size);
+	if (!err)
+		b->nr_needs++;
+	return err;
+}
+
 /**
- * mica_note_needs - a redirect or a metacopy is about to be made
- * @b: the branch, which is writable
+ * mica_note_need - a redirect or a metacopy is about to be made
+ * @b: its branch, which is writable
+ * @on: a branch that it leads to
  *
- * Of two at once both write the same. The caller has the mounter's credentials
- * and mnt_want_write().
+ * The caller has the mounter's credentials and mnt_want_write().
  *
  * Return: 0 or an error; that there is no place for so many is none.
  */
-int mica_note_needs(const struct mica_branch *b)
+int mica_note_need(struct mica_branch *b, const struct mica_branch *on)
 {
-	int err;
+	int err = 0;
 
-	if (READ_ONCE(b->needs_noted))
+	if (!on->hash)
 		return 0;
-	err = lower_set_mark(b, b->mnt->mnt_root, NEEDS, b->needs,
-			     b->nr_needs * sizeof(*b->needs));
-	/* What is remembered is no change of the branch. */
-	if (!err)
-		WRITE_ONCE(((struct mica_branch *)b)->needs_noted, true);
+	mutex_lock(&b->needs_lock);
+	if (!is_in(b->needs, b->nr_needs, on->hash))
+		err = add_need(b, on->hash);
+	mutex_unlock(&b->needs_lock);
 	if (err != -E2BIG && err != -ERANGE && err != -ENOSPC)
 		return err;
-	pr_warn_ratelimited("%s: no place to note the %u layers that it is made above\n",
-			    b->name, b->nr_needs);
+	pr_warn_ratelimited("%s: no place to note that it needs %s\n", b->name,
+			    on->name);
 	return 0;
 }

@@ -162,6 +162,19 @@ static bool leaves_parts(const struct mica_move *m, const struct inode *inode)
 	       parts->part[parts->nr - 1].b->pos > m->b->pos;
 }
 
+/* What a redirect leads to has to be there as long as it is. */
+static int note_needs(const struct mica_move *m, const struct inode *inode)
+{
+	const struct mica_parts *parts = mica_parts(inode);
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < parts->nr && !err; i++)
+		if (parts->part[i].b->pos > m->b->pos)
+			err = mica_note_need(m->b, parts->part[i].b);
+	return err;
+}
+
 static int set_redirect(const struct mica_move *m, struct inode *inode,
 			struct inode *dir, const struct qstr *name)
 {
@@ -172,7 +185,8 @@ static int set_redirect(const struct mica_move *m, struct inode *inode,
 	if (mica_super(inode->i_sb)->no_redirect ||
 	    mica_super(inode->i_sb)->delete == MICA_DELETE_FIRST)
 		return -EXDEV;
-	err = mica_set_redirect(m->b, mica_part_in(inode, m->b),
+	err = note_needs(m, inode) ?:
+	      mica_set_redirect(m->b, mica_part_in(inode, m->b),
 				mica_part_in(dir, m->b), name);
 	if (err == -EOPNOTSUPP || err == -ENAMETOOLONG || err == -E2BIG)
 		return -EXDEV;

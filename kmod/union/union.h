@@ -60,10 +60,11 @@ struct layer_format;
  * @has_marks: it has extended attributes for our own use
  * @userxattr: they are those that anybody may set, so they are not believed
  *	to lead anywhere else
- * @incomplete: layers that redirects and metacopies in it need are missing
- * @needs: hashes of the layers that they need, or will
+ * @hash: what it is known by where it is needed, or 0
+ * @incomplete: layers that redirects and metacopies in it lead to are missing
+ * @needs_lock: taken to add to the two that follow; nothing of ours comes after
+ * @needs: hashes of the layers that they lead to, as noted on the root
  * @nr_needs: how many
- * @needs_noted: all of them are on its list
  * @owned: inodes marked as belonging to this union, the root and @work
  *
  * It does not change while a union uses it, but that it gets an index, and a list
@@ -85,10 +86,11 @@ struct mica_branch {
 	struct dentry *index;
 	bool has_marks;
 	bool userxattr;
+	__le64 hash;
 	bool incomplete;
+	struct mutex needs_lock;	/* adding to the list */
 	__le64 *needs;
 	unsigned int nr_needs;
-	bool needs_noted;
 	struct inode *owned[2];
 };
 
@@ -489,7 +491,7 @@ bool mica_links_same(struct inode *inode, const struct mica_part *part);
 
 /* needs.c */
 int mica_find_needs(struct mica_branches *set);
-int mica_note_needs(const struct mica_branch *b);
+int mica_note_need(struct mica_branch *b, const struct mica_branch *on);
 
 /* lookup.c */
 enum mica_sight {

@@ -58,7 +58,7 @@ exits 0 "the table" union check layer
 like "says what is hidden" "$(<"$OUT")" "hides gone in the layers below"
 like "says what is opaque" "$(<"$OUT")" "makes both opaque"
 like "says where data is" "$(<"$OUT")" "its data is in a layer below"
-like "says what is needed" "$(<"$OUT")" "need 2 layers below"
+like "says where to in all" "$(<"$OUT")" "lead to 2 layers below"
 like "says what is protected" "$(<"$OUT")" "immutable and append-only"
 like "says where to" "$(<"$OUT")" "the file with it is /some/where"
 
