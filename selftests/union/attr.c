@@ -4,6 +4,7 @@
 #include <sys/inotify.h>
 #include <sys/statfs.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include "kselftest_harness.h"
 #include "util.h"
 
