@@ -29,22 +29,6 @@ struct mica_tail {
 	__u32 pad;
 };
 
-/**
- * struct mica_ioctl_entry - a command of /dev/mica
- * @run: does the work; @arg is the structure, completed with zeroes
- * @tail: where struct mica_tail is in it; a caller's has to go that far
- * @full_size: the structure as this module knows it
- * @flags: bits that its flags may have
- * @gives: the structure is written back to the caller
- */
-struct mica_ioctl_entry {
-	int (*run)(struct mica_call *call, void *arg);
-	u32 tail;
-	u32 full_size;
-	u32 flags;
-	bool gives;
-};
-
 static int mica_info(struct mica_call *call, void *arg);
 
 static const struct mica_ioctl_entry mica_ioctls[] = {
@@ -126,22 +110,24 @@ static int mica_ioctl_run(struct mica_call *call,
 	return err;
 }
 
-static long mica_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+/**
+ * mica_run_command - run a command with the structure of the caller
+ * @file: what it was called on
+ * @session: the session of that, or NULL
+ * @entry: the command
+ * @arg: address of the structure in the caller
+ *
+ * Return: 0 or an error.
+ */
+long mica_run_command(struct file *file, struct mica_session *session,
+		      const struct mica_ioctl_entry *entry, unsigned long arg)
 {
 	void __user *uarg = (void __user *)arg;
-	const struct mica_ioctl_entry *entry;
 	const struct mica_tail *tail;
 	struct mica_call *call;
 	u32 size;
 	void *karg;
 	int err;
-
-	if (cmd != _IO(MICA_IOC_TYPE, _IOC_NR(cmd)) ||
-	    _IOC_NR(cmd) >= ARRAY_SIZE(mica_ioctls))
-		return -ENOTTY;
-	entry = &mica_ioctls[_IOC_NR(cmd)];
-	if (!entry->run)
-		return -ENOTTY;
 
 	if (get_user(size, (u32 __user *)uarg))
 		return -EFAULT;
@@ -154,7 +140,7 @@ static long mica_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (!call)
 		return -ENOMEM;
 	call->file = file;
-	call->session = file->private_data;
+	call->session = session;
 	karg = call->arg;
 	err = copy_struct_from_user(karg, entry->full_size, uarg, size);
 	if (!err) {
@@ -168,6 +154,19 @@ static long mica_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 	kfree(call);
 	return err;
+}
+
+static long mica_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	const struct mica_ioctl_entry *entry;
+
+	if (cmd != _IO(MICA_IOC_TYPE, _IOC_NR(cmd)) ||
+	    _IOC_NR(cmd) >= ARRAY_SIZE(mica_ioctls))
+		return -ENOTTY;
+	entry = &mica_ioctls[_IOC_NR(cmd)];
+	if (!entry->run)
+		return -ENOTTY;
+	return mica_run_command(file, file->private_data, entry, arg);
 }
 
 static const struct file_operations mica_fops = {
@@ -207,7 +206,8 @@ static int mica_info(struct mica_call *call, void *arg)
 	err = mica_need_zero(call, info->reserved, "reserved");
 	if (err)
 		return err;
-	info->caps = MICA_CAP_UNION | MICA_CAP_EVENTS | mica_guest_caps();
+	info->caps = MICA_CAP_UNION | MICA_CAP_EVENTS | MICA_CAP_BRANCHES |
+		     mica_guest_caps();
 	if (mica_have_kvm())
 		info->caps |= MICA_CAP_KVM;
 	info->session = call->session->id;

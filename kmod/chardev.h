@@ -8,11 +8,28 @@
 
 struct file;
 struct mica_session;
+struct mica_call;
+
+/**
+ * struct mica_ioctl_entry - a command
+ * @run: does the work; @arg is the structure, completed with zeroes
+ * @tail: where its reason_ptr is; a caller's has to go that far
+ * @full_size: the structure as this module knows it
+ * @flags: bits that its flags may have
+ * @gives: the structure is written back to the caller
+ */
+struct mica_ioctl_entry {
+	int (*run)(struct mica_call *call, void *arg);
+	u32 tail;
+	u32 full_size;
+	u32 flags;
+	bool gives;
+};
 
 /**
  * struct mica_call - a call of a command
- * @file: the open /dev/mica that it came through
- * @session: the session of it
+ * @file: the open file that it came through
+ * @session: the session of it, if it is /dev/mica
  * @why: what a failing command leaves for the caller
  * @arg: the structure of the command
  */
@@ -23,6 +40,8 @@ struct mica_call {
 	u8 arg[] __aligned(8);
 };
 
+long mica_run_command(struct file *file, struct mica_session *session,
+		      const struct mica_ioctl_entry *entry, unsigned long arg);
 int mica_need_zero(struct mica_call *call, u64 value, const char *name);
 
 #endif /* _MICA_CHARDEV_H */

@@ -41,6 +41,8 @@
  * @MICA_REASON_USER: a process uses the device, or its IOMMU group, through
  *	VFIO already
  * @MICA_REASON_ENDING: the session ended before the call was through
+ * @MICA_REASON_BRANCH: a directory cannot be a branch, or not in this way
+ * @MICA_REASON_IN_USE: something in the union is in use, and would not be there
  */
 enum mica_reason_code {
 	MICA_REASON_NONE = 0,
@@ -61,6 +63,8 @@ enum mica_reason_code {
 	MICA_REASON_OVERRIDE,
 	MICA_REASON_USER,
 	MICA_REASON_ENDING,
+	MICA_REASON_BRANCH,
+	MICA_REASON_IN_USE,
 };
 
 /**
@@ -100,6 +104,7 @@ struct mica_pci_addr {
 #define MICA_CAP_KVM		_BITULL(2)	/* the kernel has KVM, loaded */
 #define MICA_CAP_IOMMU		_BITULL(3)	/* an IOMMU is in use */
 #define MICA_CAP_EVENTS		_BITULL(4)	/* generic netlink family mica */
+#define MICA_CAP_BRANCHES	_BITULL(5)	/* MICA_UNION_ADD to _SNAPSHOT */
 
 /**
  * struct mica_info - argument of MICA_INFO
@@ -493,5 +498,115 @@ struct mica_guest_note {
  * * ENOENT - no guest is noted.
  */
 #define MICA_GUEST_NOTE		_IO(MICA_IOC_TYPE, 0x04)
+
+/* The branch is writable; without it, it is not. */
+#define MICA_BRANCH_RW		_BITUL(0)
+/* Whiteouts are read in this form; without either, in both. */
+#define MICA_BRANCH_DOT		_BITUL(1)
+#define MICA_BRANCH_OVERLAY	_BITUL(2)
+
+/**
+ * struct mica_union_change - argument of the commands that change the branches
+ * @size: sizeof(struct mica_union_change)
+ * @flags: MICA_BRANCH_*; else zero
+ * @fd: descriptor of a directory that is to be a branch, else zero
+ * @branch: number of a branch; out: that of a new one
+ * @pos: position from the left, else zero
+ * @reserved: must be zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_union_change {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 branch;
+	__u32 pos;
+	__u32 reserved;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_UNION_ADD - a directory becomes a branch of a mounted union
+ *
+ * Commands on a union are called on its root directory. They need CAP_SYS_ADMIN
+ * in the user namespace that it was mounted in.
+ *
+ * The branch @fd gets the position @pos, and what was there and to the right of
+ * it the next; a position beyond the last is the last. Whoever only reads is
+ * not held up; changes wait until it is done. What is open stays open: a file
+ * that is hidden by the new branch is to its users as if it had been removed.
+ *
+ * Errors:
+ * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE).
+ * * ENOTTY - not on the root directory.
+ * * EBADF, ENOTDIR - @fd is no directory.
+ * * EINVAL - it cannot be a branch here (MICA_REASON_BRANCH), or a member that
+ *   is not used is not zero (MICA_REASON_BAD_VALUE).
+ * * EROFS - it is read-only.
+ * * EBUSY - it belongs to another union (MICA_REASON_BRANCH), the union is
+ *   frozen, or a directory in use or a mount point would be hidden
+ *   (MICA_REASON_IN_USE).
+ * * EINTR, ENOMEM, and errors of reading the branches.
+ */
+#define MICA_UNION_ADD		_IO(MICA_IOC_TYPE, 0x20)
+
+/**
+ * MICA_UNION_DEL - a branch leaves a mounted union
+ *
+ * The branch @branch is left to others at once. What is open in it goes on:
+ * descriptors and mappings have their file as long as they are open, and it is
+ * to the union as if it had been removed.
+ *
+ * Errors: as of MICA_UNION_ADD, and
+ * * ENOENT - the union has no such branch (MICA_REASON_BRANCH).
+ * * EBUSY - it is the last, or others need it: what was renamed, or has its data
+ *   there (MICA_REASON_BRANCH); or a directory in use or a mount point is only
+ *   there (MICA_REASON_IN_USE).
+ */
+#define MICA_UNION_DEL		_IO(MICA_IOC_TYPE, 0x21)
+
+/**
+ * MICA_UNION_MODE - a branch becomes writable, or is not any more
+ *
+ * The branch @branch gets the mode that @flags say. Files in it that are open for
+ * writing are copied from it when they are written to next.
+ *
+ * Errors: as of MICA_UNION_DEL, and
+ * * EBUSY - a file in it is mapped by somebody who can store to it
+ *   (MICA_REASON_IN_USE).
+ */
+#define MICA_UNION_MODE		_IO(MICA_IOC_TYPE, 0x22)
+
+/**
+ * MICA_UNION_MOVE - a branch gets another position
+ *
+ * The branch @branch gets the position @pos among the others.
+ *
+ * Errors: as of MICA_UNION_DEL.
+ */
+#define MICA_UNION_MOVE		_IO(MICA_IOC_TYPE, 0x23)
+
+/**
+ * MICA_UNION_SNAPSHOT - the top of the union is kept as it is
+ *
+ * In one step the leftmost writable branch becomes read-only and the directory
+ * @fd, which must be empty, the writable branch left of it. No system call that
+ * changes something is on both sides of that. Later writes through descriptors
+ * that were opened before go to the new branch. What was the top is marked as
+ * sealed: it can be a writable branch only below the new one.
+ *
+ * Errors: as of MICA_UNION_ADD, and
+ * * EROFS - no branch is writable (MICA_REASON_BRANCH).
+ * * EINVAL - another branch is writable too, so that the snapshot could change
+ *   (MICA_REASON_BRANCH).
+ * * ENOTEMPTY - there is something in @fd (MICA_REASON_BRANCH).
+ * * EBUSY - a file in the top is mapped by somebody who can store to it
+ *   (MICA_REASON_IN_USE).
+ */
+#define MICA_UNION_SNAPSHOT	_IO(MICA_IOC_TYPE, 0x24)
 
 #endif /* _UAPI_MICA_H */

@@ -14,4 +14,19 @@
 #define MICA_D_REAL_ARG const struct inode *
 #endif
 
+/* The lock of @dir is held. */
+#ifndef HAVE_D_FIRST_CHILD
+static inline struct dentry *d_first_child(struct dentry *dir)
+{
+	return list_first_entry_or_null(&dir->d_subdirs, struct dentry, d_child);
+}
+
+static inline struct dentry *d_next_sibling(struct dentry *child)
+{
+	if (list_is_last(&child->d_child, &child->d_parent->d_subdirs))
+		return NULL;
+	return list_next_entry(child, d_child);
+}
+#endif
+
 #endif /* _MICA_COMPAT_DCACHE_H */

@@ -9,6 +9,117 @@
 /* More than a union ever leaves in a work directory; each costs stack. */
 #define MICA_WORK_DEPTH 16
 
+static void disown(struct inode *inode)
+{
+	spin_lock(&inode->i_lock);
+	inode_state_clear(inode, I_OVL_INUSE);
+	spin_unlock(&inode->i_lock);
+}
+
+/*
+ * A layer that is not mounted looks like any other: our own directory goes,
+ * unless there is something in it.
+ */
+static void remove_work(struct mica_branch *b, struct dentry *index)
+{
+	struct dentry *meta = dget_parent(b->work);
+
+	if (meta->d_parent == b->mnt->mnt_root && !b->owned[1] &&
+	    !mnt_want_write(b->mnt)) {
+		if (index)
+			lower_remove(b, meta, &QSTR("index"), d_inode(index));
+		if (!lower_remove(b, meta, &QSTR("work"), d_inode(b->work)))
+			lower_remove(b, b->mnt->mnt_root, &QSTR(MICA_META_DIR),
+				     d_inode(meta));
+		mnt_drop_write(b->mnt);
+	}
+	dput(meta);
+}
+
+/**
+ * mica_branches_alloc - a set with place for some branches
+ * @nr: how many
+ *
+ * Return: the set, with none yet, or NULL.
+ */
+struct mica_branches *mica_branches_alloc(unsigned int nr)
+{
+	struct mica_branches *set;
+
+	set = kvzalloc(offsetof(struct mica_branches, branch[nr]), GFP_KERNEL);
+	if (!set)
+		return NULL;
+	set->mounts = kvcalloc(nr, sizeof(*set->mounts), GFP_KERNEL);
+	if (!set->mounts) {
+		kvfree(set);
+		return NULL;
+	}
+	return set;
+}
+
+/* Puts a branch to the right of all that are in the set. */
+void mica_branches_append(struct mica_branches *set, struct mica_branch *b)
+{
+	set->mounts[set->nr] = b->mnt;
+	set->branch[set->nr++] = b;
+	set->read |= b->read;
+}
+
+/* The set, not the branches. */
+void mica_set_free(struct mica_branches *set)
+{
+	kvfree(set->mounts);
+	kvfree(set);
+}
+
+/* Gives back what a branch has of its file system, all but the mount. */
+static void leave(struct mica_branch *b, struct dentry *index)
+{
+	int i;
+
+	if (b->work)
+		remove_work(b, index);
+	for (i = 0; i < ARRAY_SIZE(b->owned); i++) {
+		if (!b->owned[i])
+			continue;
+		disown(b->owned[i]);
+		iput(b->owned[i]);
+		b->owned[i] = NULL;
+	}
+	dput(b->work);
+	dput(index);
+	b->work = NULL;
+}
+
+/* All but the mount. */
+static void free_branch(struct mica_branch *b)
+{
+	percpu_ref_exit(&b->ref);
+	kfree(b->needs);
+	kfree(b->name);
+	kfree(b);
+}
+
+/* No inode has a part in it any more. */
+static void branch_is_unused(struct percpu_ref *ref)
+{
+	struct mica_branch *b = container_of(ref, struct mica_branch, ref);
+
+	queue_work(mica_queue, &b->free_work);
+}
+
+static void free_branch_work(struct work_struct *work)
+{
+	struct mica_branch *b = container_of(work, struct mica_branch,
+					     free_work);
+	atomic_t *leaving = b->leaving;
+
+	kern_unmount(b->mnt);
+	free_branch(b);
+	if (atomic_dec_and_test(leaving))
+		wake_up_var(leaving);
+}
+
 /**
  * mica_branch_new - make a branch of a directory
  * @path: the directory
@@ -28,10 +139,13 @@ struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 	if (!b)
 		return ERR_PTR(-ENOMEM);
 	b->name = kstrdup(name, GFP_KERNEL);
-	if (!b->name) {
+	if (!b->name || percpu_ref_init(&b->ref, branch_is_unused, 0,
+					GFP_KERNEL)) {
+		kfree(b->name);
 		kfree(b);
 		return ERR_PTR(-ENOMEM);
 	}
+	INIT_WORK(&b->free_work, free_branch_work);
 	b->id = atomic_inc_return(&last_id);
 	b->read = read;
 	mutex_init(&b->needs_lock);
@@ -39,8 +153,7 @@ struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 	/* Of our own, so that no change of mounts can reach it. */
 	mnt = clone_private_mount(path);
 	if (IS_ERR(mnt)) {
-		kfree(b->name);
-		kfree(b);
+		free_branch(b);
 		return ERR_CAST(mnt);
 	}
 	/* How much access times matter is what the mount of the union says. */
@@ -49,52 +162,65 @@ struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 	return b;
 }
 
-static void disown(struct inode *inode)
+/* Its own mount, that nobody else can write to. */
+void mica_branch_allow_writes(struct mica_branch *b, bool allowed)
 {
-	spin_lock(&inode->i_lock);
-	inode_state_clear(inode, I_OVL_INUSE);
-	spin_unlock(&inode->i_lock);
+	if (allowed)
+		b->mnt->mnt_flags &= ~(MNT_READONLY | MNT_NOATIME);
+	else
+		/* Not even reading changes what is not writable. */
+		b->mnt->mnt_flags |= MNT_READONLY | MNT_NOATIME;
 }
 
-/*
- * A layer that is not mounted looks like any other: our own directory goes,
- * unless there is something in it.
- */
-static void remove_work(struct mica_branch *b)
+void mica_branch_set_mode(struct mica_branch *b, bool rw)
 {
-	struct dentry *meta = dget_parent(b->work);
-
-	if (meta->d_parent == b->mnt->mnt_root && !b->owned[1] &&
-	    !mnt_want_write(b->mnt)) {
-		if (b->index)
-			lower_remove(b, meta, &QSTR("index"), d_inode(b->index));
-		if (!lower_remove(b, meta, &QSTR("work"), d_inode(b->work)))
-			lower_remove(b, b->mnt->mnt_root, &QSTR(MICA_META_DIR),
-				     d_inode(meta));
-		mnt_drop_write(b->mnt);
-	}
-	dput(meta);
-}
-
-/* Gives back what a branch has of its file system, all but the mount. */
-static void leave(struct mica_branch *b)
-{
-	int i;
-
-	if (b->work)
-		remove_work(b);
-	for (i = 0; i < ARRAY_SIZE(b->owned); i++) {
-		if (!b->owned[i])
-			continue;
-		disown(b->owned[i]);
-		iput(b->owned[i]);
-	}
-	dput(b->work);
-	dput(b->index);
+	mica_branch_allow_writes(b, rw);
+	b->was_rw = true;
+	WRITE_ONCE(b->rw, rw);
 }
 
 /**
- * mica_branches_free - free the branches of a union
+ * mica_branch_retire - let go of what a branch has that is not writable any more
+ * @ms: the union
+ * @b: the branch
+ */
+void mica_branch_retire(struct mica_super *ms, struct mica_branch *b)
+{
+	const struct cred *old = override_creds(ms->cred);
+	struct dentry *index = b->index;
+
+	/* Who looks into it may go on until then. */
+	WRITE_ONCE(b->index, NULL);
+	synchronize_srcu(&ms->srcu);
+	mica_branch_allow_writes(b, true);
+	leave(b, index);
+	mica_branch_allow_writes(b, false);
+	/* Links that were copied to it are found through it still. */
+	if (mica_branch_find_index(b))
+		pr_warn("%s: its index cannot be read\n", b->name);
+	revert_creds(old);
+}
+
+/**
+ * mica_branch_remove - let go of a branch that is in no set any more
+ * @ms: the union
+ * @b: the branch
+ *
+ * It is freed when no inode that is in use has a part in it any more.
+ */
+void mica_branch_remove(struct mica_super *ms, struct mica_branch *b)
+{
+	const struct cred *old = override_creds(ms->cred);
+
+	leave(b, b->index);
+	revert_creds(old);
+	atomic_inc(&ms->leaving);
+	b->leaving = &ms->leaving;
+	percpu_ref_kill(&b->ref);
+}
+
+/**
+ * mica_branches_free - free the branches of a union, at its end
  * @set: the branches, or NULL
  * @cred: the mounter's credentials
  *
@@ -110,17 +236,13 @@ void mica_branches_free(struct mica_branches *set, const struct cred *cred)
 		return;
 	old = override_creds(cred);
 	for (i = 0; i < set->nr; i++)
-		leave(set->branch[i]);
+		leave(set->branch[i], set->branch[i]->index);
 	revert_creds(old);
 	if (set->nr)
 		kern_unmount_array(set->mounts, set->nr);
-	for (i = 0; i < set->nr; i++) {
-		kfree(set->branch[i]->needs);
-		kfree(set->branch[i]->name);
-		kfree(set->branch[i]);
-	}
-	kvfree(set->mounts);
-	kvfree(set);
+	for (i = 0; i < set->nr; i++)
+		free_branch(set->branch[i]);
+	mica_set_free(set);
 }
 
 /**
@@ -341,6 +463,8 @@ struct mica_branch *mica_rw_left_of(const struct super_block *sb,
 {
 	const struct mica_branches *set = mica_branches(sb);
 
+	/* One that was removed is to the right of all. */
+	pos = min(pos, set->nr);
 	while (pos--)
 		if (set->branch[pos]->rw)
 			return set->branch[pos];

@@ -417,15 +417,11 @@ static struct mica_parts *parts_with(const struct inode *inode,
 		return NULL;
 	to = parts->part;
 	for (i = 0; i < nr && old->part[i].b->pos < b->pos; i++)
-		*to++ = old->part[i];
-	to->b = b;
-	to->dentry = copy;
-	to++;
+		*to++ = mica_part_get(&old->part[i]);
+	*to++ = mica_part_of(b, dget(copy));
 	for (; i < nr; i++)
-		*to++ = old->part[i];
+		*to++ = mica_part_get(&old->part[i]);
 	parts->nr = nr + 1;
-	for (i = 0; i < parts->nr; i++)
-		dget(parts->part[i].dentry);
 	return parts;
 }
 
@@ -448,8 +444,7 @@ static void show_data_part(struct mica_inode *mi)
 static void publish_data(const struct mica_copy *c, struct mica_inode *mi)
 {
 	if (c->meta && !mi->data) {
-		mi->data_part = mi->parts->part[0];
-		dget(mi->data_part.dentry);
+		mi->data_part = mica_part_get(&mi->parts->part[0]);
 		show_data_part(mi);
 	}
 	set_bit(MICA_I_DATA_CHECKED, &mi->flags);
@@ -848,8 +843,9 @@ static int find_data(struct dentry *dentry)
  */
 int mica_check_data(struct dentry *dentry)
 {
+	const struct inode *root = d_inode(dentry->d_sb->s_root);
 	struct mica_inode *mi = mica_i(d_inode(dentry));
-	const struct cred *old;
+	struct mica_look l;
 	int err = 0;
 
 	if (!d_is_reg(dentry) || test_bit(MICA_I_DATA_CHECKED, &mi->flags))
@@ -857,9 +853,9 @@ int mica_check_data(struct dentry *dentry)
 	if (mutex_lock_killable(&mi->lock))
 		return -EINTR;
 	if (!test_bit(MICA_I_DATA_CHECKED, &mi->flags)) {
-		old = mica_override_creds(dentry->d_sb);
+		mica_begin_look(root, &l);
 		err = find_data(dentry);
-		revert_creds(old);
+		mica_end_look(root, &l);
 		if (!err)
 			set_bit(MICA_I_DATA_CHECKED, &mi->flags);
 	}
@@ -894,8 +890,7 @@ int mica_adopt_data(struct inode *inode, struct mica_branch *b, struct dentry *d
 		ret = mica_is_metacopy_on_disk(b,
 					       data);
 		if (!ret) {
-			mi->data_part.b = b;
-			mi->data_part.dentry = dget(data);
+			mi->data_part = mica_part_of(b, dget(data));
 			show_data_part(mi);
 		}
 	}
@@ -1124,7 +1119,7 @@ struct nameless {
 	struct dentry *dentry;
 };
 
-static struct workqueue_struct *copy_queue;
+struct workqueue_struct *mica_queue;
 
 static void put_copy_work(struct copy_work *cw)
 {
@@ -1196,7 +1191,7 @@ static int copy_nameless(struct dentry *dentry)
 	spin_lock(&ms->nameless_lock);
 	list_add_tail(&n->list, &ms->nameless);
 	spin_unlock(&ms->nameless_lock);
-	queue_work(copy_queue, &ms->name_work);
+	queue_work(mica_queue, &ms->name_work);
 	return 0;
 }
 
@@ -1235,7 +1230,7 @@ int mica_copy_up_for_mmap(struct file *file)
 	init_completion(&cw->done);
 	refcount_set(&cw->ref, 2);
 	cw->file = get_file(file);
-	queue_work(copy_queue, &cw->work);
+	queue_work(mica_queue, &cw->work);
 	err = wait_for_completion_killable(&cw->done) ? -EINTR : cw->err;
 	put_copy_work(cw);
 	return err;
@@ -1322,11 +1317,11 @@ void mica_nameless_end(struct mica_super *ms)
 
 int mica_copy_up_init(void)
 {
-	copy_queue = alloc_workqueue("mica_copy", WQ_UNBOUND, 0);
-	return copy_queue ? 0 : -ENOMEM;
+	mica_queue = alloc_workqueue("mica_union", WQ_UNBOUND, 0);
+	return mica_queue ? 0 : -ENOMEM;
 }
 
 void mica_copy_up_exit(void)
 {
-	destroy_workqueue(copy_queue);
+	destroy_workqueue(mica_queue);
 }

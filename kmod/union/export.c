@@ -151,13 +151,14 @@ static void get_dir_of_origin(struct dentry *dentry, struct mica_handle *h)
 static int mica_encode_fh(struct inode *inode, u32 *fh, int *max_len,
 			  struct inode *parent)
 {
+	const struct inode *root = d_inode(inode->i_sb->s_root);
 	struct mica_handle h = {};
-	const struct cred *old;
+	struct mica_look l;
 	struct dentry *dentry;
 	int nr, max = *max_len;
 
 	WRITE_ONCE(mica_super(inode->i_sb)->has_handles, true);
-	old = mica_override_creds(inode->i_sb);
+	mica_begin_look(root, &l);
 	get_origin(inode, &h.of);
 	if (!S_ISDIR(inode->i_mode) && h.of.size &&
 	    !(h.of.head.flags & HANDLE_IS_UPPER)) {
@@ -166,7 +167,7 @@ static int mica_encode_fh(struct inode *inode, u32 *fh, int *max_len,
 			get_dir_of_origin(dentry, &h);
 		dput(dentry);
 	}
-	revert_creds(old);
+	mica_end_look(root, &l);
 	if (!h.of.size)
 		return FILEID_INVALID;
 	nr = pack(&h, fh, max);
@@ -458,16 +459,16 @@ static struct dentry *stale_if_absent(struct dentry *dentry)
 static struct dentry *mica_fh_to_dentry(struct super_block *sb, struct fid *fid,
 					int fh_len, int fh_type)
 {
-	const struct cred *old;
+	struct mica_look l;
 	struct dentry *dentry;
 	struct mica_handle h;
 
 	if (fh_type != MICA_FILEID || !unpack(&h, fid->raw, fh_len))
 		return NULL;
 	WRITE_ONCE(mica_super(sb)->has_handles, true);
-	old = mica_override_creds(sb);
+	mica_begin_look(d_inode(sb->s_root), &l);
 	dentry = find(sb, &h);
-	revert_creds(old);
+	mica_end_look(d_inode(sb->s_root), &l);
 	return stale_if_absent(dentry);
 }
 
@@ -475,20 +476,20 @@ static struct dentry *mica_fh_to_parent(struct super_block *sb, struct fid *fid,
 					int fh_len, int fh_type)
 {
 	struct dentry *real, *dentry;
-	const struct cred *old;
+	struct mica_look l;
 	struct mica_handle h;
 
 	if (fh_type != MICA_FILEID || !unpack(&h, fid->raw, fh_len) ||
 	    !h.dir.size)
 		return NULL;
-	old = mica_override_creds(sb);
+	mica_begin_look(d_inode(sb->s_root), &l);
 	real = decode(sb, &h.dir);
 	dentry = real;
 	if (!IS_ERR(real)) {
 		dentry = find_dir(sb, real);
 		dput(real);
 	}
-	revert_creds(old);
+	mica_end_look(d_inode(sb->s_root), &l);
 	return stale_if_absent(dentry);
 }
 

@@ -130,6 +130,16 @@ static struct file *real_file_for_change(struct file *file)
 	return real_file(file);
 }
 
+static bool has_rw_left_of(struct super_block *sb, const struct mica_branch *b)
+{
+	struct srcu_struct *srcu = &mica_super(sb)->srcu;
+	int look = srcu_read_lock(srcu);
+	bool ret = !IS_ERR(mica_rw_left_of(sb, b->pos));
+
+	srcu_read_unlock(srcu, look);
+	return ret;
+}
+
 static int mica_open(struct inode *inode, struct file *file)
 {
 	const struct mica_part *part;
@@ -146,7 +156,7 @@ static int mica_open(struct inode *inode, struct file *file)
 	part = mica_data_part(inode);
 	/* Better now than at the first write. */
 	if ((file->f_mode & FMODE_WRITE) && !part->b->rw &&
-	    IS_ERR(mica_rw_left_of(inode->i_sb, part->b->pos)))
+	    !has_rw_left_of(inode->i_sb, part->b))
 		return -EROFS;
 
 	mf = new_real(file, part, NULL);
@@ -305,7 +315,8 @@ static int mica_fsync(struct file *file, loff_t start, loff_t end,
 	if (err)
 		return err;
 	/* What is not writable has nothing to write back. */
-	if (mica_super(inode->i_sb)->do_volatile || !mica_is_rw(inode))
+	if (mica_super(inode->i_sb)->do_volatile ||
+	    !mica_parts(inode)->part[0].b->was_rw)
 		return 0;
 	if (mica_is_metacopy(inode)) {
 		old = mica_override_creds(inode->i_sb);
@@ -334,19 +345,14 @@ static int forbid_exec(const struct inode *inode, struct vm_area_struct *vma)
 	return 0;
 }
 
-static int mica_mmap(struct file *file, struct vm_area_struct *vma)
+static int map_real(struct file *file, struct vm_area_struct *vma, bool stored)
 {
 	struct backing_file_ctx ctx =
 		MICA_BACKING_CTX(file, mica_cred(file_inode(file)->i_sb));
 	struct file *real;
 	int err;
 
-	err = forbid_exec(file_inode(file), vma);
-	if (err)
-		return err;
-	/* A shared mapping that can be written to is a change. */
-	if ((vma->vm_flags & VM_SHARED) && (vma->vm_flags & VM_MAYWRITE) &&
-	    !mica_data_is_rw(file_inode(file))) {
+	if (stored && !mica_data_is_rw(file_inode(file))) {
 		err = mica_copy_up_for_mmap(file);
 		if (err)
 			return err;
@@ -356,6 +362,23 @@ static int mica_mmap(struct file *file, struct vm_area_struct *vma)
 		return PTR_ERR(real);
 	ctx.accessed = file_accessed;
 	return backing_file_mmap(real, vma, &ctx);
+}
+
+static int mica_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct super_block *sb = file_inode(file)->i_sb;
+	bool stored = (vma->vm_flags & VM_SHARED) &&
+		      (vma->vm_flags & VM_MAYWRITE);
+	int err;
+
+	err = forbid_exec(file_inode(file), vma);
+	if (err || !stored)
+		return err ?: map_real(file, vma, false);
+	/* A shared mapping that can be written to is a change. */
+	sb_start_pagefault(sb);
+	err = map_real(file, vma, true);
+	sb_end_pagefault(sb);
+	return err;
 }
 
 static long mica_fallocate(struct file *file, int mode, loff_t offset,

@@ -68,10 +68,12 @@ int mica_write_protection(const struct mica_branch *b, struct dentry *dentry,
 int mica_fileattr_get(struct dentry *dentry, struct file_kattr *fa)
 {
 	const struct inode *inode = d_inode(dentry);
-	const struct cred *old = mica_override_creds(dentry->d_sb);
-	int err = vfs_fileattr_get(mica_real(inode), fa);
+	struct mica_look l;
+	int err;
 
-	revert_creds(old);
+	mica_begin_look(inode, &l);
+	err = vfs_fileattr_get(l.real.dentry, fa);
+	mica_end_look(inode, &l);
 	if (IS_APPEND(inode)) {
 		fa->flags |= FS_APPEND_FL;
 		fa->fsx_xflags |= FS_XFLAG_APPEND;

@@ -282,9 +282,8 @@ static struct inode *get_linked(struct super_block *sb,
 		goto out;
 	}
 	if (copy && !IS_WHITEOUT(d_inode(copy))) {
-		swap(part->dentry, copy);
-		part->b = b;
-		dput(copy);
+		mica_part_put(part);
+		*part = mica_part_of(b, copy);
 		copy = NULL;
 	}
 	inode = get_inode(sb, parts, ino);
@@ -344,7 +343,8 @@ void mica_add_part(struct inode *inode, struct mica_parts *parts)
 	spin_lock(&inode->i_lock);
 	/* What became known of the old parts meanwhile. */
 	for (i = 0; i < parts->nr && j < mi->parts->nr; i++)
-		if (parts->part[i].b == mi->parts->part[j].b)
+		if (parts->part[i].b == mi->parts->part[j].b &&
+		    parts->part[i].dentry == mi->parts->part[j].dentry)
 			parts->part[i] = mi->parts->part[j++];
 	/* Who sees the parts, see mica_parts(), sees them whole. */
 	smp_store_release(&mi->parts, parts);
@@ -373,8 +373,7 @@ static bool is_forbidden(const struct inode *inode, int mask)
 		!(mask & MAY_OPEN));
 }
 
-/* The caller against the union's inode, the mounter against the branch's. */
-int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
+static int permission_below(struct inode *inode, int mask)
 {
 	struct inode *real = mica_real_inode(inode);
 	const struct cred *old;
@@ -384,12 +383,6 @@ int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
 	/* Only a walk without references can meet an inode that is going. */
 	if (!real)
 		return -ECHILD;
-	err = generic_permission(&nop_mnt_idmap, inode, mask);
-	if (err)
-		return err;
-	if (is_forbidden(inode, mask))
-		return -EACCES;
-
 	/* What is not writable there will be copied, for which it is read. */
 	if (!mica_is_rw(inode) && !special_file(real->i_mode) &&
 	    (mask & MAY_WRITE)) {
@@ -400,6 +393,26 @@ int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
 	old = mica_override_creds(inode->i_sb);
 	err = inode_permission(mnt_idmap(path.mnt), real, mask);
 	revert_creds(old);
+	return err;
+}
+
+/* The caller against the union's inode, the mounter against the branch's. */
+int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
+{
+	struct srcu_struct *srcu = &mica_super(inode->i_sb)->srcu;
+	int err, look;
+
+	err = generic_permission(&nop_mnt_idmap, inode, mask);
+	if (err)
+		return err;
+	if (is_forbidden(inode, mask))
+		return -EACCES;
+	/* For walks without references, it is RCU that keeps the parts. */
+	if ((mask & MAY_NOT_BLOCK) || !S_ISDIR(inode->i_mode))
+		return permission_below(inode, mask);
+	look = srcu_read_lock(srcu);
+	err = permission_below(inode, mask);
+	srcu_read_unlock(srcu, look);
 	return err;
 }
 
@@ -465,14 +478,12 @@ int mica_getattr(struct mnt_idmap *idmap, const struct path *path,
 		 struct kstat *stat, u32 mask, unsigned int flags)
 {
 	struct inode *inode = d_inode(path->dentry);
-	const struct cred *old;
-	struct path real;
+	struct mica_look l;
 	int err;
 
-	mica_real_path(inode, &real);
-	old = mica_override_creds(inode->i_sb);
-	err = vfs_getattr_nosec(&real, stat, mask, flags);
-	revert_creds(old);
+	mica_begin_look(inode, &l);
+	err = vfs_getattr_nosec(&l.real, stat, mask, flags);
+	mica_end_look(inode, &l);
 	if (err)
 		return err;
 
@@ -514,11 +525,11 @@ static void mica_destroy_inode(struct inode *inode)
 	struct mica_parts *parts;
 	unsigned int i;
 
-	dput(mica_i(inode)->data_part.dentry);
+	mica_part_put(&mica_i(inode)->data_part);
 	mica_parts_free(mica_i(inode)->nameless);
 	for (parts = mica_i(inode)->parts; parts; parts = parts->old)
 		for (i = 0; i < parts->nr; i++)
-			dput(parts->part[i].dentry);
+			mica_part_put(&parts->part[i]);
 }
 
 /* A walk without references may read the parts until now. */
@@ -539,45 +550,63 @@ static void mica_free_inode(struct inode *inode)
 static int mica_statfs(struct dentry *dentry, struct kstatfs *buf)
 {
 	struct super_block *sb = dentry->d_sb;
-	const struct mica_branches *set = mica_branches(sb);
+	const struct inode *root = d_inode(sb->s_root);
+	const struct mica_branches *set;
+	struct mica_look l;
 	unsigned int i = 0;
-	struct path path;
 	int err;
 
+	mica_begin_look(root, &l);
+	set = mica_branches(sb);
 	/* What is free is what can be written to. */
 	while (i < set->nr && !set->branch[i]->rw)
 		i++;
-	path.mnt = set->branch[i < set->nr ? i : 0]->mnt;
-	path.dentry = path.mnt->mnt_root;
-	err = vfs_statfs(&path, buf);
+	l.real.mnt = set->branch[i < set->nr ? i : 0]->mnt;
+	l.real.dentry = l.real.mnt->mnt_root;
+	err = vfs_statfs(&l.real, buf);
+	mica_end_look(root, &l);
 	buf->f_type = MICA_SUPER_MAGIC;
 	buf->f_fsid = u64_to_fsid(huge_encode_dev(sb->s_dev));
 	return err;
 }
 
-static int mica_sync_fs(struct super_block *sb, int wait)
+static int sync_branches(struct super_block *sb)
 {
 	const struct mica_branches *set = mica_branches(sb);
 	unsigned int i;
-	int err;
+	int err = 0;
 
-	/* Without waiting, each file system is reached on its own anyway. */
-	if (!wait)
-		return 0;
-	err = mica_name_all(mica_super(sb));
-	if (mica_super(sb)->do_volatile)
-		return err;
 	for (i = 0; i < set->nr; i++) {
 		struct super_block *lower = set->branch[i]->mnt->mnt_sb;
 		int ret;
 
-		if (!set->branch[i]->rw)
+		if (!set->branch[i]->was_rw)
 			continue;
 		down_read(&lower->s_umount);
 		ret = sync_filesystem(lower);
 		up_read(&lower->s_umount);
 		err = err ?: ret;
 	}
+	return err;
+}
+
+static int mica_sync_fs(struct super_block *sb, int wait)
+{
+	struct mica_super *ms = mica_super(sb);
+	int err, look;
+
+	/*
+	 * Without waiting, each file system is reached on its own anyway; and a
+	 * change of branches freezes the union, not them.
+	 */
+	if (!wait || READ_ONCE(ms->changer) == current)
+		return 0;
+	err = mica_name_all(ms);
+	if (ms->do_volatile)
+		return err;
+	look = srcu_read_lock(&ms->srcu);
+	err = err ?: sync_branches(sb);
+	srcu_read_unlock(&ms->srcu, look);
 	return err;
 }
 

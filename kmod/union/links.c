@@ -75,7 +75,8 @@ struct dentry *mica_index_find(struct super_block *sb,
 	char name[NAME_MAX + 1];
 	unsigned int i;
 
-	for (i = 0; i < part->b->pos; i++) {
+	/* Positions may be those of another set already. */
+	for (i = 0; i < set->nr && set->branch[i] != part->b; i++) {
 		*b = set->branch[i];
 		index = READ_ONCE((*b)->index);
 		if (!index)

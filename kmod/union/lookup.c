@@ -9,6 +9,22 @@ struct mica_parts *mica_parts_alloc(unsigned int nr)
 	return kzalloc(offsetof(struct mica_parts, part[nr]), GFP_KERNEL);
 }
 
+/* The same part once more. */
+struct mica_part mica_part_get(const struct mica_part *part)
+{
+	dget(part->dentry);
+	percpu_ref_get(&part->b->ref);
+	return *part;
+}
+
+void mica_part_put(const struct mica_part *part)
+{
+	if (!part->dentry)
+		return;
+	dput(part->dentry);
+	percpu_ref_put(&part->b->ref);
+}
+
 void mica_parts_free(struct mica_parts *parts)
 {
 	unsigned int i;
@@ -16,8 +32,15 @@ void mica_parts_free(struct mica_parts *parts)
 	if (!parts)
 		return;
 	for (i = 0; i < parts->nr; i++)
-		dput(parts->part[i].dentry);
+		mica_part_put(&parts->part[i]);
 	kfree(parts);
+}
+
+/* A part of @dentry, whose reference is taken over. */
+struct mica_part mica_part_of(struct mica_branch *b, struct dentry *dentry)
+{
+	percpu_ref_get(&b->ref);
+	return (struct mica_part) { .b = b, .dentry = dentry };
 }
 
 /* Takes over the reference of @dentry, also if it fails. */
@@ -30,14 +53,13 @@ struct mica_parts *mica_parts_one(struct mica_branch *b, struct dentry *dentry)
 		return NULL;
 	}
 	parts->nr = 1;
-	parts->part[0].b = b;
-	parts->part[0].dentry = dentry;
+	parts->part[0] = mica_part_of(b, dentry);
 	return parts;
 }
 
 /**
  * mica_look - look for a name in one part of a directory
- * @sb: the union
+ * @set: the branches
  * @dir: the part
  * @name: the name
  * @reach: for which entries it matters whether the name goes on to the right
@@ -50,7 +72,7 @@ struct mica_parts *mica_parts_one(struct mica_branch *b, struct dentry *dentry)
  *
  * Return: one of &enum mica_sight, or an error.
  */
-int mica_look(const struct super_block *sb, const struct mica_part *dir,
+int mica_look(const struct mica_branches *set, const struct mica_part *dir,
 	      const struct qstr *name, enum mica_reach reach,
 	      struct dentry **entry, char **redirect)
 {
@@ -80,7 +102,7 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
 		reach = MICA_REACH_NONE;
 	/* A redirect may lead to where @dir itself has no part. */
 	if (d_is_dir(dentry) &&
-	    (b->pos + 1 < mica_branches(sb)->nr || b->incomplete))
+	    (b != set->branch[set->nr - 1] || b->incomplete))
 		other = mica_redirect(b, dentry);
 	if (IS_ERR(other)) {
 		ret = PTR_ERR(other);
@@ -107,7 +129,7 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
 
 /**
  * struct mica_search - a look-up under way
- * @sb: the union
+ * @view: what is looked into
  * @where: parts of the directory to look in
  * @owned: the same, if they belong to the search
  * @name: name to look for
@@ -116,7 +138,7 @@ int mica_look(const struct super_block *sb, const struct mica_part *dir,
  * @data: it is data of a file that is looked for
  */
 struct mica_search {
-	struct super_block *sb;
+	const struct mica_view *view;
 	const struct mica_parts *where;
 	struct mica_parts *owned;
 	struct qstr name;
@@ -127,41 +149,40 @@ struct mica_search {
 
 static int search(struct mica_search *s, unsigned int from, int depth);
 
-/* The parts of the root from a position on, or NULL if it has none there. */
-static struct mica_parts *root_from(struct super_block *sb, unsigned int pos)
+/* The parts of the root to the right of @b, or NULL if it has none there. */
+static struct mica_parts *root_right_of(const struct mica_view *view,
+					const struct mica_branch *b)
 {
-	const struct mica_parts *root = mica_parts(d_inode(sb->s_root));
+	const struct mica_parts *root = view->root;
 	struct mica_parts *parts;
 	unsigned int i = 0;
 
-	while (i < root->nr && root->part[i].b->pos < pos)
-		i++;
+	while (i < root->nr && root->part[i++].b != b)
+		;
 	if (i == root->nr)
 		return NULL;
 	parts = mica_parts_alloc(root->nr - i);
 	if (!parts)
 		return ERR_PTR(-ENOMEM);
-	for (; i < root->nr; i++) {
-		parts->part[parts->nr] = root->part[i];
-		dget(parts->part[parts->nr++].dentry);
-	}
+	for (; i < root->nr; i++)
+		parts->part[parts->nr++] = mica_part_get(&root->part[i]);
 	return parts;
 }
 
 /*
- * Follows all of @path but its last name through the branches from @pos on.
- * Cuts it to pieces; *last is the last.
+ * Follows all of @path but its last name through the branches to the right of
+ * @b. Cuts it to pieces; *last is the last.
  */
-static struct mica_parts *walk_to_last(struct super_block *sb,
-				       unsigned int pos, char *path,
+static struct mica_parts *walk_to_last(const struct mica_view *view,
+				       const struct mica_branch *b, char *path,
 				       char **last, int depth)
 {
-	struct mica_parts *parts = root_from(sb, pos);
+	struct mica_parts *parts = root_right_of(view, b);
 	char *name = strsep(&path, "/");
 	int err;
 
 	while (path && !IS_ERR_OR_NULL(parts)) {
-		struct mica_search s = { .sb = sb, .where = parts };
+		struct mica_search s = { .view = view, .where = parts };
 
 		s.name = QSTR(name);
 		err = search(&s, 0, depth);
@@ -181,11 +202,11 @@ static struct mica_parts *walk_to_last(struct super_block *sb,
 
 /*
  * The directory that was found last goes on under another name: from here on
- * that is what is looked for, from @pos on. Takes over @redirect. Returns 0
- * if it does not lead anywhere, 1 to go on, or an error.
+ * that is what is looked for, right of @b. Takes over @redirect. Returns 0 if
+ * it does not lead anywhere, 1 to go on, or an error.
  */
-static int follow(struct mica_search *s, unsigned int pos, char *redirect,
-		  int depth)
+static int follow(struct mica_search *s, const struct mica_branch *b,
+		  char *redirect, int depth)
 {
 	struct mica_parts *parts, *found;
 	char *last = redirect;
@@ -201,7 +222,7 @@ static int follow(struct mica_search *s, unsigned int pos, char *redirect,
 				    redirect);
 		return -EIO;
 	}
-	parts = walk_to_last(s->sb, pos, redirect + 1, &last, depth + 1);
+	parts = walk_to_last(s->view, b, redirect + 1, &last, depth + 1);
 	if (IS_ERR_OR_NULL(parts))
 		return PTR_ERR_OR_ZERO(parts);
 	mica_parts_free(s->owned);
@@ -229,6 +250,8 @@ static bool ends_here(const struct mica_parts *found, const struct dentry *next)
 static int add_found(struct mica_search *s, unsigned int i,
 		     struct dentry *entry, bool redirected)
 {
+	struct mica_part *part;
+
 	if (mica_dir_is_strange(entry)) {
 		dput(entry);
 		return -EOPNOTSUPP;
@@ -239,11 +262,9 @@ static int add_found(struct mica_search *s, unsigned int i,
 		dput(entry);
 		return -ENOMEM;
 	}
-	s->found->part[s->found->nr++] = (struct mica_part) {
-		.b		= s->where->part[i].b,
-		.redirected	= redirected,
-		.dentry		= entry,
-	};
+	part = &s->found->part[s->found->nr++];
+	*part = mica_part_of(s->where->part[i].b, entry);
+	part->redirected = redirected;
 	return 0;
 }
 
@@ -268,7 +289,7 @@ static int search_data(struct mica_search *s, unsigned int *i,
 	dput(entry);
 	if (ret < 0 || !redirect)
 		return ret;
-	ret = follow(s, b->pos + 1, redirect, depth);
+	ret = follow(s, b, redirect, depth);
 	if (ret > 0 && *redirect == '/')
 		*i = -1;
 	return ret;
@@ -284,7 +305,7 @@ static int search_part(struct mica_search *s, unsigned int *i, int depth)
 	char *redirect;
 	int ret, err;
 
-	ret = mica_look(s->sb, part, &s->name,
+	ret = mica_look(s->view->set, part, &s->name,
 			last ? MICA_REACH_NONE : MICA_REACH_DIRS, &entry,
 			&redirect);
 	if (ret < 0)
@@ -307,8 +328,8 @@ static int search_part(struct mica_search *s, unsigned int *i, int depth)
 		kfree(redirect);
 		return err ?: ret == MICA_FOUND;
 	}
-	mica_super(s->sb)->redirects = true;
-	err = follow(s, b->pos + 1, redirect, depth);
+	s->view->ms->redirects = true;
+	err = follow(s, b, redirect, depth);
 	/* The parts to look in are others now. */
 	if (err > 0 && *redirect == '/')
 		*i = -1;
@@ -331,29 +352,46 @@ static int search(struct mica_search *s, unsigned int from, int depth)
 	return min(ret, 0);
 }
 
+/* What the union is at the moment. */
+static struct mica_view view_of(struct super_block *sb)
+{
+	return (struct mica_view) {
+		.ms = mica_super(sb),
+		.set = mica_branches(sb),
+		.root = mica_parts(d_inode(sb->s_root)),
+	};
+}
+
 /**
- * mica_lookup_parts - look for a name in a directory of the union
- * @dir: the directory
+ * mica_lookup_in - look for a name in some directories of branches
+ * @view: what the union is
+ * @where: the directories, parts of one
  * @name: the name
- * @from: first part of @dir to look in
+ * @from: first of them to look in
  * @parts: out: where it is, or NULL if it is nowhere
  *
  * The caller has the mounter's credentials.
  *
  * Return: 0 or an error.
  */
-int mica_lookup_parts(struct inode *dir, const struct qstr *name,
-		      unsigned int from, struct mica_parts **parts)
+int mica_lookup_in(const struct mica_view *view, const struct mica_parts *where,
+		   const struct qstr *name, unsigned int from,
+		   struct mica_parts **parts)
 {
-	struct mica_search s = {
-		.sb = dir->i_sb,
-		.where = mica_parts(dir),
-		.name = *name,
-	};
+	struct mica_search s = { .view = view, .where = where, .name = *name };
 	int err = search(&s, from, 0);
 
 	*parts = s.found;
 	return err;
+}
+
+/* The same, in a directory of the union as it is. */
+int mica_lookup_parts(struct inode *dir, const struct qstr *name,
+		      unsigned int from, struct mica_parts **parts)
+{
+	const struct mica_view view = view_of(dir->i_sb);
+
+	return mica_lookup_in(&view, mica_parts(dir), name, from, parts);
 }
 
 /**
@@ -370,13 +408,14 @@ int mica_lookup_parts(struct inode *dir, const struct qstr *name,
 int mica_lookup_data(struct inode *dir, const struct qstr *name,
 		     const struct mica_part *top, struct mica_part *data)
 {
+	const struct mica_view view = view_of(dir->i_sb);
 	struct mica_search s = {
-		.sb = dir->i_sb,
+		.view = &view,
 		.where = mica_parts(dir),
 		.name = *name,
 		.data = true,
 	};
-	unsigned int from = 0;
+	unsigned int i, from = 0;
 	char *redirect;
 	int ret = 1;
 
@@ -384,22 +423,20 @@ int mica_lookup_data(struct inode *dir, const struct qstr *name,
 	if (IS_ERR(redirect))
 		return PTR_ERR(redirect);
 	if (redirect)
-		ret = follow(&s, top->b->pos + 1, redirect, 0);
-	while (from < s.where->nr && s.where->part[from].b->pos <= top->b->pos)
-		from++;
+		ret = follow(&s, top->b, redirect, 0);
+	for (i = 0; i < s.where->nr; i++)
+		if (s.where->part[i].b == top->b)
+			from = i + 1;
 	if (ret <= 0)
 		from = s.where->nr;
 	ret = search(&s, from, 0) ?: min(ret, 0);
 	if (!ret && !s.found)
 		ret = -EIO;
-	if (!ret) {
-		*data = s.found->part[0];
-		dget(data->dentry);
-	} else {
+	if (!ret)
+		*data = mica_part_get(&s.found->part[0]);
+	else
 		pr_warn_ratelimited("%pd2 in %s: its data is not found\n",
-				    top->dentry,
-				    top->b->name);
-	}
+				    top->dentry, top->b->name);
 	mica_parts_free(s.found);
 	return ret;
 }
@@ -409,7 +446,7 @@ struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,
 {
 	struct mica_parts *parts = NULL;
 	struct inode *inode = NULL;
-	const struct cred *old;
+	struct mica_look l;
 	u64 ino = 0;
 	int err;
 
@@ -417,15 +454,15 @@ struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,
 		return ERR_PTR(-ENAMETOOLONG);
 
 	if (!mica_name_reserved(dir->i_sb, &dentry->d_name)) {
-		old = mica_override_creds(dir->i_sb);
+		mica_begin_look(dir, &l);
 		err = mica_lookup_parts(dir, &dentry->d_name, 0, &parts);
-		if (parts)
+		if (parts) {
 			ino = mica_number(dir, parts);
-		revert_creds(old);
+			inode = mica_iget(dir->i_sb, parts, ino);
+		}
+		mica_end_look(dir, &l);
 		if (err)
 			return ERR_PTR(err);
 	}
-	if (parts)
-		inode = mica_iget(dir->i_sb, parts, ino);
 	return d_splice_alias(inode, dentry);
 }

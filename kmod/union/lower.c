@@ -320,6 +320,34 @@ int lower_setattr(const struct mica_branch *b, struct dentry *dentry,
 	return err;
 }
 
+struct any_ctx {
+	struct dir_context ctx;
+	bool found;
+};
+
+static bool find_any(struct dir_context *ctx, const char *name, int len,
+		     loff_t pos, u64 ino, unsigned int type)
+{
+	struct any_ctx *any = container_of(ctx, struct any_ctx, ctx);
+
+	any->found |= name[0] != '.' || (len > 1 && (len > 2 || name[1] != '.'));
+	return !any->found;
+}
+
+/**
+ * lower_is_empty - is there nothing in a directory?
+ * @path: the directory
+ *
+ * Return: 1, 0 or an error.
+ */
+int lower_is_empty(const struct path *path)
+{
+	struct any_ctx any = { .ctx.actor = find_any };
+	int err = lower_iterate(path, &any.ctx);
+
+	return err ?: !any.found;
+}
+
 struct empty_ctx {
 	struct dir_context ctx;
 	struct list_head names;

@@ -47,7 +47,7 @@ struct dentry *mica_part_in(const struct inode *inode,
 	const struct mica_parts *parts = mica_parts(inode);
 	unsigned int i;
 
-	for (i = 0; i < parts->nr && parts->part[i].b->pos <= b->pos; i++)
+	for (i = 0; i < parts->nr; i++)
 		if (parts->part[i].b == b)
 			return parts->part[i].dentry;
 	return NULL;
@@ -88,7 +88,7 @@ struct mica_branch *mica_target(struct inode *dir, const struct qstr *name,
 	for (i = 0; parts->part[i].b != b && ret == MICA_ABSENT; i++) {
 		struct dentry *entry;
 
-		ret = mica_look(dir->i_sb, &parts->part[i], name,
+		ret = mica_look(mica_branches(dir->i_sb), &parts->part[i], name,
 				MICA_REACH_DIRS, &entry, NULL);
 		if (ret == MICA_FOUND || ret == MICA_FOUND_LAST)
 			dput(entry);
@@ -116,7 +116,7 @@ static int can_show(struct inode *dir, const struct qstr *name,
 	for (i = 0; i < parts->nr && parts->part[i].b->pos <= b->pos; i++) {
 		if (!merge && parts->part[i].b == b)
 			break;
-		ret = mica_look(dir->i_sb, &parts->part[i], name,
+		ret = mica_look(mica_branches(dir->i_sb), &parts->part[i], name,
 				MICA_REACH_ALL, &entry, NULL);
 		if (ret < 0)
 			return ret;
@@ -468,8 +468,7 @@ static struct inode *make_with_inode(struct mica_new *n)
 		return ERR_PTR(err);
 	}
 	parts->nr = 1;
-	parts->part[0].b = n->b;
-	parts->part[0].dentry = n->made;
+	parts->part[0] = mica_part_of(n->b, n->made);
 	inode = mica_insert_inode(inode, parts,
 				  mica_ino(n->b, d_inode(n->made)->i_ino));
 	set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);

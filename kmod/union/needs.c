@@ -15,7 +15,7 @@
 #define NEEDS "mica.layers"
 
 /* The hash that a layer is known by, 0 if it cannot be told from others. */
-static __le64 hash_of(const struct mica_branch *b)
+__le64 mica_layer_hash(const struct mica_branch *b)
 {
 	static const siphash_key_t no_secret;
 	struct mica_origin o;
@@ -96,14 +96,31 @@ int mica_find_needs(struct mica_branches *set)
 		/* No redirect and no metacopy is believed there. */
 		if (b->userxattr)
 			continue;
-		err = read_needs(b, &b->needs, &b->nr_needs);
+		if (!b->needs_read) {
+			err = read_needs(b, &b->needs, &b->nr_needs);
+			b->needs_read = true;
+		}
 		check_needs(b, right, nr);
-		b->hash = hash_of(b);
 		if (b->hash)
 			right[nr++] = b->hash;
 	}
 	kvfree(right);
 	return err;
+}
+
+/**
+ * mica_needs - does what is in a branch lead to another one?
+ * @b: the branch
+ * @on: the other one
+ */
+bool mica_needs(struct mica_branch *b, const struct mica_branch *on)
+{
+	bool ret;
+
+	mutex_lock(&b->needs_lock);
+	ret = on->hash && is_in(b->needs, b->nr_needs, on->hash);
+	mutex_unlock(&b->needs_lock);
+	return ret;
 }
 
 static int add_need(struct mica_branch *b, __le64 hash)
@@ -147,4 +164,93 @@ int mica_note_need(struct mica_branch *b, const struct mica_branch *on)
 	pr_warn_ratelimited("%s: no place to note that it needs %s\n", b->name,
 			    on->name);
 	return 0;
+}
+
+/* A layer that a snapshot was made of: what was put above it, and its name. */
+#define SEALED "mica.sealed"
+
+struct seal {
+	__le64 hash;
+	char name[];
+};
+
+/**
+ * mica_seal - note that a branch is not to be written to but below another one
+ * @b: the branch, which is writable
+ * @above: the other one
+ *
+ * It is on the disk on return. The caller has the mounter's credentials.
+ *
+ * Return: 0 or an error.
+ */
+int mica_seal(struct mica_branch *b, const struct mica_branch *above)
+{
+	const struct mica_part root = { .b = b, .dentry = b->mnt->mnt_root };
+	size_t size = offsetof(struct seal, name[strlen(above->name) + 1]);
+	struct seal *seal = kmalloc(size, GFP_KERNEL);
+	int err;
+
+	if (!seal)
+		return -ENOMEM;
+	seal->hash = above->hash;
+	strscpy(seal->name, above->name, size - sizeof(*seal));
+	err = mnt_want_write(b->mnt);
+	if (!err) {
+		err = lower_set_mark(b, root.dentry, SEALED, seal, size) ?:
+		      mica_sync_part(&root, 0, LLONG_MAX, 0);
+		mnt_drop_write(b->mnt);
+	}
+	kfree(seal);
+	return err;
+}
+
+/* The same for one that could not be put above it after all. */
+void mica_unseal(struct mica_branch *b)
+{
+	if (mnt_want_write(b->mnt))
+		return;
+	if (lower_remove_mark(b, b->mnt->mnt_root, SEALED))
+		pr_warn("%s: is sealed, though nothing was put above it\n",
+			b->name);
+	mnt_drop_write(b->mnt);
+}
+
+/**
+ * mica_is_sealed - is there something missing above a branch?
+ * @b: the branch
+ * @set: branches
+ * @left: how many of them are left of it
+ * @by: out: the name of what is missing, to be freed
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: 1, 0 or an error.
+ */
+int mica_is_sealed(const struct mica_branch *b, const struct mica_branches *set,
+		   unsigned int left, char **by)
+{
+	int size = lower_get_mark(b, b->mnt->mnt_root, SEALED, NULL, 0);
+	struct seal *seal;
+	unsigned int i;
+
+	if (size == -ENODATA || size == -EOPNOTSUPP)
+		return 0;
+	if (size < 0)
+		return size;
+	seal = kzalloc(size + sizeof(*seal), GFP_KERNEL);
+	if (!seal)
+		return -ENOMEM;
+	size = lower_get_mark(b, b->mnt->mnt_root, SEALED, seal, size);
+	for (i = 0; size >= 0 && i < left; i++) {
+		const struct mica_branch *other = set->branch[i];
+
+		if (other->hash ? other->hash == seal->hash :
+				  !strcmp(other->name, seal->name)) {
+			kfree(seal);
+			return 0;
+		}
+	}
+	*by = size < 0 ? NULL : kstrdup(seal->name, GFP_KERNEL);
+	kfree(seal);
+	return size < 0 ? size : *by ? 1 : -ENOMEM;
 }

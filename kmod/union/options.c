@@ -585,8 +585,9 @@ static void show_overlay(struct seq_file *m, const struct mica_super *ms)
 
 int mica_show_options(struct seq_file *m, struct dentry *root)
 {
-	const struct mica_super *ms = mica_super(root->d_sb);
-	const struct mica_branches *set = ms->branches;
+	struct mica_super *ms = mica_super(root->d_sb);
+	int look = srcu_read_lock(&ms->srcu);
+	const struct mica_branches *set = mica_branches(root->d_sb);
 	unsigned int i;
 
 	if (ms->overlay_syntax) {
@@ -614,5 +615,6 @@ int mica_show_options(struct seq_file *m, struct dentry *root)
 		seq_puts(m, ",redirect_dir=off");
 	if (ms->metacopy != default_metacopy(ms->format, ms->no_redirect))
 		seq_printf(m, ",metacopy=%s", ms->metacopy ? "on" : "off");
+	srcu_read_unlock(&ms->srcu, look);
 	return 0;
 }

@@ -3,7 +3,12 @@
 #ifndef _MICA_UNION_OPTIONS_H
 #define _MICA_UNION_OPTIONS_H
 
+#include "../reason.h"
 #include "union.h"
+
+__printf(4, 5)
+int mica_refuse(struct mica_reason *why, int err, const char *name,
+		const char *fmt, ...);
 
 struct mica_spec {
 	struct list_head list;
@@ -30,8 +35,20 @@ struct mica_options {
 	bool metacopy_given;
 	bool copyup_top;
 	enum mica_create create;
+	struct mica_reason why;		/* there is no mount */
 };
 
+int mica_check_spec(struct mica_reason *why, const struct mica_spec *spec,
+		    const struct layer_format *format);
+int mica_check_apart(struct mica_reason *why, const struct mica_spec *spec,
+		     struct dentry *other, const char *name);
+struct mica_branch *mica_make_branch(struct mica_reason *why,
+				     const struct super_block *sb,
+				     const struct mica_spec *spec);
+int mica_make_writable(struct mica_reason *why, struct mica_branch *b,
+		       const struct layer_format *format,
+		       const struct path *workdir,
+		       const struct mica_branches *set, unsigned int left);
 int mica_fill_super(struct super_block *sb, struct fs_context *fc);
 
 #endif /* _MICA_UNION_OPTIONS_H */

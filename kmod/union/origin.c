@@ -442,33 +442,61 @@ static void write_table(const struct mica_branches *set, const uuid_t *table,
 }
 
 /* Is it the file system of a branch to the left? */
+/* One on the same file system that has its number, or NULL. */
 static const struct mica_branch *
-same_fs_left(const struct mica_branches *set, const struct mica_branch *b)
+same_fs(const struct mica_branches *set, const struct mica_branch *b)
 {
 	unsigned int i;
 
-	for (i = 0; i < b->pos; i++) {
+	for (i = 0; i < set->nr; i++) {
 		const struct mica_branch *other = set->branch[i];
 
-		if (other->mnt->mnt_sb == b->mnt->mnt_sb && other->dev == b->dev)
+		if (other->numbered && other->mnt->mnt_sb == b->mnt->mnt_sb &&
+		    other->dev == b->dev)
 			return other;
 	}
 	return NULL;
+}
+
+/*
+ * Puts those that have a number into the table. Returns the number of the last
+ * from the end.
+ */
+static unsigned int add_numbered(const struct mica_branches *set, uuid_t *table,
+				 unsigned int *nr)
+{
+	unsigned int i, last = MICA_MAX_FS;
+	uuid_t key;
+
+	for (i = 0; i < set->nr; i++) {
+		const struct mica_branch *b = set->branch[i];
+
+		if (!b->numbered)
+			continue;
+		if (!key_of_fs(b, &key)) {
+			last = min(last, b->fs);
+			continue;
+		}
+		table[b->fs] = key;
+		*nr = max(*nr, b->fs + 1);
+	}
+	return last;
 }
 
 /**
  * mica_number_filesystems - give numbers to the file systems of the branches
  * @set: the branches
  *
- * A file system that can be told from others again keeps its number, which is
- * recorded in the writable branches. The others get numbers from the other end.
+ * Those that have one keep it. A file system that can be told from others again
+ * keeps its number, which is recorded in the writable branches. The others get
+ * numbers from the other end.
  * The caller has the mounter's credentials.
  *
  * Return: 0 or -ENOMEM.
  */
 int mica_number_filesystems(struct mica_branches *set)
 {
-	unsigned int i, nr, known, last = MICA_MAX_FS;
+	unsigned int i, nr, known, last;
 	const struct mica_branch *same;
 	uuid_t *table, key;
 	int at;
@@ -478,12 +506,16 @@ int mica_number_filesystems(struct mica_branches *set)
 		return -ENOMEM;
 	known = read_table(set, table);
 	nr = known;
+	last = add_numbered(set, table, &nr);
 	for (i = 0; i < set->nr; i++) {
 		struct mica_branch *b = set->branch[i];
 
+		if (b->numbered)
+			continue;
 		b->dev = dev_of(b->mnt, b->mnt->mnt_root);
 		b->uuid_is_good = uuid_is_good(set, b);
-		same = same_fs_left(set, b);
+		same = same_fs(set, b);
+		b->numbered = true;
 		if (same) {
 			b->fs = same->fs;
 			continue;

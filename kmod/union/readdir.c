@@ -335,15 +335,15 @@ static u64 ask_for_number(struct inode *dir, const struct mica_name *n)
 {
 	struct qstr q = QSTR_INIT(n->name, n->len);
 	struct mica_parts *parts;
-	const struct cred *old;
+	struct mica_look l;
 	u64 ino = n->ino;
 
-	old = mica_override_creds(dir->i_sb);
+	mica_begin_look(dir, &l);
 	if (!mica_lookup_parts(dir, &q, 0, &parts)) {
 		ino = parts ? mica_number(dir, parts) : 0;
 		mica_parts_free(parts);
 	}
-	revert_creds(old);
+	mica_end_look(dir, &l);
 	return ino;
 }
 
@@ -460,20 +460,20 @@ static int mica_dir_fsync(struct file *file, loff_t start, loff_t end,
 			  int datasync)
 {
 	struct inode *inode = file_inode(file);
-	const struct mica_parts *parts = mica_parts(inode);
-	struct super_block *sb = inode->i_sb;
-	const struct cred *old;
+	const struct mica_parts *parts;
+	struct mica_look l;
 	unsigned int i;
 	int err = 0;
 
-	if (mica_super(sb)->do_volatile)
+	if (mica_super(inode->i_sb)->do_volatile)
 		return 0;
-	old = mica_override_creds(sb);
+	mica_begin_look(inode, &l);
+	parts = mica_parts(inode);
 	for (i = 0; i < parts->nr && !err; i++)
-		if (parts->part[i].b->rw)
+		if (parts->part[i].b->was_rw)
 			err = mica_sync_part(&parts->part[i], start, end,
 					     datasync);
-	revert_creds(old);
+	mica_end_look(inode, &l);
 	return err;
 }
 
@@ -485,6 +485,8 @@ const struct file_operations mica_dir_operations = {
 	.iterate_shared	= mica_iterate,
 	.llseek		= mica_dir_llseek,
 	.fsync		= mica_dir_fsync,
+	.unlocked_ioctl	= mica_dir_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
 };
 
 /**

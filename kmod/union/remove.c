@@ -33,25 +33,25 @@ static int find_instances(struct inode *dir, const struct qstr *name,
 {
 	const struct mica_parts *where = mica_parts(dir);
 	struct mica_parts *parts = mica_parts_alloc(where->nr);
+	struct dentry *entry;
 	unsigned int i;
 	int ret = MICA_ABSENT;
 
 	if (!parts)
 		return -ENOMEM;
 	for (i = 0; i < where->nr; i++) {
-		struct mica_part *to = &parts->part[parts->nr];
+		struct mica_branch *b = where->part[i].b;
 
-		ret = mica_look(dir->i_sb, &where->part[i], name,
+		ret = mica_look(mica_branches(dir->i_sb), &where->part[i], name,
 				i + 1 < where->nr ? MICA_REACH_ALL :
 						    MICA_REACH_NONE,
-				&to->dentry, NULL);
+				&entry, NULL);
 		if (ret < 0 || ret == MICA_HIDDEN)
 			break;
 		if (ret == MICA_ABSENT)
 			continue;
-		to->b = where->part[i].b;
-		parts->nr++;
-		if (ret == MICA_FOUND_LAST || !rw_behind(dir->i_sb, to->b))
+		parts->part[parts->nr++] = mica_part_of(b, entry);
+		if (ret == MICA_FOUND_LAST || !rw_behind(dir->i_sb, b))
 			break;
 	}
 	if (ret < 0) {

@@ -73,9 +73,18 @@ void mica_event_path(enum mica_event_type type, struct dentry *dentry)
 
 static void free_super(struct mica_super *ms)
 {
+	struct mica_branches *set, *old;
+
 	if (!ms)
 		return;
+	old = ms->branches ? ms->branches->old : NULL;
 	mica_branches_free(ms->branches, ms->cred);
+	while ((set = old)) {
+		old = set->old;
+		mica_set_free(set);
+	}
+	wait_var_event(&ms->leaving, !atomic_read(&ms->leaving));
+	cleanup_srcu_struct(&ms->srcu);
 	if (ms->cred)
 		put_cred(ms->cred);
 	kfree(ms->workdir);
@@ -113,154 +122,243 @@ static void register_super(struct mica_super *ms)
 	mica_event_send(&ev);
 }
 
+/**
+ * mica_refuse - note why a directory cannot be a branch
+ * @why: where to note it
+ * @err: negative errno
+ * @name: the directory
+ * @fmt: what is said of it
+ *
+ * Return: @err.
+ */
+int mica_refuse(struct mica_reason *why, int err, const char *name,
+		const char *fmt, ...)
+{
+	struct va_format vaf = { .fmt = fmt };
+	va_list args;
+
+	va_start(args, fmt);
+	vaf.va = &args;
+	mica_fail(why, err, MICA_REASON_BRANCH, name, "%s: %pV", name, &vaf);
+	va_end(args);
+	return err;
+}
+
 /* What a directory has to be for this union to write to it. */
-static int check_writable(struct fs_context *fc, const struct mica_spec *spec,
+static int check_writable(struct mica_reason *why, const struct mica_spec *spec,
 			  const struct layer_format *format)
 {
 	const struct super_block *lower = spec->path.dentry->d_sb;
 
-	if (sb_rdonly(lower) || __mnt_is_readonly(spec->path.mnt)) {
-		errorfc(fc, "%s: is read-only, it can only be a ro branch",
-			spec->name);
-		return -EROFS;
-	}
+	if (sb_rdonly(lower) || __mnt_is_readonly(spec->path.mnt))
+		return mica_refuse(why, -EROFS, spec->name,
+				   "is read-only, it can only be a ro branch");
 	if (lower->s_magic == MICA_SUPER_MAGIC)
-		return invalfc(fc, "%s: is on a union, it can only be a ro branch",
-			       spec->name);
+		return mica_refuse(why, -EINVAL, spec->name,
+				   "is on a union, it can only be a ro branch");
 	if (spec->path.dentry->d_flags &
 	    (DCACHE_OP_REVALIDATE | DCACHE_OP_WEAK_REVALIDATE) &&
 	    (lower->s_stack_depth == 0 ||
 	     format->form == MICA_FORM_OVERLAY))
-		return invalfc(fc, "%s: a %s cannot be a rw branch",
-			       spec->name, lower->s_type->name);
+		return mica_refuse(why, -EINVAL, spec->name,
+				   "a %s cannot be a rw branch",
+				   lower->s_type->name);
 	return 0;
 }
 
-static int check_spec(struct fs_context *fc, const struct mica_spec *spec)
+/**
+ * mica_check_spec - can a directory be a branch?
+ * @why: out: why not
+ * @spec: the directory
+ * @format: the form that whiteouts are written in
+ *
+ * Return: 0, -EINVAL or -EROFS.
+ */
+int mica_check_spec(struct mica_reason *why, const struct mica_spec *spec,
+		    const struct layer_format *format)
 {
-	struct mica_options *opts = fc->fs_private;
-	struct mica_spec *other;
-
 	if (is_idmapped_mnt(spec->path.mnt))
-		return invalfc(fc, "%s: idmapped mounts are not supported",
-			       spec->name);
+		return mica_refuse(why, -EINVAL, spec->name,
+				   "idmapped mounts are not supported");
 	if (mica_dir_is_strange(spec->path.dentry))
-		return invalfc(fc, "%s: casefolded and encrypted directories are not supported",
-			       spec->name);
-	list_for_each_entry(other, &opts->specs, list) {
-		if (other == spec)
-			break;
-		if (other->path.dentry->d_sb != spec->path.dentry->d_sb)
-			continue;
-		if (is_subdir(other->path.dentry, spec->path.dentry) ||
-		    is_subdir(spec->path.dentry, other->path.dentry))
-			return invalfc(fc, "%s and %s: one contains the other",
-				       other->name, spec->name);
-	}
-	return spec->rw ? check_writable(fc, spec, opts->format) : 0;
+		return mica_refuse(why, -EINVAL, spec->name,
+				   "casefolded and encrypted directories are not supported");
+	return spec->rw ? check_writable(why, spec, format) : 0;
 }
 
-static int check_workdir(struct fs_context *fc)
+/**
+ * mica_check_apart - is a directory neither in another one nor around it?
+ * @why: out: why not
+ * @spec: the directory
+ * @other: the other one
+ * @name: its name
+ *
+ * Return: 0 or -EINVAL.
+ */
+int mica_check_apart(struct mica_reason *why, const struct mica_spec *spec,
+		     struct dentry *other, const char *name)
 {
-	struct mica_options *opts = fc->fs_private;
+	struct dentry *dentry = spec->path.dentry;
+
+	if (other->d_sb != dentry->d_sb ||
+	    (!is_subdir(other, dentry) && !is_subdir(dentry, other)))
+		return 0;
+	return mica_refuse(why, -EINVAL, spec->name,
+			   "it contains %s, or is in it", name);
+}
+
+static int check_workdir(struct mica_reason *why,
+			 const struct mica_options *opts)
+{
 	const struct path *work = &opts->work->path;
 	const struct path *upper;
 
 	upper = &list_first_entry(&opts->specs, struct mica_spec, list)->path;
 	if (work->mnt != upper->mnt)
-		return invalfc(fc, "workdir: must be on the mount of upperdir");
+		return mica_refuse(why, -EINVAL, "workdir",
+				   "must be on the mount of upperdir");
 	if (is_subdir(work->dentry, upper->dentry) ||
 	    is_subdir(upper->dentry, work->dentry))
-		return invalfc(fc, "workdir and upperdir: one contains the other");
+		return mica_refuse(why, -EINVAL, "workdir",
+				   "it contains upperdir, or is in it");
 	return 0;
 }
 
-static int make_writable(struct fs_context *fc, struct mica_branch *b)
+/**
+ * mica_make_branch - make a branch of a directory
+ * @why: out: why not
+ * @sb: the union
+ * @spec: the directory, which has been checked
+ *
+ * Return: the branch, to be made ready by mica_prepare_branch(); or an error.
+ */
+struct mica_branch *mica_make_branch(struct mica_reason *why,
+				     const struct super_block *sb,
+				     const struct mica_spec *spec)
 {
-	struct mica_options *opts = fc->fs_private;
-	const struct path *workdir = opts->work ? &opts->work->path : NULL;
+	struct mica_branch *b = mica_branch_new(&spec->path, spec->name,
+						spec->read);
+
+	if (IS_ERR(b)) {
+		mica_refuse(why, PTR_ERR(b), spec->name, "cannot be cloned");
+		return b;
+	}
+	b->rw = spec->rw;
+	b->was_rw = spec->rw;
+	b->userxattr = mica_in_userns(sb);
+	b->hash = mica_layer_hash(b);
+	if (!spec->rw)
+		mica_branch_allow_writes(b, false);
+	return b;
+}
+
+static int check_sealed(struct mica_reason *why, const struct mica_branch *b,
+			const struct mica_branches *set, unsigned int left)
+{
+	char *by;
+	int ret = mica_is_sealed(b, set, left, &by);
+
+	if (ret <= 0)
+		return ret;
+	mica_refuse(why, -EROFS, b->name,
+		    "is a snapshot, it can be writable only below %s", by);
+	kfree(by);
+	return -EROFS;
+}
+
+/**
+ * mica_make_writable - make a branch ready to be written to
+ * @why: out: why not
+ * @b: the branch
+ * @format: the form to write whiteouts in
+ * @workdir: see mica_branch_prepare_work()
+ * @set: branches
+ * @left: how many of them are left of it
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: 0 or an error.
+ */
+int mica_make_writable(struct mica_reason *why, struct mica_branch *b,
+		       const struct layer_format *format,
+		       const struct path *workdir,
+		       const struct mica_branches *set, unsigned int left)
+{
 	const struct path root = {
 		.mnt = b->mnt,
 		.dentry = b->mnt->mnt_root,
 	};
 	int err;
 
-	b->format = opts->format;
+	b->format = format;
 	/* Nobody keeps others from what is not theirs. */
 	err = path_permission(&root, MAY_WRITE | MAY_EXEC);
 	if (!err && workdir)
 		err = path_permission(workdir, MAY_WRITE | MAY_EXEC);
-	if (err) {
-		errorfc(fc, "%s: the mounter may not write to it (%d)",
-			b->name, err);
+	if (err)
+		return mica_refuse(why, err, b->name,
+				   "the mounter may not write to it");
+	err = check_sealed(why, b, set, left);
+	if (err)
 		return err;
-	}
 	err = mica_branch_own(b, d_inode(b->mnt->mnt_root));
 	if (!err && workdir)
 		err = mica_branch_own(b, d_inode(workdir->dentry));
-	if (err) {
-		errorfc(fc, "%s: is in use by another union", b->name);
-		return err;
-	}
+	if (err)
+		return mica_refuse(why, err, b->name,
+				   "is in use by another union");
 	err = mica_branch_prepare_work(b, workdir);
 	if (err)
-		errorfc(fc, "%s: cannot be written to as a branch (%d)",
-			b->name, err);
+		mica_refuse(why, err, b->name,
+			    "cannot be written to as a branch");
 	return err;
 }
 
-static int make_branches(struct super_block *sb, struct fs_context *fc,
+static int make_branches(struct super_block *sb, struct mica_options *opts,
 			 struct mica_super *ms)
 {
 	static struct lock_class_key __maybe_unused
 		link_key[FILESYSTEM_MAX_STACK_DEPTH];
-	struct mica_options *opts = fc->fs_private;
+	struct mica_spec *spec, *other;
 	struct mica_branches *set;
 	struct mica_branch *b;
-	struct mica_spec *spec;
 	int err;
 
-	set = kvzalloc(offsetof(struct mica_branches, branch[opts->nr]),
-		       GFP_KERNEL);
+	set = mica_branches_alloc(opts->nr);
 	if (!set)
 		return -ENOMEM;
 	ms->branches = set;
-	set->mounts = kvcalloc(opts->nr, sizeof(*set->mounts), GFP_KERNEL);
-	if (!set->mounts)
-		return -ENOMEM;
 
 	list_for_each_entry(spec, &opts->specs, list) {
-		err = check_spec(fc, spec);
+		err = mica_check_spec(&opts->why, spec, opts->format);
+		list_for_each_entry(other, &opts->specs, list) {
+			if (err || other == spec)
+				break;
+			err = mica_check_apart(&opts->why, spec,
+					       other->path.dentry, other->name);
+		}
 		if (err)
 			return err;
-		b = mica_branch_new(&spec->path, spec->name, spec->read);
-		if (IS_ERR(b)) {
-			errorfc(fc, "%s: cannot be cloned (%ld)", spec->name,
-				PTR_ERR(b));
+		b = mica_make_branch(&opts->why, sb, spec);
+		if (IS_ERR(b))
 			return PTR_ERR(b);
-		}
-		b->userxattr = mica_in_userns(sb);
-		/* Not even reading changes what is not writable. */
-		if (!spec->rw)
-			b->mnt->mnt_flags |= MNT_READONLY | MNT_NOATIME;
-		set->mounts[set->nr] = b->mnt;
-		b->rw = spec->rw;
 		b->pos = set->nr;
-		set->branch[set->nr++] = b;
-		set->read |= b->read;
+		mica_branches_append(set, b);
 		sb->s_stack_depth = max(sb->s_stack_depth,
 					b->mnt->mnt_sb->s_stack_depth + 1);
 	}
 	mica_inherit_forbidden(set, sb->s_user_ns);
 	if (sb->s_stack_depth > FILESYSTEM_MAX_STACK_DEPTH)
-		return invalfc(fc, "branches are stacked too deep");
+		return mica_fail(&opts->why, -EINVAL, MICA_REASON_BRANCH, NULL,
+				 "branches are stacked too deep");
 	/* What is looked up under it may be in a union itself. */
 	lockdep_set_class(&ms->link_lock, &link_key[sb->s_stack_depth - 1]);
 	return 0;
 }
 
-static int prepare_branches(struct fs_context *fc, struct mica_super *ms)
+static int prepare_branches(struct mica_options *opts, struct mica_super *ms)
 {
+	const struct path *workdir = opts->work ? &opts->work->path : NULL;
 	struct mica_branches *set = ms->branches;
 	const struct cred *old = override_creds(ms->cred);
 	unsigned int i;
@@ -268,7 +366,8 @@ static int prepare_branches(struct fs_context *fc, struct mica_super *ms)
 
 	for (i = 0; i < set->nr && !err; i++)
 		err = set->branch[i]->rw ?
-		      make_writable(fc, set->branch[i]) :
+		      mica_make_writable(&opts->why, set->branch[i],
+					 opts->format, workdir, set, i) :
 		      mica_branch_find_index(set->branch[i]);
 	if (!err)
 		err = mica_number_filesystems(set) ?: mica_find_needs(set);
@@ -276,32 +375,15 @@ static int prepare_branches(struct fs_context *fc, struct mica_super *ms)
 	return err;
 }
 
-/* The root has a part in every branch down to the first that is opaque. */
 static struct inode *make_root(struct super_block *sb)
 {
-	const struct mica_branches *set = mica_branches(sb);
-	struct mica_parts *parts = mica_parts_alloc(set->nr);
+	const struct cred *old = mica_override_creds(sb);
+	struct mica_parts *parts = mica_root_parts(mica_branches(sb));
 	const struct mica_part *last;
-	const struct cred *old;
-	int opaque = 0;
 
-	if (!parts)
-		return ERR_PTR(-ENOMEM);
-	old = mica_override_creds(sb);
-	while (parts->nr < set->nr && !opaque) {
-		struct mica_branch *b = set->branch[parts->nr];
-		struct mica_part *part = &parts->part[parts->nr];
-
-		part->b = b;
-		parts->nr++;
-		part->dentry = dget(b->mnt->mnt_root);
-		opaque = mica_is_opaque(b, part->dentry);
-	}
 	revert_creds(old);
-	if (opaque < 0) {
-		mica_parts_free(parts);
-		return ERR_PTR(opaque);
-	}
+	if (IS_ERR(parts))
+		return ERR_CAST(parts);
 	last = &parts->part[parts->nr - 1];
 	return mica_iget(sb, parts, mica_ino(last->b,
 					     d_inode(last->dentry)->i_ino));
@@ -317,13 +399,13 @@ static struct cred *mounter_cred(void)
 	return cred;
 }
 
-static int prepare_super(struct super_block *sb, struct fs_context *fc,
+static int prepare_super(struct super_block *sb, struct mica_options *opts,
 			 struct mica_super *ms)
 {
-	struct mica_options *opts = fc->fs_private;
 	int err;
 
 	ms->sb = sb;
+	mutex_init(&ms->change_lock);
 	mutex_init(&ms->move_lock);
 	mutex_init(&ms->link_lock);
 	mica_nameless_init(ms);
@@ -342,11 +424,11 @@ static int prepare_super(struct super_block *sb, struct fs_context *fc,
 		ms->workdir = kstrdup(opts->work->name, GFP_KERNEL);
 		if (!ms->workdir)
 			return -ENOMEM;
-		err = check_workdir(fc);
+		err = check_workdir(&opts->why, opts);
 		if (err)
 			return err;
 	}
-	return make_branches(sb, fc, ms) ?: prepare_branches(fc, ms);
+	return make_branches(sb, opts, ms) ?: prepare_branches(opts, ms);
 }
 
 /**
@@ -358,6 +440,7 @@ static int prepare_super(struct super_block *sb, struct fs_context *fc,
  */
 int mica_fill_super(struct super_block *sb, struct fs_context *fc)
 {
+	struct mica_options *opts = fc->fs_private;
 	struct mica_super *ms;
 	struct inode *root;
 	int err;
@@ -365,8 +448,15 @@ int mica_fill_super(struct super_block *sb, struct fs_context *fc)
 	ms = kzalloc(sizeof(*ms), GFP_KERNEL);
 	if (!ms)
 		return -ENOMEM;
-	err = prepare_super(sb, fc, ms);
+	err = init_srcu_struct(&ms->srcu);
 	if (err) {
+		kfree(ms);
+		return err;
+	}
+	err = prepare_super(sb, opts, ms);
+	if (err) {
+		if (opts->why.code)
+			errorfc(fc, "%s (%d)", opts->why.text, err);
 		free_super(ms);
 		return err;
 	}
@@ -429,15 +519,19 @@ int mica_union_next(u32 after_id, struct mica_union_snap *snap)
 int mica_union_branch(u32 id, u32 index, struct mica_branch_snap *snap)
 {
 	const struct mica_branches *set;
+	const struct mica_branch *b;
 	struct mica_super *ms;
 	int err = -ENOENT;
+	int look;
 
 	mutex_lock(&unions_lock);
 	ms = find_super(id);
-	set = ms && ms->id == id ? ms->branches : NULL;
-	if (set && index < set->nr) {
-		const struct mica_branch *b = set->branch[index];
-
+	if (!ms || ms->id != id)
+		goto unlock;
+	look = srcu_read_lock(&ms->srcu);
+	set = mica_branches(ms->sb);
+	if (index < set->nr) {
+		b = set->branch[index];
 		snap->id = b->id;
 		snap->rw = b->rw;
 		strscpy(snap->fstype, b->mnt->mnt_sb->s_type->name,
@@ -445,6 +539,8 @@ int mica_union_branch(u32 id, u32 index, struct mica_branch_snap *snap)
 		snap->path = kstrdup(b->name, GFP_KERNEL);
 		err = snap->path ? 0 : -ENOMEM;
 	}
+	srcu_read_unlock(&ms->srcu, look);
+unlock:
 	mutex_unlock(&unions_lock);
 	return err;
 }

@@ -13,6 +13,8 @@
 #include <linux/fs.h>
 #include <linux/mutex.h>
 #include <linux/namei.h>
+#include <linux/percpu-refcount.h>
+#include <linux/srcu.h>
 #include <linux/workqueue.h>
 #include <linux/xattr.h>
 #include "../compat/acl.h"
@@ -47,8 +49,10 @@ struct layer_format;
  * @id: number that stays the same wherever the branch stands
  * @pos: where it stands, 0 is the leftmost
  * @rw: it can be written to
+ * @was_rw: it could, since the union was mounted
  * @forbidden: MNT_NOSUID, MNT_NODEV, MNT_NOEXEC that hold for what is in it
  * @fs: which of the union's file systems it is on, for inode numbers
+ * @numbered: @fs is good
  * @dev: the same, as stat() tells it
  * @uuid_is_good: no other file system of the union has the UUID of this one
  * @read: MICA_FORM_* that whiteouts are read in
@@ -61,10 +65,14 @@ struct layer_format;
  * @userxattr: they are those that anybody may set, so they are not believed
  *	to lead anywhere else
  * @hash: what it is known by where it is needed, or 0
+ * @needs_read: it, and the list, have been looked for
  * @incomplete: layers that redirects and metacopies in it lead to are missing
  * @needs_lock: taken to add to the two that follow; nothing of ours comes after
  * @needs: hashes of the layers that they lead to, as noted on the root
  * @nr_needs: how many
+ * @ref: parts of inodes that are in it
+ * @free_work: frees it when there are none any more
+ * @leaving: of the union, how many are still to be freed
  * @owned: inodes marked as belonging to this union, the root and @work
  *
  * It does not change while a union uses it, but that it gets an index, and a list
@@ -74,8 +82,10 @@ struct mica_branch {
 	u32 id;
 	unsigned int pos;
 	bool rw;
+	bool was_rw;
 	unsigned int forbidden;
 	unsigned int fs;
+	bool numbered;
 	dev_t dev;
 	bool uuid_is_good;
 	unsigned int read;
@@ -87,15 +97,20 @@ struct mica_branch {
 	bool has_marks;
 	bool userxattr;
 	__le64 hash;
+	bool needs_read;
 	bool incomplete;
 	struct mutex needs_lock;	/* adding to the list */
 	__le64 *needs;
 	unsigned int nr_needs;
 	struct inode *owned[2];
+	struct percpu_ref ref;
+	struct work_struct free_work;
+	atomic_t *leaving;
 };
 
 /**
  * struct mica_branches - the branches of a union, in order
+ * @old: what it replaced, which lives as long as the union
  * @nr: how many
  * @read: forms that any of them reads
  * @mounts: of the branches, @nr of them, for the end
@@ -104,6 +119,7 @@ struct mica_branch {
  * It is never changed, only replaced as a whole.
  */
 struct mica_branches {
+	struct mica_branches *old;
 	unsigned int nr;
 	unsigned int read;
 	struct vfsmount **mounts;
@@ -196,6 +212,10 @@ struct mica_super {
 	struct super_block *sb;
 	u32 id;
 	struct mica_branches *branches;
+	struct mutex change_lock;	/* of the branches; nothing waits for it */
+	struct task_struct *changer;	/* who freezes the union for it */
+	struct srcu_struct srcu;	/* who looks at parts of directories */
+	atomic_t leaving;	/* branches that were removed, still in use */
 	const struct cred *cred;
 	const struct layer_format *format;
 	struct mutex move_lock;	/* renaming a directory that has many parts */
@@ -230,7 +250,8 @@ static inline struct mica_inode *mica_i(const struct inode *inode)
 static inline const struct mica_branches *
 mica_branches(const struct super_block *sb)
 {
-	return mica_super(sb)->branches;
+	/* Pairs with the release in live.c. */
+	return smp_load_acquire(&mica_super(sb)->branches);
 }
 
 /* Parts are published whole, see mica_add_part(). */
@@ -322,6 +343,47 @@ mica_override_creds(const struct super_block *sb)
 	return override_creds(mica_cred(sb));
 }
 
+/**
+ * struct mica_look - a look at something in its branch: mica_begin_look()
+ * @real: what is looked at, without a reference
+ * @old: the credentials of the caller
+ * @srcu: what it was of a directory stays as long
+ */
+struct mica_look {
+	struct path real;
+	const struct cred *old;
+	int srcu;
+};
+
+/*
+ * Parts of a directory are looked at with its i_rwsem held, or between these two:
+ * a change of branches waits for that, and lets the old ones go then. On return
+ * the caller has the mounter's credentials.
+ */
+static inline void mica_begin_look(const struct inode *inode,
+				   struct mica_look *l)
+	__acquires(mica_look)
+{
+	l->srcu = -1;
+	if (S_ISDIR(inode->i_mode))
+		l->srcu = srcu_read_lock(&mica_super(inode->i_sb)->srcu);
+	else
+		__acquire(mica_look);
+	mica_real_path(inode, &l->real);
+	l->old = mica_override_creds(inode->i_sb);
+}
+
+static inline void mica_end_look(const struct inode *inode,
+				 const struct mica_look *l)
+	__releases(mica_look)
+{
+	revert_creds(l->old);
+	if (l->srcu >= 0)
+		srcu_read_unlock(&mica_super(inode->i_sb)->srcu, l->srcu);
+	else
+		__release(mica_look);
+}
+
 /*
  * Names mean something else there: without the key they are not the same, and
  * nothing from outside can be moved in; or upper case is lower case.
@@ -365,6 +427,13 @@ struct dentry *mica_need_dir(const struct mica_branch *b, struct dentry *dir,
 			     const struct qstr *name);
 struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 				    unsigned int read);
+struct mica_branches *mica_branches_alloc(unsigned int nr);
+void mica_branches_append(struct mica_branches *set, struct mica_branch *b);
+void mica_set_free(struct mica_branches *set);
+void mica_branch_allow_writes(struct mica_branch *b, bool allowed);
+void mica_branch_set_mode(struct mica_branch *b, bool rw);
+void mica_branch_retire(struct mica_super *ms, struct mica_branch *b);
+void mica_branch_remove(struct mica_super *ms, struct mica_branch *b);
 void mica_branches_free(struct mica_branches *set, const struct cred *cred);
 int mica_branch_own(struct mica_branch *branch, struct inode *inode);
 int mica_branch_prepare_work(struct mica_branch *branch,
@@ -424,6 +493,7 @@ int lower_rename(const struct mica_branch *b, struct dentry *old_dir,
 		 const struct qstr *old_name, const struct inode *inode,
 		 struct dentry *new_dir, const struct qstr *new_name,
 		 unsigned int flags);
+int lower_is_empty(const struct path *path);
 int lower_setattr(const struct mica_branch *b, struct dentry *dentry,
 		  struct iattr *attr);
 int lower_empty(const struct mica_branch *b, struct dentry *dir, int depth);
@@ -491,7 +561,18 @@ bool mica_links_same(struct inode *inode, const struct mica_part *part);
 
 /* needs.c */
 int mica_find_needs(struct mica_branches *set);
+__le64 mica_layer_hash(const struct mica_branch *b);
+int mica_seal(struct mica_branch *b, const struct mica_branch *above);
+void mica_unseal(struct mica_branch *b);
+int mica_is_sealed(const struct mica_branch *b,
+		   const struct mica_branches *set, unsigned int left,
+		   char **by);
+bool mica_needs(struct mica_branch *b, const struct mica_branch *on);
 int mica_note_need(struct mica_branch *b, const struct mica_branch *on);
+
+/* live.c */
+struct mica_parts *mica_root_parts(const struct mica_branches *set);
+long mica_dir_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* lookup.c */
 enum mica_sight {
@@ -508,15 +589,33 @@ enum mica_reach {
 	MICA_REACH_ALL,
 };
 
-int mica_look(const struct super_block *sb, const struct mica_part *dir,
+/**
+ * struct mica_view - what look-ups are done in
+ * @ms: the union
+ * @set: its branches
+ * @root: the parts of its root
+ */
+struct mica_view {
+	struct mica_super *ms;
+	const struct mica_branches *set;
+	const struct mica_parts *root;
+};
+
+int mica_look(const struct mica_branches *set, const struct mica_part *dir,
 	      const struct qstr *name, enum mica_reach reach,
 	      struct dentry **entry, char **redirect);
+int mica_lookup_in(const struct mica_view *view, const struct mica_parts *where,
+		   const struct qstr *name, unsigned int from,
+		   struct mica_parts **parts);
 int mica_lookup_parts(struct inode *dir, const struct qstr *name,
 		      unsigned int from, struct mica_parts **parts);
 int mica_lookup_data(struct inode *dir, const struct qstr *name,
 		     const struct mica_part *top, struct mica_part *data);
 struct mica_parts *mica_parts_alloc(unsigned int nr);
 void mica_parts_free(struct mica_parts *parts);
+struct mica_part mica_part_get(const struct mica_part *part);
+struct mica_part mica_part_of(struct mica_branch *b, struct dentry *dentry);
+void mica_part_put(const struct mica_part *part);
 struct mica_parts *mica_parts_one(struct mica_branch *b, struct dentry *dentry);
 struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,
 			   unsigned int flags);
@@ -589,6 +688,7 @@ int mica_name_all(struct mica_super *ms);
 void mica_nameless_init(struct mica_super *ms);
 void mica_nameless_end(struct mica_super *ms);
 int mica_sync_name(struct inode *inode);
+extern struct workqueue_struct *mica_queue;
 int mica_copy_up_init(void);
 void mica_copy_up_exit(void);
 

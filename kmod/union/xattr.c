@@ -56,8 +56,7 @@ static int mica_xattr_get(const struct xattr_handler *handler,
 			  const char *name, void *buffer, size_t size)
 {
 	char buf[XATTR_NAME_MAX + 1];
-	const struct cred *old;
-	struct path real;
+	struct mica_look l;
 	int ret;
 
 	name = name_below(inode->i_sb, name, buf);
@@ -67,11 +66,10 @@ static int mica_xattr_get(const struct xattr_handler *handler,
 	if (current->in_execve && (mica_forbidden(inode) & MNT_NOSUID) &&
 	    !strcmp(name, XATTR_NAME_CAPS))
 		return -ENODATA;
-	mica_real_path(inode, &real);
-	old = mica_override_creds(inode->i_sb);
-	ret = vfs_getxattr(mnt_idmap(real.mnt), real.dentry, name, buffer,
+	mica_begin_look(inode, &l);
+	ret = vfs_getxattr(mnt_idmap(l.real.mnt), l.real.dentry, name, buffer,
 			   size);
-	revert_creds(old);
+	mica_end_look(inode, &l);
 	/* Capabilities that mean nothing to the mounter hinder no execve(). */
 	if (ret == -EOVERFLOW && !strcmp(name, XATTR_NAME_CAPS))
 		return -ENODATA;
@@ -143,13 +141,13 @@ static bool is_listed(const struct super_block *sb, const char *name)
 
 ssize_t mica_listxattr(struct dentry *dentry, char *list, size_t size)
 {
-	const struct cred *old;
 	char *name, *rest, *end, *to;
 	ssize_t len, shown;
+	struct mica_look l;
 
-	old = mica_override_creds(dentry->d_sb);
-	len = vfs_listxattr(mica_real(d_inode(dentry)), list, size);
-	revert_creds(old);
+	mica_begin_look(d_inode(dentry), &l);
+	len = vfs_listxattr(l.real.dentry, list, size);
+	mica_end_look(d_inode(dentry), &l);
 	if (len <= 0 || !size)
 		return len;
 
@@ -175,18 +173,18 @@ ssize_t mica_listxattr(struct dentry *dentry, char *list, size_t size)
 struct posix_acl *mica_get_inode_acl(struct inode *inode, int type, bool rcu)
 {
 	struct inode *real = mica_real_inode(inode);
-	struct posix_acl *acl;
-	const struct cred *old;
+	struct posix_acl *acl = NULL;
+	struct mica_look l;
 
-	if (!real)
+	if (rcu && !real)
 		return ERR_PTR(-ECHILD);
-	if (!IS_POSIXACL(real))
-		return NULL;
 	if (rcu)
-		return get_cached_acl_rcu(real, type);
-	old = mica_override_creds(inode->i_sb);
-	acl = get_inode_acl(real, type);
-	revert_creds(old);
+		return IS_POSIXACL(real) ? get_cached_acl_rcu(real, type) : NULL;
+	mica_begin_look(inode, &l);
+	real = d_inode(l.real.dentry);
+	if (IS_POSIXACL(real))
+		acl = get_inode_acl(real, type);
+	mica_end_look(inode, &l);
 	return acl;
 }
 
@@ -194,17 +192,14 @@ struct posix_acl *mica_get_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 			       int type)
 {
 	struct inode *inode = d_inode(dentry);
-	struct posix_acl *acl;
-	const struct cred *old;
-	struct path real;
+	struct posix_acl *acl = NULL;
+	struct mica_look l;
 
-	if (!IS_POSIXACL(mica_real_inode(inode)))
-		return NULL;
-	mica_real_path(inode, &real);
-	old = mica_override_creds(inode->i_sb);
-	acl = vfs_get_acl(mnt_idmap(real.mnt), real.dentry,
-			  posix_acl_xattr_name(type));
-	revert_creds(old);
+	mica_begin_look(inode, &l);
+	if (IS_POSIXACL(d_inode(l.real.dentry)))
+		acl = vfs_get_acl(mnt_idmap(l.real.mnt), l.real.dentry,
+				  posix_acl_xattr_name(type));
+	mica_end_look(inode, &l);
 	return acl;
 }
 

@@ -1,0 +1,958 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Branches that come, go and change while the union is mounted.
+ *
+ * A change is a new set of branches in place of the old one. What changes
+ * something is kept out meanwhile, as by a freeze of the file system; who only
+ * reads is not. What nobody uses is forgotten first, so that only what is in use
+ * has to be looked at: directories get the parts that they have with the new
+ * branches, where they are; other names stay if they still show the same file,
+ * and else are as if they had been removed.
+ *
+ * First it is seen whether that can be done, and nothing is changed if not.
+ */
+#include <linux/delay.h>
+#include <linux/file.h>
+#include <linux/fs_context.h>
+#include <linux/mount.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include "../chardev.h"
+#include "../compat/freeze.h"
+#include "options.h"
+
+/**
+ * struct mica_switch - a change of the branches under way
+ * @sb: the union
+ * @set: the branches that it will have
+ * @mode: one whose mode changes, or NULL
+ * @view: what it will be
+ * @why: out: why it cannot be done
+ * @commit: it is being done; before that, it is only looked at
+ * @dirs: directories in use that are still to be looked at
+ * @done: those that have been
+ */
+struct mica_switch {
+	struct super_block *sb;
+	struct mica_branches *set;
+	struct mica_branch *mode;
+	struct mica_view view;
+	struct mica_reason *why;
+	bool commit;
+	struct list_head dirs;
+	struct list_head done;
+};
+
+/**
+ * struct mica_visit - a directory in use
+ * @list: in mica_switch.dirs or .done
+ * @dentry: the directory
+ * @parts: what it will be made of, NULL if it will not be there
+ */
+struct mica_visit {
+	struct list_head list;
+	struct dentry *dentry;
+	struct mica_parts *parts;
+};
+
+/* Takes over @parts, also if it fails. */
+static int visit(struct mica_switch *sw, struct dentry *dentry,
+		 struct mica_parts *parts)
+{
+	struct mica_visit *v = kmalloc(sizeof(*v), GFP_KERNEL);
+
+	if (!v) {
+		mica_parts_free(parts);
+		return -ENOMEM;
+	}
+	v->dentry = dget(dentry);
+	v->parts = parts;
+	list_add(&v->list, &sw->dirs);
+	return 0;
+}
+
+static void free_visits(struct list_head *visits)
+{
+	struct mica_visit *v, *next;
+
+	list_for_each_entry_safe(v, next, visits, list) {
+		mica_parts_free(v->parts);
+		dput(v->dentry);
+		kfree(v);
+	}
+	INIT_LIST_HEAD(visits);
+}
+
+/* The parts of the root: every branch, down to the first that is opaque. */
+struct mica_parts *mica_root_parts(const struct mica_branches *set)
+{
+	struct mica_parts *parts = mica_parts_alloc(set->nr);
+	int opaque = 0;
+
+	if (!parts)
+		return ERR_PTR(-ENOMEM);
+	while (parts->nr < set->nr && !opaque) {
+		struct mica_branch *b = set->branch[parts->nr];
+
+		parts->part[parts->nr++] =
+			mica_part_of(b, dget(b->mnt->mnt_root));
+		opaque = mica_is_opaque(b, b->mnt->mnt_root);
+	}
+	if (opaque >= 0)
+		return parts;
+	mica_parts_free(parts);
+	return ERR_PTR(opaque);
+}
+
+static bool same_parts(const struct mica_parts *a, const struct mica_parts *b)
+{
+	unsigned int i;
+
+	if (a->nr != b->nr)
+		return false;
+	for (i = 0; i < a->nr; i++)
+		if (a->part[i].b != b->part[i].b ||
+		    a->part[i].dentry != b->part[i].dentry)
+			return false;
+	return true;
+}
+
+/* Somebody else's references, but for those of the entries; we have one. */
+static bool is_used(struct dentry *dir)
+{
+	struct dentry *child;
+	int count;
+
+	spin_lock(&dir->d_lock);
+	count = dir->d_lockref.count - 1;
+	for (child = d_first_child(dir); child; child = d_next_sibling(child))
+		count--;
+	spin_unlock(&dir->d_lock);
+	return count > 0;
+}
+
+/* A walk that comes by does not stay. */
+static bool stays_used(struct dentry *dir)
+{
+	int i;
+
+	for (i = 0; i < 10 && is_used(dir); i++)
+		msleep(20);
+	return is_used(dir);
+}
+
+static int refuse_in_use(const struct mica_switch *sw, struct dentry *dentry,
+			 const char *what)
+{
+	char *buf = kmalloc(PATH_MAX, GFP_KERNEL), *path;
+
+	path = buf ? dentry_path_raw(dentry, buf, PATH_MAX) : NULL;
+	if (IS_ERR_OR_NULL(path))
+		path = "a name too long";
+	mica_fail(sw->why, -EBUSY, MICA_REASON_IN_USE, path,
+		  "%s: %s, and would not be there any more", path, what);
+	kfree(buf);
+	return -EBUSY;
+}
+
+static int look_up(struct mica_switch *sw, const struct mica_parts *where,
+		   struct dentry *dentry, struct mica_parts **found)
+{
+	struct name_snapshot name;
+	const struct cred *old;
+	int err;
+
+	*found = NULL;
+	if (!where)
+		return 0;
+	take_dentry_name_snapshot(&name, dentry);
+	old = mica_override_creds(sw->sb);
+	err = mica_lookup_in(&sw->view, where, &name.name, 0, found);
+	revert_creds(old);
+	release_dentry_name_snapshot(&name);
+	return err;
+}
+
+/* Nothing shows it any more; who has it open goes on with it. */
+static void vanish(const struct mica_switch *sw, struct dentry *dentry)
+{
+	if (!sw->commit)
+		return;
+	mica_set_gone(dentry);
+	d_drop(dentry);
+}
+
+static int judge_dir(struct mica_switch *sw, struct dentry *dentry,
+		     struct mica_parts *found)
+{
+	const struct mica_parts *parts = mica_parts(d_inode(dentry));
+
+	if (found && !d_is_dir(found->part[0].dentry)) {
+		mica_parts_free(found);
+		found = NULL;
+	}
+	if (!found) {
+		if (!sw->commit && d_mountpoint(dentry))
+			return refuse_in_use(sw, dentry, "something is mounted there");
+		if (!sw->commit && stays_used(dentry))
+			return refuse_in_use(sw, dentry, "is in use");
+		vanish(sw, dentry);
+	} else if (same_parts(found, parts) && !sw->view.ms->redirects) {
+		/* What is in it is what it was, all the way down. */
+		mica_parts_free(found);
+		return 0;
+	}
+	return visit(sw, dentry, found);
+}
+
+static int judge_file(struct mica_switch *sw, struct dentry *dentry,
+		      struct mica_parts *found)
+{
+	const struct inode *inode = d_inode(dentry);
+	bool stays = found && (d_inode(found->part[0].dentry) ==
+			       mica_real_inode(inode) ||
+			       mica_links_same(d_inode(dentry), &found->part[0]));
+	int err = 0;
+
+	if (!stays && !sw->commit && d_mountpoint(dentry))
+		err = refuse_in_use(sw, dentry, "something is mounted there");
+	else if (!stays)
+		vanish(sw, dentry);
+	mica_parts_free(found);
+	return err;
+}
+
+static int judge(struct mica_switch *sw, const struct mica_parts *where,
+		 struct dentry *dentry)
+{
+	struct mica_parts *found;
+	int err;
+
+	if (d_unhashed(dentry))
+		return 0;
+	if (d_is_negative(dentry)) {
+		if (sw->commit)
+			d_drop(dentry);
+		return 0;
+	}
+	err = look_up(sw, where, dentry, &found);
+	/* It is too late: who comes next will see. */
+	if (err && sw->commit && !d_is_dir(dentry))
+		d_drop(dentry);
+	if (err)
+		return err;
+	return d_is_dir(dentry) ? judge_dir(sw, dentry, found) :
+				  judge_file(sw, dentry, found);
+}
+
+/* The names in memory of a directory, counted; NULL is the end. */
+static struct dentry **children_of(struct dentry *dir)
+{
+	struct dentry **children, *child;
+	unsigned int i = 0, nr = 0;
+
+	spin_lock(&dir->d_lock);
+	for (child = d_first_child(dir); child; child = d_next_sibling(child))
+		nr++;
+	spin_unlock(&dir->d_lock);
+	children = kvcalloc(nr + 1, sizeof(*children), GFP_KERNEL);
+	if (!children)
+		return NULL;
+	spin_lock(&dir->d_lock);
+	child = d_first_child(dir);
+	/* Those that came meanwhile were looked up just now. */
+	for (; child && i < nr; child = d_next_sibling(child)) {
+		spin_lock_nested(&child->d_lock, DENTRY_D_LOCK_NESTED);
+		children[i++] = dget_dlock(child);
+		spin_unlock(&child->d_lock);
+	}
+	spin_unlock(&dir->d_lock);
+	return children;
+}
+
+static int judge_children(struct mica_switch *sw, struct dentry *dir,
+			  const struct mica_parts *where)
+{
+	struct dentry **children = children_of(dir);
+	unsigned int i;
+	int err = 0, ret;
+
+	if (!children)
+		return -ENOMEM;
+	for (i = 0; children[i]; i++) {
+		ret = err && !sw->commit ? 0 : judge(sw, where, children[i]);
+		err = err ?: ret;
+		dput(children[i]);
+	}
+	kvfree(children);
+	return err;
+}
+
+static int change_dir(struct mica_switch *sw, struct mica_visit *v)
+{
+	struct inode *inode = d_inode(v->dentry);
+	const struct mica_parts *where = v->parts;
+	int err;
+
+	/* Nobody looks up anything there meanwhile. */
+	inode_lock(inode);
+	if (v->parts && !same_parts(v->parts, mica_parts(inode))) {
+		mutex_lock(&mica_i(inode)->lock);
+		mica_add_part(inode, v->parts);
+		mutex_unlock(&mica_i(inode)->lock);
+		v->parts = NULL;
+	}
+	err = judge_children(sw, v->dentry, where);
+	mica_dir_changed(inode);
+	inode_unlock(inode);
+	return err;
+}
+
+static int walk(struct mica_switch *sw)
+{
+	struct mica_visit *v;
+	int err, first = 0;
+
+	while (!list_empty(&sw->dirs) && (!first || sw->commit)) {
+		v = list_first_entry(&sw->dirs, struct mica_visit, list);
+		list_move(&v->list, &sw->done);
+		if (sw->commit)
+			err = change_dir(sw, v);
+		else if (fatal_signal_pending(current))
+			err = -EINTR;
+		else
+			err = judge_children(sw, v->dentry, v->parts);
+		first = first ?: err;
+	}
+	return first;
+}
+
+/* Looks at everything in use, or changes it. */
+static int walk_from_root(struct mica_switch *sw)
+{
+	const struct cred *old = mica_override_creds(sw->sb);
+	struct mica_parts *root = mica_root_parts(sw->view.set);
+	int err;
+
+	revert_creds(old);
+	if (IS_ERR(root))
+		return PTR_ERR(root);
+	/* It is part of the view, and the first visit. */
+	sw->view.root = root;
+	err = visit(sw, sw->sb->s_root, root) ?: walk(sw);
+	list_splice_init(&sw->dirs, &sw->done);
+	return err;
+}
+
+/* What is stored through a mapping cannot be led to another file. */
+static bool is_stored_to(struct inode *inode, const struct mica_branch *b)
+{
+	const struct mica_part *data;
+	bool ret = false;
+
+	spin_lock(&inode->i_lock);
+	if (S_ISREG(inode->i_mode) &&
+	    !(inode_state_read_once(inode) & (I_NEW | I_FREEING | I_WILL_FREE))) {
+		data = mica_data_part(inode);
+		ret = data->b == b &&
+		      mapping_writably_mapped(d_inode(data->dentry)->i_mapping);
+	}
+	spin_unlock(&inode->i_lock);
+	return ret;
+}
+
+static int check_mappings(struct mica_switch *sw, const struct mica_branch *b)
+{
+	struct super_block *sb = sw->sb;
+	struct inode *inode, *mapped = NULL;
+	struct dentry *dentry;
+	int err;
+
+	spin_lock(&sb->s_inode_list_lock);
+	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+		mapped = is_stored_to(inode, b) ? igrab(inode) : NULL;
+		if (mapped)
+			break;
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+	if (!mapped)
+		return 0;
+	dentry = d_find_any_alias(mapped);
+	err = refuse_in_use(sw, dentry ?: sb->s_root,
+			    "is mapped by somebody who can store to it");
+	dput(dentry);
+	iput(mapped);
+	return err;
+}
+
+/*
+ * From here on the union has the new branches. Who looks something up meanwhile
+ * may still do it in the old ones: what comes of that is looked at afterwards.
+ */
+static void publish(struct mica_switch *sw)
+{
+	struct mica_branches *set = sw->set;
+	struct mica_super *ms = sw->view.ms;
+	unsigned int i;
+
+	for (i = 0; i < ms->branches->nr; i++)
+		ms->branches->branch[i]->pos = MICA_MAX_BRANCHES;
+	for (i = 0; i < set->nr; i++)
+		set->branch[i]->pos = i;
+	if (sw->mode)
+		mica_branch_set_mode(sw->mode, !sw->mode->rw);
+	mica_inherit_forbidden(set, sw->sb->s_user_ns);
+	set->old = ms->branches;
+	/* Pairs with mica_branches(). */
+	smp_store_release(&ms->branches, set);
+}
+
+/* What was replaced is looked at by nobody any more. */
+static void forget_old_parts(struct inode *dir)
+{
+	struct mica_parts *old, *next;
+
+	old = mica_i(dir)->parts->old;
+	mica_i(dir)->parts->old = NULL;
+	for (; old; old = next) {
+		next = old->old;
+		mica_parts_free(old);
+	}
+}
+
+static void finish(struct mica_switch *sw)
+{
+	struct mica_visit *v;
+
+	synchronize_srcu(&sw->view.ms->srcu);
+	/* And walks without references. */
+	synchronize_rcu();
+	list_for_each_entry(v, &sw->done, list)
+		forget_old_parts(d_inode(v->dentry));
+}
+
+static int plan_and_do(struct mica_switch *sw)
+{
+	int err;
+
+	shrink_dcache_sb(sw->sb);
+	err = walk_from_root(sw);
+	free_visits(&sw->done);
+	if (err)
+		return err;
+	publish(sw);
+	sw->commit = true;
+	err = walk_from_root(sw);
+	if (err)
+		pr_warn("union %u: some of what is in use could not be looked up after a change of branches (%d)\n",
+			sw->view.ms->id, err);
+	finish(sw);
+	free_visits(&sw->done);
+	return 0;
+}
+
+/**
+ * switch_branches - let a union have other branches
+ * @sb: the union
+ * @set: the branches; taken over on success
+ * @mode: one whose mode changes, or NULL
+ * @why: out: why it cannot be done
+ *
+ * The change_lock of the union is held.
+ *
+ * Return: 0 or an error, and then nothing has changed.
+ */
+static int switch_branches(struct super_block *sb, struct mica_branches *set,
+			   struct mica_branch *mode, struct mica_reason *why)
+{
+	struct mica_super *ms = mica_super(sb);
+	struct mica_switch sw = {
+		.sb = sb,
+		.set = set,
+		.mode = mode,
+		.view = { .ms = ms, .set = set },
+		.why = why,
+		.dirs = LIST_HEAD_INIT(sw.dirs),
+		.done = LIST_HEAD_INIT(sw.done),
+	};
+	int err;
+
+	WRITE_ONCE(ms->changer, current);
+	err = mica_freeze(sb);
+	WRITE_ONCE(ms->changer, NULL);
+	if (err)
+		return mica_fail(why, err, MICA_REASON_BRANCH, NULL,
+				 "the union is frozen");
+	/* Copies for mmap() whose callers were killed. */
+	flush_workqueue(mica_queue);
+	err = mica_name_all(ms);
+	if (!err && mode && mode->rw)
+		err = check_mappings(&sw, mode);
+	if (!err)
+		err = plan_and_do(&sw);
+	mica_thaw(sb);
+	return err;
+}
+
+/* The branches but for @without, with @b at position @pos of them. */
+static struct mica_branches *changed_set(const struct mica_super *ms,
+					 const struct mica_branch *without,
+					 struct mica_branch *b, unsigned int pos)
+{
+	const struct mica_branches *old = ms->branches;
+	struct mica_branches *set = mica_branches_alloc(old->nr + 1);
+	unsigned int i;
+
+	if (!set)
+		return NULL;
+	for (i = 0; i < old->nr; i++) {
+		if (old->branch[i] == without)
+			continue;
+		if (b && set->nr == pos) {
+			mica_branches_append(set, b);
+			b = NULL;
+		}
+		mica_branches_append(set, old->branch[i]);
+	}
+	if (b)
+		mica_branches_append(set, b);
+	return set;
+}
+
+static struct mica_branch *find(const struct mica_super *ms, u32 id,
+				struct mica_reason *why)
+{
+	unsigned int i;
+
+	for (i = 0; i < ms->branches->nr; i++)
+		if (ms->branches->branch[i]->id == id)
+			return ms->branches->branch[i];
+	return ERR_PTR(mica_fail(why, -ENOENT, MICA_REASON_BRANCH, NULL,
+				 "the union has no branch %u", id));
+}
+
+/* Would a branch of @set from @from on not find @b, that it leads to? */
+static int check_needed(const struct mica_branches *set, unsigned int from,
+			const struct mica_branch *b, struct mica_reason *why)
+{
+	for (; from < set->nr; from++)
+		if (mica_needs(set->branch[from], b))
+			return mica_refuse(why, -EBUSY, b->name,
+					   "%s needs it below, for what was renamed or has its data there",
+					   set->branch[from]->name);
+	return 0;
+}
+
+static int get_spec(struct mica_spec *spec, const struct mica_union_change *c,
+		    struct mica_reason *why)
+{
+	struct file *file = fget_raw(c->fd);
+	char *buf, *name;
+	int err = 0;
+
+	if (!file)
+		return mica_fail(why, -EBADF, MICA_REASON_BAD_VALUE, NULL,
+				 "fd is not open");
+	buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	name = buf ? file_path(file, buf, PATH_MAX) : ERR_PTR(-ENOMEM);
+	spec->name = IS_ERR(name) ? NULL : kstrdup(name, GFP_KERNEL);
+	if (IS_ERR(name))
+		err = PTR_ERR(name);
+	else if (!spec->name)
+		err = -ENOMEM;
+	else if (!d_is_dir(file->f_path.dentry))
+		err = mica_refuse(why, -ENOTDIR, name, "is not a directory");
+	kfree(buf);
+	if (err) {
+		kfree(spec->name);
+	} else {
+		spec->path = file->f_path;
+		path_get(&spec->path);
+	}
+	fput(file);
+	spec->rw = c->flags & MICA_BRANCH_RW;
+	spec->read = (c->flags & MICA_BRANCH_DOT ? MICA_FORM_DOT : 0) |
+		     (c->flags & MICA_BRANCH_OVERLAY ? MICA_FORM_OVERLAY : 0);
+	if (!spec->read)
+		spec->read = MICA_FORM_DOT | MICA_FORM_OVERLAY;
+	return err;
+}
+
+static void put_spec(struct mica_spec *spec)
+{
+	path_put(&spec->path);
+	kfree(spec->name);
+}
+
+static int check_new(struct super_block *sb, const struct mica_spec *spec,
+		     struct mica_reason *why)
+{
+	const struct mica_super *ms = mica_super(sb);
+	const struct mica_branches *set = ms->branches;
+	unsigned int i;
+	int err;
+
+	if (spec->rw && spec->read != (MICA_FORM_DOT | MICA_FORM_OVERLAY))
+		return mica_refuse(why, -EINVAL, spec->name,
+				   "a rw branch is read in both forms");
+	if (set->nr == MICA_MAX_BRANCHES)
+		return mica_refuse(why, -EINVAL, spec->name,
+				   "there are %d branches already", set->nr);
+	if (spec->path.dentry->d_sb->s_stack_depth >= sb->s_stack_depth)
+		return mica_refuse(why, -EINVAL, spec->name,
+				   "is stacked deeper than the union was when it was mounted");
+	err = mica_check_spec(why, spec, ms->format);
+	for (i = 0; i < set->nr && !err; i++)
+		err = mica_check_apart(why, spec,
+				       set->branch[i]->mnt->mnt_root,
+				       set->branch[i]->name);
+	return err;
+}
+
+/* A new branch that is ready, for position @pos, but in no set. */
+static struct mica_branch *new_branch(struct super_block *sb,
+				      const struct mica_spec *spec,
+				      unsigned int pos, struct mica_reason *why)
+{
+	struct mica_super *ms = mica_super(sb);
+	const struct cred *old;
+	struct mica_branch *b;
+	int err;
+
+	err = check_new(sb, spec, why);
+	if (err)
+		return ERR_PTR(err);
+	b = mica_make_branch(why, sb, spec);
+	if (IS_ERR(b))
+		return b;
+	old = mica_override_creds(sb);
+	err = b->rw ? mica_make_writable(why, b, ms->format, NULL, ms->branches,
+					 min(pos, ms->branches->nr)) :
+		      mica_branch_find_index(b);
+	revert_creds(old);
+	if (!err)
+		return b;
+	mica_branch_remove(ms, b);
+	return ERR_PTR(err);
+}
+
+/* Puts a new one among the branches, and perhaps changes the mode of another. */
+static int insert(struct super_block *sb, struct mica_branch *b,
+		  unsigned int pos, struct mica_branch *mode,
+		  struct mica_reason *why)
+{
+	struct mica_branches *set = changed_set(mica_super(sb), NULL, b, pos);
+	const struct cred *old;
+	int err;
+
+	if (!set)
+		return -ENOMEM;
+	old = mica_override_creds(sb);
+	err = mica_number_filesystems(set) ?: mica_find_needs(set);
+	revert_creds(old);
+	if (!err)
+		err = switch_branches(sb, set, mode, why);
+	if (err)
+		mica_set_free(set);
+	return err;
+}
+
+static int add(struct super_block *sb, struct mica_union_change *c,
+	       struct mica_reason *why)
+{
+	struct mica_spec spec = {};
+	struct mica_branch *b;
+	int err;
+
+	err = get_spec(&spec, c, why);
+	if (err)
+		return err;
+	b = new_branch(sb, &spec, c->pos, why);
+	put_spec(&spec);
+	if (IS_ERR(b))
+		return PTR_ERR(b);
+	c->branch = b->id;
+	err = insert(sb, b, c->pos, NULL, why);
+	if (err)
+		mica_branch_remove(mica_super(sb), b);
+	return err;
+}
+
+static int del(struct super_block *sb, struct mica_union_change *c,
+	       struct mica_reason *why)
+{
+	struct mica_super *ms = mica_super(sb);
+	struct mica_branch *b = find(ms, c->branch, why);
+	struct mica_branches *set;
+	int err;
+
+	if (IS_ERR(b))
+		return PTR_ERR(b);
+	if (ms->branches->nr == 1)
+		return mica_refuse(why, -EBUSY, b->name,
+				   "is the last branch of the union");
+	set = changed_set(ms, b, NULL, 0);
+	if (!set)
+		return -ENOMEM;
+	err = check_needed(set, 0, b, why) ?:
+	      switch_branches(sb, set, NULL, why);
+	if (err)
+		mica_set_free(set);
+	else
+		mica_branch_remove(ms, b);
+	return err;
+}
+
+static int move(struct super_block *sb, struct mica_union_change *c,
+		struct mica_reason *why)
+{
+	struct mica_super *ms = mica_super(sb);
+	struct mica_branch *b = find(ms, c->branch, why);
+	struct mica_branches *set;
+	unsigned int i;
+	int err = 0;
+
+	if (IS_ERR(b))
+		return PTR_ERR(b);
+	set = changed_set(ms, b, b, c->pos);
+	if (!set)
+		return -ENOMEM;
+	for (i = 0; i < set->nr && !err; i++)
+		err = check_needed(set, i + 1, set->branch[i], why);
+	err = err ?: switch_branches(sb, set, NULL, why);
+	if (err)
+		mica_set_free(set);
+	return err;
+}
+
+/* What a branch that is not writable has to have before it is. */
+static int make_ready(struct super_block *sb, struct mica_branch *b,
+		      struct mica_reason *why)
+{
+	struct mica_super *ms = mica_super(sb);
+	const struct mica_spec spec = {
+		.name = b->name,
+		.path = { .mnt = b->mnt, .dentry = b->mnt->mnt_root },
+		.rw = true,
+	};
+	const struct cred *old;
+	int err;
+
+	if (b->read != (MICA_FORM_DOT | MICA_FORM_OVERLAY))
+		return mica_refuse(why, -EINVAL, b->name,
+				   "a rw branch is read in both forms");
+	mica_branch_allow_writes(b, true);
+	err = mica_check_spec(why, &spec, ms->format);
+	if (!err) {
+		old = mica_override_creds(sb);
+		err = mica_make_writable(why, b, ms->format, NULL, ms->branches,
+					 b->pos);
+		revert_creds(old);
+	}
+	if (err)
+		mica_branch_retire(ms, b);
+	return err;
+}
+
+static int mode(struct super_block *sb, struct mica_union_change *c,
+		struct mica_reason *why)
+{
+	struct mica_super *ms = mica_super(sb);
+	struct mica_branch *b = find(ms, c->branch, why);
+	bool rw = c->flags & MICA_BRANCH_RW;
+	struct mica_branches *set;
+	int err;
+
+	if (IS_ERR(b))
+		return PTR_ERR(b);
+	if (b->rw == rw)
+		return 0;
+	set = changed_set(ms, NULL, NULL, 0);
+	if (!set)
+		return -ENOMEM;
+	err = rw ? make_ready(sb, b, why) : 0;
+	if (!err) {
+		err = switch_branches(sb, set, b, why);
+		if (!b->rw)
+			mica_branch_retire(ms, b);
+	}
+	if (err)
+		mica_set_free(set);
+	return err;
+}
+
+/* The branch that a snapshot is made of. */
+static struct mica_branch *find_top(const struct mica_super *ms,
+				    struct mica_reason *why)
+{
+	struct mica_branch *b, *top = NULL;
+	unsigned int i;
+
+	for (i = 0; i < ms->branches->nr; i++) {
+		b = ms->branches->branch[i];
+		if (top && b->rw)
+			return ERR_PTR(mica_refuse(why, -EINVAL, b->name,
+						   "is writable, a snapshot could change"));
+		if (b->rw)
+			top = b;
+	}
+	if (!top)
+		mica_fail(why, -EROFS, MICA_REASON_BRANCH, NULL,
+			  "no branch is writable");
+	return top ?: ERR_PTR(-EROFS);
+}
+
+static int check_is_empty(struct super_block *sb, const struct mica_spec *spec,
+			  struct mica_reason *why)
+{
+	const struct cred *old = mica_override_creds(sb);
+	int ret = lower_is_empty(&spec->path);
+
+	revert_creds(old);
+	if (ret)
+		return min(ret, 0);
+	return mica_refuse(why, -ENOTEMPTY, spec->name, "is not empty");
+}
+
+static int seal_and_insert(struct super_block *sb, struct mica_branch *top,
+			   struct mica_branch *b, struct mica_reason *why)
+{
+	const struct cred *old = mica_override_creds(sb);
+	int err = mica_seal(top, b);
+
+	revert_creds(old);
+	if (err)
+		return mica_refuse(why, err, top->name, "cannot be sealed");
+	err = insert(sb, b, top->pos, top, why);
+	old = mica_override_creds(sb);
+	if (err)
+		mica_unseal(top);
+	revert_creds(old);
+	if (!err)
+		mica_branch_retire(mica_super(sb), top);
+	return err;
+}
+
+static int snapshot(struct super_block *sb, struct mica_union_change *c,
+		    struct mica_reason *why)
+{
+	struct mica_super *ms = mica_super(sb);
+	struct mica_branch *top = find_top(ms, why), *b;
+	struct mica_spec spec = {};
+	int err;
+
+	if (IS_ERR(top))
+		return PTR_ERR(top);
+	c->flags = MICA_BRANCH_RW;
+	err = get_spec(&spec, c, why);
+	if (err)
+		return err;
+	err = check_is_empty(sb, &spec, why);
+	b = err ? ERR_PTR(err) : new_branch(sb, &spec, top->pos, why);
+	put_spec(&spec);
+	if (IS_ERR(b))
+		return PTR_ERR(b);
+	c->branch = b->id;
+	err = seal_and_insert(sb, top, b, why);
+	if (err)
+		mica_branch_remove(ms, b);
+	return err;
+}
+
+static int check_caller(struct mica_call *call, const struct mica_union_change *c)
+{
+	struct super_block *sb = file_inode(call->file)->i_sb;
+
+	if (!ns_capable(sb->s_user_ns, CAP_SYS_ADMIN))
+		return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE, NULL,
+				 "changing a union needs CAP_SYS_ADMIN");
+	if (mica_super(sb)->overlay_syntax)
+		return mica_fail(&call->why, -EINVAL, MICA_REASON_BRANCH, NULL,
+				 "the union was mounted with overlayfs's options, its branches stay");
+	return mica_need_zero(call, c->reserved, "reserved");
+}
+
+static int run(struct mica_call *call, void *arg,
+	       int (*what)(struct super_block *sb, struct mica_union_change *c,
+			   struct mica_reason *why))
+{
+	struct super_block *sb = file_inode(call->file)->i_sb;
+	struct mica_super *ms = mica_super(sb);
+	int err = check_caller(call, arg);
+
+	if (err)
+		return err;
+	if (mutex_lock_killable(&ms->change_lock))
+		return -EINTR;
+	err = what(sb, arg, &call->why);
+	mutex_unlock(&ms->change_lock);
+	return err;
+}
+
+static int run_add(struct mica_call *call, void *arg)
+{
+	const struct mica_union_change *c = arg;
+
+	return mica_need_zero(call, c->branch, "branch") ?: run(call, arg, add);
+}
+
+static int run_del(struct mica_call *call, void *arg)
+{
+	const struct mica_union_change *c = arg;
+
+	return mica_need_zero(call, c->fd, "fd") ?:
+	       mica_need_zero(call, c->pos, "pos") ?: run(call, arg, del);
+}
+
+static int run_mode(struct mica_call *call, void *arg)
+{
+	const struct mica_union_change *c = arg;
+
+	return mica_need_zero(call, c->fd, "fd") ?:
+	       mica_need_zero(call, c->pos, "pos") ?: run(call, arg, mode);
+}
+
+static int run_move(struct mica_call *call, void *arg)
+{
+	const struct mica_union_change *c = arg;
+
+	return mica_need_zero(call, c->fd, "fd") ?: run(call, arg, move);
+}
+
+static int run_snapshot(struct mica_call *call, void *arg)
+{
+	const struct mica_union_change *c = arg;
+
+	return mica_need_zero(call, c->branch, "branch") ?:
+	       mica_need_zero(call, c->pos, "pos") ?: run(call, arg, snapshot);
+}
+
+#define FIRST_COMMAND _IOC_NR(MICA_UNION_ADD)
+#define CHANGE(name, function, known)					\
+	[_IOC_NR(name) - FIRST_COMMAND] = {				\
+		.run = function,					\
+		.tail = offsetof(struct mica_union_change, reason_ptr),	\
+		.full_size = sizeof(struct mica_union_change),		\
+		.flags = known,						\
+		.gives = true,						\
+	}
+
+static const struct mica_ioctl_entry commands[] = {
+	CHANGE(MICA_UNION_ADD, run_add,
+	       MICA_BRANCH_RW | MICA_BRANCH_DOT | MICA_BRANCH_OVERLAY),
+	CHANGE(MICA_UNION_DEL, run_del, 0),
+	CHANGE(MICA_UNION_MODE, run_mode, MICA_BRANCH_RW),
+	CHANGE(MICA_UNION_MOVE, run_move, 0),
+	CHANGE(MICA_UNION_SNAPSHOT, run_snapshot, 0),
+};
+
+long mica_dir_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	unsigned int nr = _IOC_NR(cmd) - FIRST_COMMAND;
+
+	if (file->f_path.dentry != file_inode(file)->i_sb->s_root ||
+	    cmd != _IO(MICA_IOC_TYPE, _IOC_NR(cmd)) ||
+	    nr >= ARRAY_SIZE(commands))
+		return -ENOTTY;
+	return mica_run_command(file, NULL, &commands[nr], arg);
+}
