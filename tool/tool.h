@@ -33,6 +33,11 @@ int guest_list(int argc, char **argv);
 int union_mount(int argc, char **argv);
 int union_list(int argc, char **argv);
 int union_check(int argc, char **argv);
+int union_add(int argc, char **argv);
+int union_del(int argc, char **argv);
+int union_mode(int argc, char **argv);
+int union_move(int argc, char **argv);
+int union_snapshot(int argc, char **argv);
 int monitor(int argc, char **argv);
 
 /* main.c: options and messages */
@@ -69,6 +74,7 @@ struct users {
 };
 
 void users_find(const char *function, int group, struct users *users);
+void users_find_path(const char *path, struct users *users);
 void users_free(struct users *users);
 
 #endif /* MICA_TOOL_H */

@@ -162,6 +162,64 @@ void users_find(const char *function, int group, struct users *users)
 	free(nodes.node);
 }
 
+/* A link in /proc leads to @path, or to something in it. */
+static bool is_below(const char *link, const char *path)
+{
+	char target[PATH_MAX];
+	size_t len = strlen(path);
+	ssize_t got = readlink(link, target, sizeof(target) - 1);
+
+	if (got < 0)
+		return false;
+	target[got] = 0;
+	return !strncmp(target, path, len) && (!target[len] || target[len] == '/');
+}
+
+static void scan_links(const char *pid, const char *kind, const char *path,
+		       struct users *users)
+{
+	char *dir CLEANUP(free_string) = xprintf("/proc/%s/%s", pid, kind);
+	struct dirent *entry;
+	DIR *links = opendir(dir);
+
+	while (links && (entry = readdir(links))) {
+		char *link CLEANUP(free_string) = xprintf("%s/%s", dir, entry->d_name);
+
+		if (is_below(link, path))
+			add_user(users, pid, path);
+	}
+	if (links)
+		closedir(links);
+}
+
+/**
+ * users_find_path - who has a file open, mapped, or stands in a directory
+ * @path: the file, or a directory that it is in
+ * @users: gets a line for each process: pid, name, path
+ */
+void users_find_path(const char *path, struct users *users)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	*users = (struct users) {};
+	while (proc && (entry = readdir(proc))) {
+		char *cwd CLEANUP(free_string) = NULL;
+		char *root CLEANUP(free_string) = NULL;
+
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		cwd = xprintf("/proc/%s/cwd", entry->d_name);
+		root = xprintf("/proc/%s/root", entry->d_name);
+		if (is_below(cwd, path) || is_below(root, path))
+			add_user(users, entry->d_name, path);
+		scan_links(entry->d_name, "fd", path, users);
+		scan_links(entry->d_name, "map_files", path, users);
+	}
+	if (proc)
+		closedir(proc);
+}
+
 void users_free(struct users *users)
 {
 	size_t i;

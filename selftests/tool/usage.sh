@@ -5,7 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 
 commands=("host check" "device list" "device show" "guest exec" "guest list"
-	  "union mount" "union list" "union check" "monitor")
+	  "union mount" "union list" "union check" "union add" "union del"
+	  "union mode" "union move" "union snapshot" "monitor")
 
 for option in --help -h; do
 	for command in "" host device guest union "${commands[@]}"; do

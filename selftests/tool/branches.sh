@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# mica union add, del, mode, move, snapshot: a patched CD-ROM, snapshots, what is in
+# the way.
+# shellcheck source=selftests/tool/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need_module
+mount -t tmpfs tmpfs "$WORK" || exit 1
+cd "$WORK" || exit 1
+mkdir top base extra mnt day{1,2}
+echo base >base/f
+echo extra >extra/f
+mkdir extra/only
+
+# branches: their paths and modes, from the left
+branches()
+{
+	"$MICA" union list --json |
+		jq -r '[.unions[].children[]? | (.name | split("/") | last) + "=" + .mode] | join(" ")'
+}
+
+run union mount top base mnt
+exits 0 "a branch is added" union add --at 1 mnt extra
+is "it is where it should be" "$(branches)" "top=rw extra=ro base=ro"
+is "it shows" "$(<mnt/f)" extra
+is "mountinfo has it" "$(findmnt -no OPTIONS mnt | grep -o 'extra=ro')" "extra=ro"
+exits 0 "it is moved, by its path" union move mnt "$WORK/extra" 9
+is "it is the last" "$(branches)" "top=rw base=ro extra=ro"
+is "the other shows" "$(<mnt/f)" base
+
+(cd mnt/only && exec sleep 1000) &
+sleeper=$!
+while [[ $(readlink "/proc/$sleeper/cwd") != */only || $(<"/proc/$sleeper/comm") != sleep ]]; do
+	sleep 0.1
+done
+exits 1 "what is in use stays" union del mnt "$WORK/extra"
+like "the path is named" "$(<"$ERR")" "/only: is in use"
+like "the process is named" "$(<"$ERR")" "in use by $sleeper sleep"
+is "nothing has changed" "$(branches)" "top=rw base=ro extra=ro"
+kill "$sleeper"
+wait "$sleeper" 2>/dev/null
+exits 0 "it goes, by its path" union del mnt "$WORK/extra"
+is "it is gone" "$(branches)" "top=rw base=ro"
+exits 1 "it cannot go twice" union del mnt "$WORK/extra"
+one_sentence "it cannot go twice"
+
+exits 1 "a branch cannot be in itself" union add mnt "$WORK/base"
+like "the reason" "$(<"$ERR")" "it contains"
+exits 1 "nor the union in itself" union add mnt mnt
+one_sentence "nor the union in itself"
+exits 1 "what is no union has no branches" union add base extra
+like "the reason of that" "$(<"$ERR")" "not the root of a union"
+
+echo 1 >mnt/log
+exec 5>>mnt/log
+exits 0 "a snapshot" union snapshot --sync mnt day1
+is "has a new top" "$(branches)" "day1=rw top=ro base=ro"
+echo 2 >&5
+is "who writes goes on in the new one" "$(xargs <mnt/log)" "1 2"
+is "the snapshot stays" "$(<top/log)" "1"
+exits 1 "it is not written to any more" union mount top=rw base "$WORK/extra/only"
+like "what is above it is named" "$(<"$ERR")" "below $WORK/day1"
+echo x >day2/x
+exits 1 "a snapshot needs an empty directory" union snapshot mnt day2
+like "that is said" "$(<"$ERR")" "is not empty"
+exec 5>&-
+
+exits 0 "to ro" union mode mnt "$WORK/day1" ro
+[[ ! -w mnt ]] || ! touch mnt/new 2>/dev/null
+result $? "nothing can be written any more"
+exits 0 "and back" union mode mnt "$WORK/day1" rw
+touch mnt/new
+result $? "it can again"
+
+exits 2 "a bad mode" union mode mnt 1 wr
+exits 2 "a bad position" union move mnt 1 left
+exits 2 "a branch too many" union del mnt 1 2
+umount mnt
+finish

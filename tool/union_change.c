@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* mica union add, del, mode, move, snapshot: other branches for a mounted union. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include "dev.h"
+#include "nl.h"
+
+/* A change of the branches of a mounted union. */
+struct change {
+	const char *mount;		/* where the union is */
+	int fd;				/* the same */
+	uint32_t major;
+	uint32_t minor;
+	uint32_t id;			/* of the union */
+	const char *branch;		/* as it was given */
+	uint32_t branch_id;
+};
+
+static void close_change(struct change *c)
+{
+	close_fd(&c->fd);
+}
+
+static int open_union(struct change *c, const char *path)
+{
+	struct statx stx;
+
+	c->mount = path;
+	c->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->fd < 0 || statx(c->fd, "", AT_EMPTY_PATH, 0, &stx))
+		return fail("%s: %s", path, strerror(errno));
+	c->major = stx.stx_dev_major;
+	c->minor = stx.stx_dev_minor;
+	return MICA_OK;
+}
+
+static void take_union(struct nlattr **attrs, void *data)
+{
+	struct change *c = data;
+
+	if (attr_u32(attrs, MICA_A_UNION_MAJOR) == c->major &&
+	    attr_u32(attrs, MICA_A_UNION_MINOR) == c->minor)
+		c->id = attr_u32(attrs, MICA_A_UNION_ID);
+}
+
+static void take_branch(struct nlattr **attrs, void *data)
+{
+	const char *path = attr_string(attrs, MICA_A_BRANCH_PATH);
+	uint32_t id = attr_u32(attrs, MICA_A_BRANCH_ID);
+	struct change *c = data;
+	uint64_t number;
+
+	if (attr_u32(attrs, MICA_A_BRANCH_UNION) != c->id)
+		return;
+	if ((path && !strcmp(path, c->branch)) ||
+	    (parse_number(c->branch, 10, UINT32_MAX, &number) && number == id))
+		c->branch_id = id;
+}
+
+/* A branch by its number or its path, as mica union list has them. */
+static int find_branch(struct change *c, const char *branch)
+{
+	struct nl_sock *sock CLEANUP(family_close) = family_open();
+	int ret;
+
+	c->branch = branch;
+	if (!sock)
+		return MICA_FAILED;
+	ret = family_dump(sock, MICA_CMD_UNION_GET, 0, take_union, c);
+	if (!ret && !c->id)
+		return fail("%s: is not in a union", c->mount);
+	if (!ret)
+		ret = family_dump(sock, MICA_CMD_BRANCH_GET, c->id, take_branch, c);
+	if (!ret && !c->branch_id)
+		return fail("%s: has no branch %s; see mica union list", c->mount, branch);
+	return ret;
+}
+
+/* Who uses what is in the way. */
+static void tell_users(const char *mount, const char *subject)
+{
+	char *top CLEANUP(free_string) = realpath(mount, NULL);
+	char *path CLEANUP(free_string) = NULL;
+	struct users users;
+	size_t i;
+
+	if (!top)
+		return;
+	path = xprintf("%s%s", top, subject);
+	users_find_path(path, &users);
+	for (i = 0; i < users.nr; i++)
+		note("in use by %s", users.line[i]);
+	users_free(&users);
+}
+
+static int run(struct change *c, unsigned int command, struct mica_union_change arg)
+{
+	struct mica_reason why = {};
+
+	arg.size = sizeof(arg);
+	arg.reason_ptr = (uintptr_t)&why;
+	arg.reason_len = sizeof(why);
+	if (!ioctl(c->fd, command, &arg))
+		return MICA_OK;
+	if (errno == ENOTTY)
+		return fail("%s: is not the root of a union", c->mount);
+	if (why.code == MICA_REASON_IN_USE)
+		tell_users(c->mount, (const char *)why.subject);
+	return fail("%s: %s", c->mount, reason_text(&why, errno));
+}
+
+static int open_directory(const char *path, int *fd)
+{
+	*fd = open(path, O_PATH | O_CLOEXEC);
+	return *fd < 0 ? fail("%s: %s", path, strerror(errno)) : MICA_OK;
+}
+
+static bool parse_mode(const char *name, uint32_t *flags)
+{
+	static const struct {
+		const char *name;
+		uint32_t flags;
+	} modes[] = {
+		{ "rw", MICA_BRANCH_RW }, { "ro", 0 },
+		{ "ro+dot", MICA_BRANCH_DOT },
+		{ "ro+overlay", MICA_BRANCH_OVERLAY },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++)
+		if (!strcmp(name, modes[i].name)) {
+			*flags = modes[i].flags;
+			return true;
+		}
+	return false;
+}
+
+static uint32_t position(const char *text)
+{
+	uint64_t number;
+
+	if (!parse_number(text, 10, UINT32_MAX, &number))
+		usage_error("'%s' is no position", text);
+	return (uint32_t)number;
+}
+
+static const struct option only_help[] = {
+	{ "help", no_argument, NULL, 'h' },
+	{}
+};
+
+int union_add(int argc, char **argv)
+{
+	static const char help[] =
+		"Usage: mica union add [--mode MODE] [--at POSITION] MOUNTPOINT DIRECTORY\n"
+		"\n"
+		"Makes a directory a branch of a mounted union. What is open stays open.\n"
+		"\n"
+		"  -m, --mode MODE    ro (the default), rw, ro+dot, ro+overlay\n"
+		"  -a, --at POSITION  0 is the left of all, which has precedence; without it\n"
+		"                     the branch comes to the right of all\n"
+		"  -h, --help         this text\n";
+	static const struct option longs[] = {
+		{ "mode", required_argument, NULL, 'm' },
+		{ "at", required_argument, NULL, 'a' },
+		{ "help", no_argument, NULL, 'h' },
+		{}
+	};
+	struct change c CLEANUP(close_change) = { .fd = -1 };
+	int directory CLEANUP(close_fd) = -1;
+	struct mica_union_change arg = { .pos = UINT32_MAX };
+	int option, ret;
+
+	while ((option = next_option(argc, argv, ":m:a:h", longs, help)) != -1) {
+		if (option == 'a')
+			arg.pos = position(optarg);
+		else if (!parse_mode(optarg, &arg.flags))
+			usage_error("'%s' is no mode", optarg);
+	}
+	if (argc - optind != 2)
+		usage_error("takes a mount point and a directory");
+	ret = open_union(&c, argv[optind]) ?: open_directory(argv[optind + 1], &directory);
+	arg.fd = directory;
+	return ret ?: run(&c, MICA_UNION_ADD, arg);
+}
+
+int union_del(int argc, char **argv)
+{
+	static const char help[] =
+		"Usage: mica union del MOUNTPOINT BRANCH\n"
+		"\n"
+		"Removes a branch, by its number or its path, from a mounted union. What is open\n"
+		"in it stays open.\n"
+		"\n"
+		"  -h, --help  this text\n";
+	struct change c CLEANUP(close_change) = { .fd = -1 };
+	struct mica_union_change arg = {};
+	int ret;
+
+	next_option(argc, argv, ":h", only_help, help);
+	if (argc - optind != 2)
+		usage_error("takes a mount point and a branch");
+	ret = open_union(&c, argv[optind]) ?: find_branch(&c, argv[optind + 1]);
+	arg.branch = c.branch_id;
+	return ret ?: run(&c, MICA_UNION_DEL, arg);
+}
+
+int union_mode(int argc, char **argv)
+{
+	static const char help[] =
+		"Usage: mica union mode MOUNTPOINT BRANCH rw|ro\n"
+		"\n"
+		"Lets a branch of a mounted union, given by its number or its path, be written\n"
+		"to, or not any more.\n"
+		"\n"
+		"  -h, --help  this text\n";
+	struct change c CLEANUP(close_change) = { .fd = -1 };
+	struct mica_union_change arg = {};
+	int ret;
+
+	next_option(argc, argv, ":h", only_help, help);
+	if (argc - optind != 3)
+		usage_error("takes a mount point, a branch and a mode");
+	if (!parse_mode(argv[optind + 2], &arg.flags) || (arg.flags & ~MICA_BRANCH_RW))
+		usage_error("'%s' is neither rw nor ro", argv[optind + 2]);
+	ret = open_union(&c, argv[optind]) ?: find_branch(&c, argv[optind + 1]);
+	arg.branch = c.branch_id;
+	return ret ?: run(&c, MICA_UNION_MODE, arg);
+}
+
+int union_move(int argc, char **argv)
+{
+	static const char help[] =
+		"Usage: mica union move MOUNTPOINT BRANCH POSITION\n"
+		"\n"
+		"Gives a branch of a mounted union, by its number or its path, another position;\n"
+		"0 is the left of all, which has precedence.\n"
+		"\n"
+		"  -h, --help  this text\n";
+	struct change c CLEANUP(close_change) = { .fd = -1 };
+	struct mica_union_change arg = {};
+	int ret;
+
+	next_option(argc, argv, ":h", only_help, help);
+	if (argc - optind != 3)
+		usage_error("takes a mount point, a branch and a position");
+	arg.pos = position(argv[optind + 2]);
+	ret = open_union(&c, argv[optind]) ?: find_branch(&c, argv[optind + 1]);
+	arg.branch = c.branch_id;
+	return ret ?: run(&c, MICA_UNION_MOVE, arg);
+}
+
+int union_snapshot(int argc, char **argv)
+{
+	static const char help[] =
+		"Usage: mica union snapshot [--sync] MOUNTPOINT DIRECTORY\n"
+		"\n"
+		"Keeps the writable branch of a mounted union as it is, from one moment on, and\n"
+		"makes an empty directory the writable branch in its place. Nothing is copied. The\n"
+		"snapshot is what a union of the other branches shows.\n"
+		"\n"
+		"  -s, --sync  return when the snapshot is on the disk\n"
+		"  -h, --help  this text\n";
+	static const struct option longs[] = {
+		{ "sync", no_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{}
+	};
+	struct change c CLEANUP(close_change) = { .fd = -1 };
+	int directory CLEANUP(close_fd) = -1;
+	struct mica_union_change arg = {};
+	bool sync = false;
+	int ret;
+
+	while (next_option(argc, argv, ":sh", longs, help) != -1)
+		sync = true;
+	if (argc - optind != 2)
+		usage_error("takes a mount point and an empty directory");
+	ret = open_union(&c, argv[optind]) ?: open_directory(argv[optind + 1], &directory);
+	arg.fd = directory;
+	ret = ret ?: run(&c, MICA_UNION_SNAPSHOT, arg);
+	if (!ret && sync && syncfs(c.fd))
+		return fail("%s: the snapshot is made, but cannot be synced: %s", c.mount,
+			    strerror(errno));
+	return ret;
+}
