@@ -33,7 +33,7 @@
 #define NOTHINGS 20		/* to know what a change of nothing costs */
 #define PAGE 4096
 #define BIG (64 << 20)
-#define BIGS 6
+#define BIGS 4
 #define MAX_SETS 4		/* numbers of layers */
 #define MAX_LAYERS 99
 #define NS_PER_INSTRUCTION 2	/* -icount shift=1 */
