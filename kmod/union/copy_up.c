@@ -16,6 +16,8 @@
 #include <linux/completion.h>
 #include <linux/file.h>
 #include <linux/mount.h>
+#include <linux/mutex.h>
+#include <linux/pipe_fs_i.h>
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/sizes.h>
@@ -171,14 +173,36 @@ static int copy_attr(const struct mica_copy *c)
 	return lower_setattr(c->b, c->temp, &rest);
 }
 
-static int copy_range(struct file *from, struct file *to, loff_t pos,
-		      loff_t end)
+/**
+ * struct range_copy - a range of data to be copied
+ * @work: does it, where the task that needs it cannot
+ * @task: that task, which may be killed
+ * @cred: who copies
+ * @from: a file
+ * @to: another
+ * @pos: where the range begins
+ * @end: where it ends
+ * @err: out: 0 or an error
+ */
+struct range_copy {
+	struct work_struct work;
+	struct task_struct *task;
+	const struct cred *cred;
+	struct file *from;
+	struct file *to;
+	loff_t pos;
+	loff_t end;
+	int err;
+};
+
+static int splice_range(const struct range_copy *r)
 {
-	loff_t out = pos;
+	struct file *from = r->from, *to = r->to;
+	loff_t pos = r->pos, out = r->pos, end = r->end;
 	long n;
 
 	while (pos < end) {
-		if (fatal_signal_pending(current))
+		if (fatal_signal_pending(r->task))
 			return -EINTR;
 		n = do_splice_direct(from, &pos, to, &out,
 				     min_t(loff_t, end - pos, MICA_COPY_CHUNK),
@@ -190,6 +214,44 @@ static int copy_range(struct file *from, struct file *to, loff_t pos,
 		cond_resched();
 	}
 	return 0;
+}
+
+static void splice_range_work(struct work_struct *work)
+{
+	struct range_copy *r = container_of(work, struct range_copy, work);
+	const struct cred *old = override_creds(r->cred);
+
+	r->err = splice_range(r);
+	revert_creds(old);
+}
+
+/* In a sendfile() to the file, the pipe of the task has what is to be written. */
+static bool is_splicing(void)
+{
+	const struct pipe_inode_info *pipe = current->splice_pipe;
+
+	return pipe && !pipe_empty(pipe->head, pipe->tail);
+}
+
+static int copy_range(struct file *from, struct file *to, loff_t pos,
+		      loff_t end)
+{
+	struct range_copy r = {
+		.task = current,
+		.cred = current_cred(),
+		.from = from,
+		.to = to,
+		.pos = pos,
+		.end = end,
+	};
+
+	if (!is_splicing())
+		return splice_range(&r);
+	INIT_WORK_ONSTACK(&r.work, splice_range_work);
+	queue_work(system_unbound_wq, &r.work);
+	flush_work(&r.work);
+	destroy_work_on_stack(&r.work);
+	return r.err;
 }
 
 /* Where data begins at or after @pos; @size if there is only a hole. */

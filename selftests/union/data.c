@@ -4,6 +4,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/uio.h>
 #include "kselftest_harness.h"
 #include "util.h"
@@ -282,6 +283,25 @@ TEST_F(data, an_unlinked_or_replaced_file_can_be_written_on)
 	HAS("l1/f3", "whole");
 	if (!on_overlay)
 		ASSERT_STREQ("", ls("up/.wh..wh.mica/work"));
+}
+
+/* The copy is made while the caller's own pipe has data in it. */
+TEST_F(data, sendfile_to_what_is_below_copies_it_first)
+{
+	int in, out;
+
+	DO(fill("from", 300000, 1));
+	DO(fill("l1/f", 3 << 20, 2));
+	DO(mount_union("up:l1"));
+	in = open("from", O_RDONLY);
+	out = open("mnt/f", O_WRONLY);
+	ASSERT_LE(0, out);
+	ASSERT_EQ(200000, sendfile(out, in, NULL, 200000));
+	close(in);
+	close(out);
+	DO(filled("l1/f", 3 << 20, 2));
+	DO(run("head -c 200000 from | cmp -n 200000 - mnt/f && "
+	       "cmp -i 200000 l1/f mnt/f"));
 }
 
 TEST_HARNESS_MAIN
