@@ -351,7 +351,8 @@ int mica_branch_prepare_work(struct mica_branch *b, const struct path *workdir)
 	if (err)
 		goto out;
 	b->work = mica_need_dir(b, parent, &QSTR("work"));
-	if (!b->userxattr)
+	/* One that was not writable has it already. */
+	if (!b->userxattr && !b->index)
 		b->index = lower_lookup(b, parent, &QSTR("index"));
 	dput(parent);
 	err = PTR_ERR_OR_ZERO(b->work) ?: PTR_ERR_OR_ZERO(b->index);
