@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Branches that come and go while the union is mounted and in use. */
+#include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include "kselftest_harness.h"
@@ -172,6 +173,50 @@ TEST_F(live, a_directory_in_use_stays_or_the_branch_does)
 	close(fd);
 	DO(put("mnt/both/y", "y"));
 	HAS("up/both/y", "y");
+}
+
+/* If something of it stayed behind, its file system could not be unmounted. */
+TEST_F(live, links_stay_while_the_mode_of_their_branch_changes)
+{
+	int id, i;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(put("l1/f", "1") | link("l1/f", "l1/g"));
+	DO(mount("none", "up", "tmpfs", 0, NULL));
+	DO(mount_union_with("l2:l1", "copyup=top"));
+	id = add_branch("up", MICA_BRANCH_RW, 0);
+	ASSERT_LT(0, id);
+	for (i = 0; i < 3; i++) {
+		DO(add("mnt/f", "+"));
+		DO(set_mode(id, 0));
+		ASSERT_STREQ(content("mnt/f"), content("mnt/g"));
+		DO(set_mode(id, MICA_BRANCH_RW));
+	}
+	DO(add("mnt/g", "-"));
+	HAS("mnt/f", "1+++-");
+	DO(umount("mnt"));
+	DO(umount("up"));
+}
+
+TEST_F(live, a_union_that_somebody_froze_is_not_changed)
+{
+	int fd, id;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(put("l2/f", "2"));
+	DO(mount_union("up:l1"));
+	fd = open("mnt", O_RDONLY | O_DIRECTORY);
+	ASSERT_LE(0, fd);
+	DO(ioctl(fd, FIFREEZE, 0));
+	FAILS(EBUSY, add_branch("l2", 0, 1));
+	ASSERT_FALSE(there("mnt/f"));
+	/* It is still frozen. */
+	FAILS(EBUSY, ioctl(fd, FIFREEZE, 0));
+	DO(ioctl(fd, FITHAW, 0));
+	id = add_branch("l2", 0, 1);
+	ASSERT_LT(0, id);
+	HAS("mnt/f", "2");
+	close(fd);
 }
 
 TEST_F(live, the_order_of_branches_can_be_changed)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* 6.6: who freezes a file system says whether it is the kernel. */
-/* symbols: freeze_super */
 #include <linux/fs.h>
 
 int probe(void);
