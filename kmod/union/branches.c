@@ -406,13 +406,26 @@ int mica_branch_find_index(struct mica_branch *b)
 	return 0;
 }
 
+/* What the branches of a union forbid, which may change meanwhile. */
+static unsigned int forbidden_in(const struct super_block *sb)
+{
+	struct srcu_struct *srcu = &mica_super(sb)->srcu;
+	const struct mica_branches *set;
+	unsigned int i, forbidden = 0;
+	int reading = srcu_read_lock(srcu);
+
+	set = mica_branches(sb);
+	for (i = 0; i < set->nr; i++)
+		forbidden |= set->branch[i]->forbidden;
+	srcu_read_unlock(srcu, reading);
+	return forbidden;
+}
+
 static unsigned int forbidden_by(const struct vfsmount *mnt,
 				 const struct user_namespace *ns)
 {
 	unsigned int forbidden = mnt->mnt_flags &
 				 (MNT_NOSUID | MNT_NODEV | MNT_NOEXEC);
-	const struct mica_branches *inner;
-	unsigned int i;
 
 	if (mnt->mnt_sb->s_user_ns != ns)
 		forbidden |= MNT_NOSUID;
@@ -420,11 +433,8 @@ static unsigned int forbidden_by(const struct vfsmount *mnt,
 		forbidden |= MNT_NODEV;
 	if (mnt->mnt_sb->s_iflags & SB_I_NOEXEC)
 		forbidden |= MNT_NOEXEC;
-	if (mnt->mnt_sb->s_magic == MICA_SUPER_MAGIC) {
-		inner = mica_branches(mnt->mnt_sb);
-		for (i = 0; i < inner->nr; i++)
-			forbidden |= inner->branch[i]->forbidden;
-	}
+	if (mnt->mnt_sb->s_magic == MICA_SUPER_MAGIC)
+		forbidden |= forbidden_in(mnt->mnt_sb);
 	return forbidden;
 }
 
