@@ -82,10 +82,9 @@ int mica_need_zero(struct mica_call *call, u64 value, const char *name)
 			 "%s must be zero", name);
 }
 
-static int mica_ioctl_run(struct mica_call *call,
-			  const struct mica_ioctl_entry *entry, void *arg,
-			  void __user *uarg)
+static int mica_ioctl_run(struct mica_call *call, void *arg, void __user *uarg)
 {
+	const struct mica_ioctl_entry *entry = call->entry;
 	const struct mica_head *head = arg;
 	const struct mica_tail *tail = arg + entry->tail;
 	u32 size = min(head->size, entry->full_size);
@@ -140,6 +139,7 @@ long mica_run_command(struct file *file, struct mica_session *session,
 	if (!call)
 		return -ENOMEM;
 	call->file = file;
+	call->entry = entry;
 	call->session = session;
 	karg = call->arg;
 	err = copy_struct_from_user(karg, entry->full_size, uarg, size);
@@ -147,7 +147,7 @@ long mica_run_command(struct file *file, struct mica_session *session,
 		/* The caller may have changed it since it was looked at. */
 		*(u32 *)karg = size;
 		tail = karg + entry->tail;
-		err = mica_ioctl_run(call, entry, karg, uarg);
+		err = mica_ioctl_run(call, karg, uarg);
 		if (err)
 			mica_reason_give(&call->why, tail->reason_ptr,
 					 tail->reason_len);

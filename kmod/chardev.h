@@ -29,12 +29,14 @@ struct mica_ioctl_entry {
 /**
  * struct mica_call - a call of a command
  * @file: the open file that it came through
+ * @entry: the command
  * @session: the session of it, if it is /dev/mica
  * @why: what a failing command leaves for the caller
  * @arg: the structure of the command
  */
 struct mica_call {
 	struct file *file;
+	const struct mica_ioctl_entry *entry;
 	struct mica_session *session;
 	struct mica_reason why;
 	u8 arg[] __aligned(8);

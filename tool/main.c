@@ -40,6 +40,8 @@ static const struct command commands[] = {
 	  "a branch of a mounted union gets another position" },
 	{ "union", "snapshot", union_snapshot,
 	  "keep a mounted union as it is, and go on in a new branch" },
+	{ "union", "reset", union_reset,
+	  "drop what a union has for a name, so that what is below shows" },
 	{ "monitor", NULL, monitor,
 	  "print events as they come" },
 };

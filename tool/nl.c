@@ -145,6 +145,12 @@ const char *event_name(enum mica_event_type type)
 		[MICA_EVENT_UNION_UMOUNT] = "union-umount",
 		[MICA_EVENT_COPY_UP] = "copy-up",
 		[MICA_EVENT_WHITEOUT] = "whiteout",
+		[MICA_EVENT_BRANCH_ADD] = "branch-add",
+		[MICA_EVENT_BRANCH_DEL] = "branch-del",
+		[MICA_EVENT_BRANCH_MODE] = "branch-mode",
+		[MICA_EVENT_BRANCH_MOVE] = "branch-move",
+		[MICA_EVENT_SNAPSHOT] = "snapshot",
+		[MICA_EVENT_RESET] = "reset",
 	};
 
 	if (type < ARRAY_SIZE(names) && names[type])

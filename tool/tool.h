@@ -38,6 +38,7 @@ int union_del(int argc, char **argv);
 int union_mode(int argc, char **argv);
 int union_move(int argc, char **argv);
 int union_snapshot(int argc, char **argv);
+int union_reset(int argc, char **argv);
 int monitor(int argc, char **argv);
 
 /* main.c: options and messages */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* mica union add, del, mode, move, snapshot: other branches for a mounted union. */
+/* mica union add, del, mode, move, snapshot, reset: changes of a mounted union. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -113,6 +113,16 @@ static int run(struct change *c, unsigned int command, struct mica_union_change 
 	return fail("%s: %s", c->mount, reason_text(&why, errno));
 }
 
+/* For the commands that take a mount point and a branch, and perhaps more. */
+static int run_on_branch(unsigned int command, struct mica_union_change arg, char **argv)
+{
+	struct change c CLEANUP(close_change) = { .fd = -1 };
+	int ret = open_union(&c, argv[0]) ?: find_branch(&c, argv[1]);
+
+	arg.branch = c.branch_id;
+	return ret ?: run(&c, command, arg);
+}
+
 static int open_directory(const char *path, int *fd)
 {
 	*fd = open(path, O_PATH | O_CLOEXEC);
@@ -197,16 +207,12 @@ int union_del(int argc, char **argv)
 		"in it stays open.\n"
 		"\n"
 		"  -h, --help  this text\n";
-	struct change c CLEANUP(close_change) = { .fd = -1 };
 	struct mica_union_change arg = {};
-	int ret;
 
 	next_option(argc, argv, ":h", only_help, help);
 	if (argc - optind != 2)
 		usage_error("takes a mount point and a branch");
-	ret = open_union(&c, argv[optind]) ?: find_branch(&c, argv[optind + 1]);
-	arg.branch = c.branch_id;
-	return ret ?: run(&c, MICA_UNION_DEL, arg);
+	return run_on_branch(MICA_UNION_DEL, arg, &argv[optind]);
 }
 
 int union_mode(int argc, char **argv)
@@ -218,18 +224,14 @@ int union_mode(int argc, char **argv)
 		"to, or not any more.\n"
 		"\n"
 		"  -h, --help  this text\n";
-	struct change c CLEANUP(close_change) = { .fd = -1 };
 	struct mica_union_change arg = {};
-	int ret;
 
 	next_option(argc, argv, ":h", only_help, help);
 	if (argc - optind != 3)
 		usage_error("takes a mount point, a branch and a mode");
 	if (!parse_mode(argv[optind + 2], &arg.flags) || (arg.flags & ~MICA_BRANCH_RW))
 		usage_error("'%s' is neither rw nor ro", argv[optind + 2]);
-	ret = open_union(&c, argv[optind]) ?: find_branch(&c, argv[optind + 1]);
-	arg.branch = c.branch_id;
-	return ret ?: run(&c, MICA_UNION_MODE, arg);
+	return run_on_branch(MICA_UNION_MODE, arg, &argv[optind]);
 }
 
 int union_move(int argc, char **argv)
@@ -241,17 +243,13 @@ int union_move(int argc, char **argv)
 		"0 is the left of all, which has precedence.\n"
 		"\n"
 		"  -h, --help  this text\n";
-	struct change c CLEANUP(close_change) = { .fd = -1 };
 	struct mica_union_change arg = {};
-	int ret;
 
 	next_option(argc, argv, ":h", only_help, help);
 	if (argc - optind != 3)
 		usage_error("takes a mount point, a branch and a position");
 	arg.pos = position(argv[optind + 2]);
-	ret = open_union(&c, argv[optind]) ?: find_branch(&c, argv[optind + 1]);
-	arg.branch = c.branch_id;
-	return ret ?: run(&c, MICA_UNION_MOVE, arg);
+	return run_on_branch(MICA_UNION_MOVE, arg, &argv[optind]);
 }
 
 int union_snapshot(int argc, char **argv)
@@ -286,5 +284,75 @@ int union_snapshot(int argc, char **argv)
 	if (!ret && sync && syncfs(c.fd))
 		return fail("%s: the snapshot is made, but cannot be synced: %s", c.mount,
 			    strerror(errno));
+	return ret;
+}
+
+/* The mount point of what is at @fd, to be freed, or NULL. */
+static char *mount_of(int fd)
+{
+	char *self CLEANUP(free_string) = xprintf("/proc/self/fd/%d", fd);
+	char *path = realpath(self, NULL);
+	struct statx stx;
+	char *slash;
+
+	while (path && path[1] && !statx(AT_FDCWD, path, 0, 0, &stx) &&
+	       !(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT)) {
+		slash = strrchr(path, '/');
+		slash[slash == path] = 0;
+	}
+	return path;
+}
+
+static int reset(const char *path)
+{
+	char *dir CLEANUP(free_string) = xstrdup(path);
+	char *mount CLEANUP(free_string) = NULL;
+	int fd CLEANUP(close_fd) = -1;
+	struct mica_reason why = {};
+	struct mica_union_reset arg = {
+		.size = sizeof(arg),
+		.reason_ptr = (uintptr_t)&why,
+		.reason_len = sizeof(why),
+	};
+	size_t len = strlen(dir);
+	char *slash;
+
+	while (len > 1 && dir[len - 1] == '/')
+		dir[--len] = 0;
+	slash = strrchr(dir, '/');
+	if (slash)
+		*slash = 0;
+	arg.name_ptr = (uintptr_t)(slash ? slash + 1 : dir);
+	fd = open(!slash ? "." : *dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fail("%s: %s", path, strerror(errno));
+	if (!ioctl(fd, MICA_UNION_RESET, &arg))
+		return MICA_OK;
+	if (errno == ENOTTY)
+		return fail("%s: is not in a union", path);
+	if (why.code == MICA_REASON_IN_USE) {
+		mount = mount_of(fd);
+		tell_users(mount ?: "/", (const char *)why.subject);
+	}
+	return fail("%s: %s", path, reason_text(&why, errno));
+}
+
+int union_reset(int argc, char **argv)
+{
+	static const char help[] =
+		"Usage: mica union reset PATH...\n"
+		"\n"
+		"Drops what the writable branch has for each PATH in a mounted union: a change, a\n"
+		"removal, or a directory with all that is in it. What is below shows again, in one\n"
+		"step. What is dropped is lost.\n"
+		"\n"
+		"  -h, --help  this text\n";
+	int ret = MICA_OK;
+
+	next_option(argc, argv, ":h", only_help, help);
+	if (optind == argc)
+		usage_error("takes a path in a union");
+	for (; optind < argc; optind++)
+		ret = reset(argv[optind]) ?: ret;
 	return ret;
 }

@@ -609,4 +609,50 @@ struct mica_union_change {
  */
 #define MICA_UNION_SNAPSHOT	_IO(MICA_IOC_TYPE, 0x24)
 
+/**
+ * struct mica_union_reset - argument of MICA_UNION_RESET
+ * @size: sizeof(struct mica_union_reset)
+ * @flags: must be zero
+ * @name_ptr: the name, which ends with a zero byte
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_union_reset {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 name_ptr;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_UNION_RESET - a name shows again what is below
+ *
+ * It is called on the directory of the union that the name is in, and needs
+ * CAP_SYS_ADMIN in the user namespace that the union was mounted in.
+ *
+ * What the leftmost branch with anything to say of the name has for it is dropped,
+ * in one step: a file, a whiteout, or a directory with all that is in it. That is
+ * lost, if nobody has it open: to who has, it is as if it had been removed. A
+ * copy of a file with several names is dropped for all of them.
+ *
+ * Errors:
+ * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE); or something that
+ *   would be dropped is immutable or append-only (MICA_REASON_BRANCH).
+ * * ENOTTY - not on a directory of a union.
+ * * EINVAL - that is no name (MICA_REASON_BAD_VALUE).
+ * * ENAMETOOLONG - it is too long.
+ * * ENODATA - no writable branch says anything of it (MICA_REASON_BRANCH).
+ * * ENOENT - nothing would show in its place (MICA_REASON_BRANCH), or the
+ *   directory has been removed.
+ * * EMLINK - a file has been changed under other names as well
+ *   (MICA_REASON_BRANCH).
+ * * EBUSY - a directory in use or a mount point would not be there any more
+ *   (MICA_REASON_IN_USE); or the union is frozen (MICA_REASON_BRANCH).
+ * * EFAULT, EINTR, ENOMEM, and errors of reading and writing the branches.
+ */
+#define MICA_UNION_RESET	_IO(MICA_IOC_TYPE, 0x25)
+
 #endif /* _UAPI_MICA_H */

@@ -57,6 +57,12 @@ enum mica_command {
  * @MICA_EVENT_UNION_UMOUNT: a union is gone, its branches are free
  * @MICA_EVENT_COPY_UP: MICA_A_EVENT_PATH was copied to a rw branch
  * @MICA_EVENT_WHITEOUT: MICA_A_EVENT_PATH was whited out
+ * @MICA_EVENT_BRANCH_ADD: a union has a new branch, named by MICA_A_EVENT_TEXT
+ * @MICA_EVENT_BRANCH_DEL: that branch has left it
+ * @MICA_EVENT_BRANCH_MODE: that branch is writable now, or is not any more
+ * @MICA_EVENT_BRANCH_MOVE: that branch has another position
+ * @MICA_EVENT_SNAPSHOT: that branch is the new top, a snapshot has been made
+ * @MICA_EVENT_RESET: MICA_A_EVENT_PATH shows again what was below it
  */
 enum mica_event_type {
 	MICA_EVENT_CLAIM = 1,
@@ -67,6 +73,12 @@ enum mica_event_type {
 	MICA_EVENT_UNION_UMOUNT,
 	MICA_EVENT_COPY_UP,
 	MICA_EVENT_WHITEOUT,
+	MICA_EVENT_BRANCH_ADD,
+	MICA_EVENT_BRANCH_DEL,
+	MICA_EVENT_BRANCH_MODE,
+	MICA_EVENT_BRANCH_MOVE,
+	MICA_EVENT_SNAPSHOT,
+	MICA_EVENT_RESET,
 };
 
 /**

@@ -6,9 +6,6 @@
 
 #define MICA_META_DIR ".wh..wh.mica"
 
-/* More than a union ever leaves in a work directory; each costs stack. */
-#define MICA_WORK_DEPTH 16
-
 static void disown(struct inode *inode)
 {
 	spin_lock(&inode->i_lock);
@@ -57,7 +54,11 @@ struct mica_branches *mica_branches_alloc(unsigned int nr)
 	return set;
 }
 
-/* Puts a branch to the right of all that are in the set. */
+/**
+ * mica_branches_append - put a branch to the right of all that are in a set
+ * @set: the set, which has place for it
+ * @b: the branch
+ */
 void mica_branches_append(struct mica_branches *set, struct mica_branch *b)
 {
 	set->mounts[set->nr] = b->mnt;
@@ -162,7 +163,11 @@ struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 	return b;
 }
 
-/* Its own mount, that nobody else can write to. */
+/**
+ * mica_branch_allow_writes - let a branch be written to, or not
+ * @b: the branch, whose mount is its own
+ * @allowed: it can be written to
+ */
 void mica_branch_allow_writes(struct mica_branch *b, bool allowed)
 {
 	if (allowed)
@@ -172,6 +177,13 @@ void mica_branch_allow_writes(struct mica_branch *b, bool allowed)
 		b->mnt->mnt_flags |= MNT_READONLY | MNT_NOATIME;
 }
 
+/**
+ * mica_branch_set_mode - make a branch of a union rw or ro
+ * @b: the branch
+ * @rw: it is to be rw
+ *
+ * The union is frozen.
+ */
 void mica_branch_set_mode(struct mica_branch *b, bool rw)
 {
 	mica_branch_allow_writes(b, rw);
@@ -363,7 +375,7 @@ int mica_branch_prepare_work(struct mica_branch *b, const struct path *workdir)
 			b->work = NULL;
 		goto out;
 	}
-	err = make_private(b, b->work) ?: lower_empty(b, b->work, MICA_WORK_DEPTH);
+	err = make_private(b, b->work) ?: lower_purge(b, b->work);
 	if (!err && b->format->form == MICA_FORM_OVERLAY &&
 	    b->format->set_opaque(b, b->work))
 		err = -EINVAL;

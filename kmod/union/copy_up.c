@@ -555,7 +555,7 @@ static void drop_nameless(const struct mica_copy *c, struct mica_inode *mi)
 	mica_parts_free(nameless);
 	if (c->links && !mnt_want_write(c->b->mnt)) {
 		mutex_lock(&mica_super(inode->i_sb)->link_lock);
-		mica_index_undo(inode, c->b, c->temp);
+		mica_index_remove(c->b, c->temp);
 		mutex_unlock(&mica_super(inode->i_sb)->link_lock);
 		mnt_drop_write(c->b->mnt);
 	}

@@ -174,19 +174,46 @@ static int set_links(struct inode *inode, int links)
 	return err;
 }
 
+/* Is that file of a branch a copy which other names find through the index? */
+bool mica_is_indexed(const struct mica_branch *b, struct dentry *copy)
+{
+	int links;
+
+	return b->index && d_is_reg(copy) && !read_links(b, copy, 'U', &links);
+}
+
+/**
+ * mica_index_remove - let the index go of a copy
+ * @b: the branch
+ * @copy: the copy
+ *
+ * The caller has the mounter's credentials and mnt_want_write().
+ *
+ * Return: 0 or an error.
+ */
+int mica_index_remove(struct mica_branch *b, struct dentry *copy)
+{
+	const struct mica_part part = { .b = b, .dentry = copy };
+	char name[NAME_MAX + 1];
+	struct mica_origin o;
+	int err;
+
+	mica_get_origin(&part, &o);
+	if (!b->index || !index_name(&o, name))
+		return 0;
+	err = lower_remove(b, b->index, &QSTR(name), d_inode(copy));
+	return err == -ENOENT ? 0 : err;
+}
+
 /* The copy has lost its last name, so the index lets it go as well. */
 static void remove_from_index(struct inode *inode)
 {
 	const struct mica_part *part = &mica_parts(inode)->part[0];
-	const struct mica_branch *b = part->b;
-	struct mica_origin o;
-	char name[NAME_MAX + 1];
 
-	mica_get_origin(part, &o);
-	if (!index_name(&o, name) || mnt_want_write(b->mnt))
+	if (mnt_want_write(part->b->mnt))
 		return;
-	lower_remove(b, b->index, &QSTR(name), d_inode(part->dentry));
-	mnt_drop_write(b->mnt);
+	mica_index_remove(part->b, part->dentry);
+	mnt_drop_write(part->b->mnt);
 }
 
 static struct dentry *need_index(struct mica_branch *b)
@@ -264,6 +291,59 @@ void mica_links_removed(struct inode *inode, bool below)
 	revert_creds(old);
 }
 
+static int count_shown(const struct mica_branch *b, struct dentry *entry, char of)
+{
+	int links;
+
+	if (read_links(b, entry, of, &links))
+		return 0;
+	/* None is lost any more. */
+	if (of == 'L' && links >= -1)
+		return lower_remove(b, b->index, &entry->d_name,
+				    d_inode(entry));
+	return write_links(b, entry, of, links + 1);
+}
+
+/**
+ * mica_links_shown - a name of a file that was hidden shows again
+ * @sb: the union, in which nobody changes anything
+ * @part: the file, where the name is
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: 0 or an error.
+ */
+int mica_links_shown(struct super_block *sb, const struct mica_part *part)
+{
+	struct dentry *entry, *shown;
+	struct mica_branch *b;
+	struct inode *inode;
+	int err;
+	char of;
+
+	if (d_is_dir(part->dentry) || d_inode(part->dentry)->i_nlink <= 1)
+		return 0;
+	entry = mica_index_find(sb, part, &b);
+	if (IS_ERR_OR_NULL(entry))
+		return PTR_ERR_OR_ZERO(entry);
+	of = IS_WHITEOUT(d_inode(entry)) ? 'L' : 'U';
+	shown = of == 'L' ? part->dentry : entry;
+	err = mnt_want_write(b->mnt);
+	if (!err) {
+		err = count_shown(b, entry, of);
+		mnt_drop_write(b->mnt);
+	}
+	inode = err ? NULL : mica_ilookup(sb, d_inode(shown));
+	if (inode) {
+		mica_i(inode)->links++;
+		mica_copyattr(inode);
+		iput(inode);
+	}
+	dput(entry);
+	/* In a branch that is not writable, none can be removed. */
+	return err == -EROFS ? 0 : err;
+}
+
 /**
  * mica_index_add - let the other names of a file find its copy
  * @inode: the file; its lock and that of the links are held
@@ -309,19 +389,6 @@ int mica_index_add(struct inode *inode, struct mica_branch *b, struct dentry *co
 		return PTR_ERR(dentry);
 	dput(dentry);
 	return 0;
-}
-
-/* Undoes mica_index_add() for a copy that got no name. */
-void mica_index_undo(struct inode *inode, struct mica_branch *b,
-		     struct dentry *copy)
-{
-	const struct mica_part part = { .b = b, .dentry = copy };
-	char name[NAME_MAX + 1];
-	struct mica_origin o;
-
-	mica_get_origin(&part, &o);
-	if (b->index && index_name(&o, name))
-		lower_remove(b, b->index, &QSTR(name), d_inode(copy));
 }
 
 /* The names of @copy, which has all that it gets, are in the index. */

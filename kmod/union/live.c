@@ -26,6 +26,7 @@
  * @sb: the union
  * @set: the branches that it will have
  * @mode: one whose mode changes, or NULL
+ * @drop: what is dropped, if the branches stay what they are
  * @view: what it will be
  * @why: out: why it cannot be done
  * @commit: it is being done; before that, it is only looked at
@@ -36,6 +37,7 @@ struct mica_switch {
 	struct super_block *sb;
 	struct mica_branches *set;
 	struct mica_branch *mode;
+	struct mica_drop *drop;
 	struct mica_view view;
 	struct mica_reason *why;
 	bool commit;
@@ -83,7 +85,15 @@ static void free_visits(struct list_head *visits)
 	INIT_LIST_HEAD(visits);
 }
 
-/* The parts of the root: every branch, down to the first that is opaque. */
+/**
+ * mica_root_parts - the parts of the root of a union
+ * @set: its branches
+ *
+ * That is every branch, down to the first that is opaque.
+ * The caller has the mounter's credentials.
+ *
+ * Return: the parts, or an error.
+ */
 struct mica_parts *mica_root_parts(const struct mica_branches *set)
 {
 	struct mica_parts *parts = mica_parts_alloc(set->nr);
@@ -197,7 +207,8 @@ static int judge_dir(struct mica_switch *sw, struct dentry *dentry,
 		if (!sw->commit && stays_used(dentry))
 			return refuse_in_use(sw, dentry, "is in use");
 		vanish(sw, dentry);
-	} else if (same_parts(found, parts) && !sw->view.ms->redirects) {
+	} else if (same_parts(found, parts) && !sw->view.ms->redirects &&
+		   !sw->drop) {
 		/* What is in it is what it was, all the way down. */
 		mica_parts_free(found);
 		return 0;
@@ -226,7 +237,7 @@ static int judge(struct mica_switch *sw, const struct mica_parts *where,
 		 struct dentry *dentry)
 {
 	struct mica_parts *found;
-	int err;
+	int err, ret;
 
 	if (d_unhashed(dentry))
 		return 0;
@@ -236,13 +247,12 @@ static int judge(struct mica_switch *sw, const struct mica_parts *where,
 		return 0;
 	}
 	err = look_up(sw, where, dentry, &found);
-	/* It is too late: who comes next will see. */
-	if (err && sw->commit && !d_is_dir(dentry))
-		d_drop(dentry);
-	if (err)
+	if (err && !sw->commit)
 		return err;
-	return d_is_dir(dentry) ? judge_dir(sw, dentry, found) :
-				  judge_file(sw, dentry, found);
+	/* Then it is too late: it is gone, and who comes next will see. */
+	ret = d_is_dir(dentry) ? judge_dir(sw, dentry, found) :
+				 judge_file(sw, dentry, found);
+	return err ?: ret;
 }
 
 /* The names in memory of a directory, counted; NULL is the end. */
@@ -303,6 +313,7 @@ static int change_dir(struct mica_switch *sw, struct mica_visit *v)
 		v->parts = NULL;
 	}
 	err = judge_children(sw, v->dentry, where);
+	mica_copyattr(inode);
 	mica_dir_changed(inode);
 	inode_unlock(inode);
 	return err;
@@ -327,21 +338,17 @@ static int walk(struct mica_switch *sw)
 	return first;
 }
 
-/* Looks at everything in use, or changes it. */
-static int walk_from_root(struct mica_switch *sw)
+/* The root is part of the view, and the first visit. */
+static int begin(struct mica_switch *sw)
 {
 	const struct cred *old = mica_override_creds(sw->sb);
 	struct mica_parts *root = mica_root_parts(sw->view.set);
-	int err;
 
 	revert_creds(old);
 	if (IS_ERR(root))
 		return PTR_ERR(root);
-	/* It is part of the view, and the first visit. */
 	sw->view.root = root;
-	err = visit(sw, sw->sb->s_root, root) ?: walk(sw);
-	list_splice_init(&sw->dirs, &sw->done);
-	return err;
+	return visit(sw, sw->sb->s_root, root);
 }
 
 /* What is stored through a mapping cannot be led to another file. */
@@ -431,18 +438,46 @@ static void finish(struct mica_switch *sw)
 		forget_old_parts(d_inode(v->dentry));
 }
 
+static int drop(struct mica_switch *sw)
+{
+	const struct cred *old = mica_override_creds(sw->sb);
+	int err = mica_drop_do(sw->drop);
+
+	revert_creds(old);
+	if (!err)
+		sw->view.without = NULL;
+	return err;
+}
+
+static int find_drop(struct mica_switch *sw)
+{
+	const struct cred *old = mica_override_creds(sw->sb);
+	int err;
+
+	sw->view.root = mica_parts(d_inode(sw->sb->s_root));
+	sw->view.without = sw->drop;
+	err = mica_drop_find(sw->drop, &sw->view, sw->why);
+	revert_creds(old);
+	return err;
+}
+
 static int plan_and_do(struct mica_switch *sw)
 {
 	int err;
 
 	shrink_dcache_sb(sw->sb);
-	err = walk_from_root(sw);
+	err = begin(sw) ?: walk(sw);
+	free_visits(&sw->dirs);
 	free_visits(&sw->done);
+	err = err ?: begin(sw);
+	if (!err && sw->drop)
+		err = drop(sw);
+	else if (!err)
+		publish(sw);
 	if (err)
 		return err;
-	publish(sw);
 	sw->commit = true;
-	err = walk_from_root(sw);
+	err = walk(sw);
 	if (err)
 		pr_warn("union %u: some of what is in use could not be looked up after a change of branches (%d)\n",
 			sw->view.ms->id, err);
@@ -451,47 +486,50 @@ static int plan_and_do(struct mica_switch *sw)
 	return 0;
 }
 
-/**
- * switch_branches - let a union have other branches
- * @sb: the union
- * @set: the branches; taken over on success
- * @mode: one whose mode changes, or NULL
- * @why: out: why it cannot be done
- *
- * The change_lock of the union is held.
- *
- * Return: 0 or an error, and then nothing has changed.
+/*
+ * Does it while nobody changes anything. The change_lock of the union is held.
+ * Returns 0 or an error, and then nothing has changed.
  */
-static int switch_branches(struct super_block *sb, struct mica_branches *set,
-			   struct mica_branch *mode, struct mica_reason *why)
+static int switch_over(struct mica_switch *sw)
 {
-	struct mica_super *ms = mica_super(sb);
-	struct mica_switch sw = {
-		.sb = sb,
-		.set = set,
-		.mode = mode,
-		.view = { .ms = ms, .set = set },
-		.why = why,
-		.dirs = LIST_HEAD_INIT(sw.dirs),
-		.done = LIST_HEAD_INIT(sw.done),
-	};
+	struct mica_super *ms = mica_super(sw->sb);
 	int err;
 
+	INIT_LIST_HEAD(&sw->dirs);
+	INIT_LIST_HEAD(&sw->done);
+	sw->view.ms = ms;
+	sw->view.set = sw->set;
 	WRITE_ONCE(ms->changer, current);
-	err = mica_freeze(sb);
+	err = mica_freeze(sw->sb);
 	WRITE_ONCE(ms->changer, NULL);
 	if (err)
-		return mica_fail(why, err, MICA_REASON_BRANCH, NULL,
+		return mica_fail(sw->why, err, MICA_REASON_BRANCH, NULL,
 				 "the union is frozen");
 	/* Copies for mmap() whose callers were killed. */
 	flush_workqueue(mica_queue);
 	err = mica_name_all(ms);
-	if (!err && mode && mode->rw)
-		err = check_mappings(&sw, mode);
+	if (!err && sw->mode && sw->mode->rw)
+		err = check_mappings(sw, sw->mode);
+	if (!err && sw->drop)
+		err = find_drop(sw);
 	if (!err)
-		err = plan_and_do(&sw);
-	mica_thaw(sb);
+		err = plan_and_do(sw);
+	mica_thaw(sw->sb);
 	return err;
+}
+
+/*
+ * Lets the union have the branches of @set, which is taken over on success;
+ * @mode is one of them whose mode changes, or NULL.
+ */
+static int switch_branches(struct super_block *sb, struct mica_branches *set,
+			   struct mica_branch *mode, struct mica_reason *why)
+{
+	struct mica_switch sw = {
+		.sb = sb, .set = set, .mode = mode, .why = why,
+	};
+
+	return switch_over(&sw);
 }
 
 /* The branches but for @without, with @b at position @pos of them. */
@@ -544,7 +582,7 @@ static int check_needed(const struct mica_branches *set, unsigned int from,
 }
 
 static int get_spec(struct mica_spec *spec, const struct mica_union_change *c,
-		    struct mica_reason *why)
+		    u32 flags, struct mica_reason *why)
 {
 	struct file *file = fget_raw(c->fd);
 	char *buf, *name;
@@ -570,9 +608,9 @@ static int get_spec(struct mica_spec *spec, const struct mica_union_change *c,
 		path_get(&spec->path);
 	}
 	fput(file);
-	spec->rw = c->flags & MICA_BRANCH_RW;
-	spec->read = (c->flags & MICA_BRANCH_DOT ? MICA_FORM_DOT : 0) |
-		     (c->flags & MICA_BRANCH_OVERLAY ? MICA_FORM_OVERLAY : 0);
+	spec->rw = flags & MICA_BRANCH_RW;
+	spec->read = (flags & MICA_BRANCH_DOT ? MICA_FORM_DOT : 0) |
+		     (flags & MICA_BRANCH_OVERLAY ? MICA_FORM_OVERLAY : 0);
 	if (!spec->read)
 		spec->read = MICA_FORM_DOT | MICA_FORM_OVERLAY;
 	return err;
@@ -584,6 +622,16 @@ static void put_spec(struct mica_spec *spec)
 	kfree(spec->name);
 }
 
+/* As at a mount. There is no way to say there that a rw branch is not read in both. */
+static int check_spec(struct super_block *sb, const struct mica_spec *spec,
+		      struct mica_reason *why)
+{
+	if (spec->rw && spec->read != (MICA_FORM_DOT | MICA_FORM_OVERLAY))
+		return mica_refuse(why, -EINVAL, spec->name,
+				   "a rw branch is read in both forms");
+	return mica_check_spec(why, spec, mica_super(sb)->format);
+}
+
 static int check_new(struct super_block *sb, const struct mica_spec *spec,
 		     struct mica_reason *why)
 {
@@ -592,16 +640,13 @@ static int check_new(struct super_block *sb, const struct mica_spec *spec,
 	unsigned int i;
 	int err;
 
-	if (spec->rw && spec->read != (MICA_FORM_DOT | MICA_FORM_OVERLAY))
-		return mica_refuse(why, -EINVAL, spec->name,
-				   "a rw branch is read in both forms");
 	if (set->nr == MICA_MAX_BRANCHES)
 		return mica_refuse(why, -EINVAL, spec->name,
 				   "there are %d branches already", set->nr);
 	if (spec->path.dentry->d_sb->s_stack_depth >= sb->s_stack_depth)
 		return mica_refuse(why, -EINVAL, spec->name,
 				   "is stacked deeper than the union was when it was mounted");
-	err = mica_check_spec(why, spec, ms->format);
+	err = check_spec(sb, spec, why);
 	for (i = 0; i < set->nr && !err; i++)
 		err = mica_check_apart(why, spec,
 				       set->branch[i]->mnt->mnt_root,
@@ -657,14 +702,14 @@ static int insert(struct super_block *sb, struct mica_branch *b,
 	return err;
 }
 
-static int add(struct super_block *sb, struct mica_union_change *c,
-	       struct mica_reason *why)
+static int add_branch(struct super_block *sb, struct mica_union_change *c,
+		      struct mica_reason *why)
 {
 	struct mica_spec spec = {};
 	struct mica_branch *b;
 	int err;
 
-	err = get_spec(&spec, c, why);
+	err = get_spec(&spec, c, c->flags, why);
 	if (err)
 		return err;
 	b = new_branch(sb, &spec, c->pos, why);
@@ -678,8 +723,8 @@ static int add(struct super_block *sb, struct mica_union_change *c,
 	return err;
 }
 
-static int del(struct super_block *sb, struct mica_union_change *c,
-	       struct mica_reason *why)
+static int del_branch(struct super_block *sb, struct mica_union_change *c,
+		      struct mica_reason *why)
 {
 	struct mica_super *ms = mica_super(sb);
 	struct mica_branch *b = find(ms, c->branch, why);
@@ -703,8 +748,8 @@ static int del(struct super_block *sb, struct mica_union_change *c,
 	return err;
 }
 
-static int move(struct super_block *sb, struct mica_union_change *c,
-		struct mica_reason *why)
+static int move_branch(struct super_block *sb, struct mica_union_change *c,
+		       struct mica_reason *why)
 {
 	struct mica_super *ms = mica_super(sb);
 	struct mica_branch *b = find(ms, c->branch, why);
@@ -734,15 +779,13 @@ static int make_ready(struct super_block *sb, struct mica_branch *b,
 		.name = b->name,
 		.path = { .mnt = b->mnt, .dentry = b->mnt->mnt_root },
 		.rw = true,
+		.read = b->read,
 	};
 	const struct cred *old;
 	int err;
 
-	if (b->read != (MICA_FORM_DOT | MICA_FORM_OVERLAY))
-		return mica_refuse(why, -EINVAL, b->name,
-				   "a rw branch is read in both forms");
 	mica_branch_allow_writes(b, true);
-	err = mica_check_spec(why, &spec, ms->format);
+	err = check_spec(sb, &spec, why);
 	if (!err) {
 		old = mica_override_creds(sb);
 		err = mica_make_writable(why, b, ms->format, NULL, ms->branches,
@@ -754,8 +797,8 @@ static int make_ready(struct super_block *sb, struct mica_branch *b,
 	return err;
 }
 
-static int mode(struct super_block *sb, struct mica_union_change *c,
-		struct mica_reason *why)
+static int change_mode(struct super_block *sb, struct mica_union_change *c,
+		       struct mica_reason *why)
 {
 	struct mica_super *ms = mica_super(sb);
 	struct mica_branch *b = find(ms, c->branch, why);
@@ -843,8 +886,7 @@ static int snapshot(struct super_block *sb, struct mica_union_change *c,
 
 	if (IS_ERR(top))
 		return PTR_ERR(top);
-	c->flags = MICA_BRANCH_RW;
-	err = get_spec(&spec, c, why);
+	err = get_spec(&spec, c, MICA_BRANCH_RW, why);
 	if (err)
 		return err;
 	err = check_is_empty(sb, &spec, why);
@@ -859,100 +901,240 @@ static int snapshot(struct super_block *sb, struct mica_union_change *c,
 	return err;
 }
 
-static int check_caller(struct mica_call *call, const struct mica_union_change *c)
+static void send_event(const struct mica_super *ms, enum mica_event_type type,
+		       const char *path, const char *text)
 {
-	struct super_block *sb = file_inode(call->file)->i_sb;
+	const struct mica_event ev = {
+		.type = type,
+		.union_id = ms->id,
+		.pid = task_tgid_nr(current),
+		.path = path,
+		.text = text,
+	};
 
-	if (!ns_capable(sb->s_user_ns, CAP_SYS_ADMIN))
-		return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE, NULL,
-				 "changing a union needs CAP_SYS_ADMIN");
-	if (mica_super(sb)->overlay_syntax)
-		return mica_fail(&call->why, -EINVAL, MICA_REASON_BRANCH, NULL,
-				 "the union was mounted with overlayfs's options, its branches stay");
-	return mica_need_zero(call, c->reserved, "reserved");
+	/* As in mica_event_path(). */
+	if (!mica_in_userns(ms->sb))
+		mica_event_send(&ev);
 }
 
-static int run(struct mica_call *call, void *arg,
-	       int (*what)(struct super_block *sb, struct mica_union_change *c,
-			   struct mica_reason *why))
+static void tell_reset(struct dentry *dir, const struct qstr *name)
 {
-	struct super_block *sb = file_inode(call->file)->i_sb;
-	struct mica_super *ms = mica_super(sb);
-	int err = check_caller(call, arg);
+	size_t room = PATH_MAX - 1 - name->len;
+	char *buf, *path;
 
-	if (err)
-		return err;
-	if (mutex_lock_killable(&ms->change_lock))
-		return -EINTR;
-	err = what(sb, arg, &call->why);
-	mutex_unlock(&ms->change_lock);
+	buf = mica_events_wanted() ? kmalloc(PATH_MAX, GFP_KERNEL) : NULL;
+	if (!buf)
+		return;
+	path = dentry_path_raw(dir, buf, room);
+	if (!IS_ERR(path)) {
+		snprintf(buf + room - 1, name->len + 2, "%s%s",
+			 IS_ROOT(dir) ? "" : "/", name->name);
+		send_event(mica_super(dir->d_sb), MICA_EVENT_RESET, path, NULL);
+	}
+	kfree(buf);
+}
+
+static int reset(struct dentry *dir, const struct qstr *name,
+		 struct mica_reason *why)
+{
+	struct super_block *sb = dir->d_sb;
+	struct mica_drop drop = {
+		.dir = dir,
+		.name = name,
+		.indexed = LIST_HEAD_INIT(drop.indexed),
+		.shown = LIST_HEAD_INIT(drop.shown),
+	};
+	struct mica_switch sw = {
+		.sb = sb,
+		.set = mica_super(sb)->branches,
+		.drop = &drop,
+		.why = why,
+	};
+	const struct cred *old;
+	int err;
+
+	err = switch_over(&sw);
+	old = mica_override_creds(sb);
+	mica_drop_end(&drop);
+	revert_creds(old);
 	return err;
 }
 
-static int run_add(struct mica_call *call, void *arg)
+static int check_name(const struct super_block *sb, const struct qstr *name,
+		      struct mica_reason *why)
 {
-	const struct mica_union_change *c = arg;
-
-	return mica_need_zero(call, c->branch, "branch") ?: run(call, arg, add);
+	if (name->len > NAME_MAX)
+		return -ENAMETOOLONG;
+	if (!name->len || strchr(name->name, '/') || !strcmp(name->name, ".") ||
+	    !strcmp(name->name, "..") || mica_name_reserved(sb, name))
+		return mica_fail(why, -EINVAL, MICA_REASON_BAD_VALUE,
+				 name->name, "'%s' is no name in a directory",
+				 name->name);
+	return 0;
 }
 
-static int run_del(struct mica_call *call, void *arg)
+static int check_caller(struct mica_call *call)
 {
-	const struct mica_union_change *c = arg;
+	struct super_block *sb = file_inode(call->file)->i_sb;
 
-	return mica_need_zero(call, c->fd, "fd") ?:
-	       mica_need_zero(call, c->pos, "pos") ?: run(call, arg, del);
+	if (ns_capable(sb->s_user_ns, CAP_SYS_ADMIN))
+		return 0;
+	return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE, NULL,
+			 "changing a union needs CAP_SYS_ADMIN");
 }
 
-static int run_mode(struct mica_call *call, void *arg)
+static int run_reset(struct mica_call *call, void *arg)
 {
-	const struct mica_union_change *c = arg;
+	struct dentry *dir = call->file->f_path.dentry;
+	struct mica_super *ms = mica_super(dir->d_sb);
+	const struct mica_union_reset *r = arg;
+	struct qstr q;
+	char *name;
+	int err = check_caller(call);
 
-	return mica_need_zero(call, c->fd, "fd") ?:
-	       mica_need_zero(call, c->pos, "pos") ?: run(call, arg, mode);
+	if (err)
+		return err;
+	name = strndup_user(u64_to_user_ptr(r->name_ptr), PATH_MAX);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	q = QSTR(name);
+	err = check_name(dir->d_sb, &q, &call->why);
+	if (!err)
+		err = mutex_lock_killable(&ms->change_lock);
+	if (!err) {
+		err = reset(dir, &q, &call->why);
+		mutex_unlock(&ms->change_lock);
+		if (!err)
+			tell_reset(dir, &q);
+	}
+	kfree(name);
+	return err;
 }
 
-static int run_move(struct mica_call *call, void *arg)
-{
-	const struct mica_union_change *c = arg;
+static const struct mica_ioctl_entry reset_command = {
+	.run = run_reset,
+	.tail = offsetof(struct mica_union_reset, reason_ptr),
+	.full_size = sizeof(struct mica_union_reset),
+};
 
-	return mica_need_zero(call, c->fd, "fd") ?: run(call, arg, move);
+/**
+ * struct mica_branch_command - a command that changes the branches
+ * @entry: as of others
+ * @run: does it, with the change_lock of the union held
+ * @event: what it is for who listens
+ * @no_fd: it has no use for that member, so it has to be zero
+ * @no_branch: the same
+ * @no_pos: the same
+ */
+struct mica_branch_command {
+	struct mica_ioctl_entry entry;
+	int (*run)(struct super_block *sb, struct mica_union_change *c,
+		   struct mica_reason *why);
+	enum mica_event_type event;
+	bool no_fd;
+	bool no_branch;
+	bool no_pos;
+};
+
+static int check_call(struct mica_call *call,
+		      const struct mica_branch_command *command,
+		      const struct mica_union_change *c)
+{
+	struct super_block *sb = file_inode(call->file)->i_sb;
+
+	if (mica_super(sb)->overlay_syntax)
+		return mica_fail(&call->why, -EINVAL, MICA_REASON_BRANCH, NULL,
+				 "the union was mounted with overlayfs's options, its branches stay");
+	return mica_need_zero(call, command->no_fd ? c->fd : 0, "fd") ?:
+	       mica_need_zero(call, command->no_branch ? c->branch : 0,
+			      "branch") ?:
+	       mica_need_zero(call, command->no_pos ? c->pos : 0, "pos") ?:
+	       mica_need_zero(call, c->reserved, "reserved");
 }
 
-static int run_snapshot(struct mica_call *call, void *arg)
+/* What a branch is called, to be freed; NULL if there is no such branch. */
+static char *name_of(const struct mica_super *ms, u32 id)
 {
-	const struct mica_union_change *c = arg;
+	unsigned int i;
 
-	return mica_need_zero(call, c->branch, "branch") ?:
-	       mica_need_zero(call, c->pos, "pos") ?: run(call, arg, snapshot);
+	for (i = 0; i < ms->branches->nr; i++)
+		if (ms->branches->branch[i]->id == id)
+			return kstrdup(ms->branches->branch[i]->name,
+				       GFP_KERNEL);
+	return NULL;
+}
+
+static int run_change(struct mica_call *call, void *arg)
+{
+	const struct mica_branch_command *command =
+		container_of(call->entry, struct mica_branch_command, entry);
+	struct super_block *sb = file_inode(call->file)->i_sb;
+	struct mica_super *ms = mica_super(sb);
+	struct mica_union_change *c = arg;
+	int err = check_caller(call) ?: check_call(call, command, c);
+	char *name;
+
+	if (!err)
+		err = mutex_lock_killable(&ms->change_lock);
+	if (err)
+		return err;
+	/* It may have gone afterwards, or come. */
+	name = name_of(ms, c->branch);
+	err = command->run(sb, c, &call->why);
+	if (!err) {
+		name = name ?: name_of(ms, c->branch);
+		send_event(ms, command->event, NULL, name);
+	}
+	mutex_unlock(&ms->change_lock);
+	kfree(name);
+	return err;
 }
 
 #define FIRST_COMMAND _IOC_NR(MICA_UNION_ADD)
-#define CHANGE(name, function, known)					\
+#define CHANGE(name, known, ...)					\
 	[_IOC_NR(name) - FIRST_COMMAND] = {				\
-		.run = function,					\
-		.tail = offsetof(struct mica_union_change, reason_ptr),	\
-		.full_size = sizeof(struct mica_union_change),		\
-		.flags = known,						\
-		.gives = true,						\
+		.entry = {						\
+			.run = run_change,				\
+			.tail = offsetof(struct mica_union_change,	\
+					 reason_ptr),			\
+			.full_size = sizeof(struct mica_union_change),	\
+			.flags = known,					\
+			.gives = true,					\
+		},							\
+		__VA_ARGS__						\
 	}
 
-static const struct mica_ioctl_entry commands[] = {
-	CHANGE(MICA_UNION_ADD, run_add,
-	       MICA_BRANCH_RW | MICA_BRANCH_DOT | MICA_BRANCH_OVERLAY),
-	CHANGE(MICA_UNION_DEL, run_del, 0),
-	CHANGE(MICA_UNION_MODE, run_mode, MICA_BRANCH_RW),
-	CHANGE(MICA_UNION_MOVE, run_move, 0),
-	CHANGE(MICA_UNION_SNAPSHOT, run_snapshot, 0),
+static const struct mica_branch_command commands[] = {
+	CHANGE(MICA_UNION_ADD,
+	       MICA_BRANCH_RW | MICA_BRANCH_DOT | MICA_BRANCH_OVERLAY,
+	       .run = add_branch, .event = MICA_EVENT_BRANCH_ADD, .no_branch = true),
+	CHANGE(MICA_UNION_DEL, 0,
+	       .run = del_branch, .event = MICA_EVENT_BRANCH_DEL, .no_fd = true, .no_pos = true),
+	CHANGE(MICA_UNION_MODE, MICA_BRANCH_RW,
+	       .run = change_mode, .event = MICA_EVENT_BRANCH_MODE, .no_fd = true, .no_pos = true),
+	CHANGE(MICA_UNION_MOVE, 0,
+	       .run = move_branch, .event = MICA_EVENT_BRANCH_MOVE, .no_fd = true),
+	CHANGE(MICA_UNION_SNAPSHOT, 0,
+	       .run = snapshot, .event = MICA_EVENT_SNAPSHOT, .no_branch = true, .no_pos = true),
 };
 
+/**
+ * mica_dir_ioctl - commands on a union
+ * @file: a directory of the union
+ * @cmd: MICA_UNION_*
+ * @arg: address of its structure in the caller
+ *
+ * Return: 0 or an error, -ENOTTY if it is not for this directory.
+ */
 long mica_dir_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	unsigned int nr = _IOC_NR(cmd) - FIRST_COMMAND;
 
+	if (cmd == MICA_UNION_RESET)
+		return mica_run_command(file, NULL, &reset_command, arg);
 	if (file->f_path.dentry != file_inode(file)->i_sb->s_root ||
 	    cmd != _IO(MICA_IOC_TYPE, _IOC_NR(cmd)) ||
 	    nr >= ARRAY_SIZE(commands))
 		return -ENOTTY;
-	return mica_run_command(file, NULL, &commands[nr], arg);
+	return mica_run_command(file, NULL, &commands[nr].entry, arg);
 }

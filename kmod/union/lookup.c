@@ -295,6 +295,14 @@ static int search_data(struct mica_search *s, unsigned int *i,
 	return ret;
 }
 
+static bool is_without(const struct mica_search *s, const struct mica_part *part)
+{
+	const struct mica_drop *d = s->view->without;
+
+	return d && part->dentry == d->real && s->name.len == d->name->len &&
+	       !memcmp(s->name.name, d->name->name, s->name.len);
+}
+
 /* Looks in one part; returns 0 if the search ends there, 1, or an error. */
 static int search_part(struct mica_search *s, unsigned int *i, int depth)
 {
@@ -305,6 +313,8 @@ static int search_part(struct mica_search *s, unsigned int *i, int depth)
 	char *redirect;
 	int ret, err;
 
+	if (is_without(s, part))
+		return 1;
 	ret = mica_look(s->view->set, part, &s->name,
 			last ? MICA_REACH_NONE : MICA_REACH_DIRS, &entry,
 			&redirect);

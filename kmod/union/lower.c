@@ -348,23 +348,17 @@ int lower_is_empty(const struct path *path)
 	return err ?: !any.found;
 }
 
-struct empty_ctx {
+struct list_ctx {
 	struct dir_context ctx;
-	struct list_head names;
+	struct list_head *names;
 	int err;
-};
-
-struct empty_name {
-	struct list_head list;
-	int len;
-	char name[];
 };
 
 static bool note_name(struct dir_context *ctx, const char *name, int len,
 		      loff_t pos, u64 ino, unsigned int type)
 {
-	struct empty_ctx *e = container_of(ctx, struct empty_ctx, ctx);
-	struct empty_name *n;
+	struct list_ctx *e = container_of(ctx, struct list_ctx, ctx);
+	struct lower_name *n;
 
 	if (e->err)
 		return false;
@@ -378,8 +372,85 @@ static bool note_name(struct dir_context *ctx, const char *name, int len,
 	memcpy(n->name, name, len);
 	n->name[len] = 0;
 	n->len = len;
-	list_add_tail(&n->list, &e->names);
+	list_add_tail(&n->list, e->names);
 	return true;
+}
+
+/**
+ * lower_list - what is in a directory of a branch
+ * @b: the branch
+ * @dir: the directory
+ * @names: where a struct lower_name for each is added, also if it fails
+ *
+ * Return: 0 or an error.
+ */
+int lower_list(const struct mica_branch *b, struct dentry *dir,
+	       struct list_head *names)
+{
+	const struct path path = { .mnt = b->mnt, .dentry = dir };
+	struct list_ctx e = { .ctx.actor = note_name, .names = names };
+
+	return lower_iterate(&path, &e.ctx) ?: e.err;
+}
+
+/* Temporary names live in the work directory only. */
+void mica_temp_name(char *name)
+{
+	static atomic_t last;
+
+	snprintf(name, MICA_TEMP_NAME_SIZE, "#%x", atomic_inc_return(&last));
+}
+
+static int empty(const struct mica_branch *b, struct dentry *dir, int depth,
+		 struct dentry *spill);
+
+/*
+ * A directory with something in it, to be removed: what is too deep moves to
+ * @spill, if there is one, and then -EAGAIN is returned.
+ */
+static int remove_full(const struct mica_branch *b, struct dentry *dir,
+		       const struct qstr *name, int depth, struct dentry *spill)
+{
+	struct dentry *child = lower_lookup(b, dir, name);
+	char temp[MICA_TEMP_NAME_SIZE];
+	int err;
+
+	if (IS_ERR_OR_NULL(child))
+		return PTR_ERR_OR_ZERO(child);
+	if (depth > 0) {
+		err = empty(b, child, depth - 1, spill);
+		if (!err || err == -EAGAIN)
+			err = lower_remove(b, dir, name, NULL) ?: err;
+	} else if (spill) {
+		mica_temp_name(temp);
+		err = lower_rename(b, dir, name, d_inode(child), spill,
+				   &QSTR(temp), 0) ?: -EAGAIN;
+	} else {
+		err = -ENOTEMPTY;
+	}
+	dput(child);
+	return err;
+}
+
+static int empty(const struct mica_branch *b, struct dentry *dir, int depth,
+		 struct dentry *spill)
+{
+	struct lower_name *n, *next;
+	LIST_HEAD(names);
+	int err, first;
+
+	first = lower_list(b, dir, &names);
+	list_for_each_entry_safe(n, next, &names, list) {
+		struct qstr q = QSTR_INIT(n->name, n->len);
+
+		err = lower_remove(b, dir, &q, NULL);
+		if (err == -ENOTEMPTY)
+			err = remove_full(b, dir, &q, depth, spill);
+		first = first ?: err;
+		list_del(&n->list);
+		kfree(n);
+	}
+	return first;
 }
 
 /**
@@ -392,42 +463,28 @@ static bool note_name(struct dir_context *ctx, const char *name, int len,
  */
 int lower_empty(const struct mica_branch *b, struct dentry *dir, int depth)
 {
-	const struct path path = { .mnt = b->mnt, .dentry = dir };
-	struct empty_ctx e = {
-		.ctx.actor = note_name,
-		.names = LIST_HEAD_INIT(e.names),
-	};
-	struct empty_name *n, *next;
-	int err, first;
-
-	first = lower_iterate(&path, &e.ctx) ?: e.err;
-	list_for_each_entry_safe(n, next, &e.names, list) {
-		struct qstr q = QSTR_INIT(n->name, n->len);
-
-		err = lower_remove(b, dir, &q, NULL);
-		if (err == -ENOTEMPTY && depth > 0) {
-			struct dentry *child = lower_lookup(b, dir, &q);
-
-			err = PTR_ERR_OR_ZERO(child);
-			if (child && !err) {
-				err = lower_empty(b, child, depth - 1) ?:
-				      lower_remove(b, dir, &q, NULL);
-				dput(child);
-			}
-		}
-		first = first ?: err;
-		list_del(&n->list);
-		kfree(n);
-	}
-	return first;
+	return empty(b, dir, depth, NULL);
 }
 
-/* Temporary names live in the work directory only. */
-void mica_temp_name(char *name)
-{
-	static atomic_t last;
+/* How deep to go at once; each costs stack. */
+#define PURGE_DEPTH 4
 
-	snprintf(name, MICA_TEMP_NAME_SIZE, "#%x", atomic_inc_return(&last));
+/**
+ * lower_purge - remove everything in a directory, however deep
+ * @b: the branch
+ * @dir: directory in it that nobody else knows
+ *
+ * Return: 0 or an error.
+ */
+int lower_purge(const struct mica_branch *b, struct dentry *dir)
+{
+	int err;
+
+	do {
+		err = empty(b, dir, PURGE_DEPTH, dir);
+		cond_resched();
+	} while (err == -EAGAIN);
+	return err;
 }
 
 /**

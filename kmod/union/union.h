@@ -42,6 +42,8 @@
 #define MICA_FORM_OVERLAY	2u
 
 struct mica_branch;
+struct mica_reason;
+struct mica_view;
 struct layer_format;
 
 /**
@@ -496,7 +498,18 @@ int lower_rename(const struct mica_branch *b, struct dentry *old_dir,
 int lower_is_empty(const struct path *path);
 int lower_setattr(const struct mica_branch *b, struct dentry *dentry,
 		  struct iattr *attr);
+
+/* A name in a directory, of a list. */
+struct lower_name {
+	struct list_head list;
+	int len;
+	char name[];
+};
+
+int lower_list(const struct mica_branch *b, struct dentry *dir,
+	       struct list_head *names);
 int lower_empty(const struct mica_branch *b, struct dentry *dir, int depth);
+int lower_purge(const struct mica_branch *b, struct dentry *dir);
 int lower_discard(const struct mica_branch *b, struct dentry *dir,
 		  const struct qstr *name);
 
@@ -547,13 +560,14 @@ struct dentry *mica_index_find(struct super_block *sb,
 			       struct mica_branch **b);
 int mica_index_add(struct inode *inode, struct mica_branch *b,
 		   struct dentry *copy);
-void mica_index_undo(struct inode *inode, struct mica_branch *b,
-		     struct dentry *copy);
 void mica_links_init(struct inode *inode, struct dentry *lost,
 		     const struct mica_branch *of);
 void mica_links_copied(struct inode *inode, struct mica_branch *b,
 		       struct dentry *copy);
 void mica_links_removed(struct inode *inode, bool below);
+bool mica_is_indexed(const struct mica_branch *b, struct dentry *copy);
+int mica_links_shown(struct super_block *sb, const struct mica_part *part);
+int mica_index_remove(struct mica_branch *b, struct dentry *copy);
 int mica_keep_origin(struct inode *inode, struct inode *dir, struct mica_branch *b);
 int mica_links_bring(struct dentry *dentry);
 int mica_links_below(struct dentry *dentry);
@@ -569,6 +583,34 @@ int mica_is_sealed(const struct mica_branch *b,
 		   char **by);
 bool mica_needs(struct mica_branch *b, const struct mica_branch *on);
 int mica_note_need(struct mica_branch *b, const struct mica_branch *on);
+
+/**
+ * struct mica_drop - a change of a branch that is dropped, see reset.c
+ * @dir: directory of the union
+ * @name: name in it
+ * @b: the branch
+ * @real: @dir there
+ * @entry: what the name is there, counted; NULL if it is only hidden
+ * @indexed: copies that are in the index as well
+ * @shown: what files with several names get one back for
+ * @bin: directory in the work directory that the entry has been moved to
+ */
+struct mica_drop {
+	struct dentry *dir;
+	const struct qstr *name;
+	struct mica_branch *b;
+	struct dentry *real;
+	struct dentry *entry;
+	struct list_head indexed;
+	struct list_head shown;
+	struct dentry *bin;
+};
+
+/* reset.c */
+int mica_drop_find(struct mica_drop *d, const struct mica_view *view,
+		   struct mica_reason *why);
+int mica_drop_do(struct mica_drop *d);
+void mica_drop_end(struct mica_drop *d);
 
 /* live.c */
 struct mica_parts *mica_root_parts(const struct mica_branches *set);
@@ -594,11 +636,13 @@ enum mica_reach {
  * @ms: the union
  * @set: its branches
  * @root: the parts of its root
+ * @without: look as if that name were not there, if not NULL
  */
 struct mica_view {
 	struct mica_super *ms;
 	const struct mica_branches *set;
 	const struct mica_parts *root;
+	const struct mica_drop *without;
 };
 
 int mica_look(const struct mica_branches *set, const struct mica_part *dir,

@@ -20,6 +20,10 @@ branches()
 		jq -r '[.unions[].children[]? | (.name | split("/") | last) + "=" + .mode] | join(" ")'
 }
 
+"$MICA" monitor --json >events 2>/dev/null &
+monitor=$!
+until_true listens "$monitor" || echo "# no listener is seen"
+sleep 0.5
 run union mount top base mnt
 exits 0 "a branch is added" union add --at 1 mnt extra
 is "it is where it should be" "$(branches)" "top=rw extra=ro base=ro"
@@ -76,5 +80,23 @@ result $? "it can again"
 exits 2 "a bad mode" union mode mnt 1 wr
 exits 2 "a bad position" union move mnt 1 left
 exits 2 "a branch too many" union del mnt 1 2
+echo changed >mnt/f
+exits 0 "a path is reset" union reset mnt/f
+is "what was below shows" "$(<mnt/f)" base
+exits 1 "twice does nothing" union reset mnt/f/
+like "that is said" "$(<"$ERR")" "no change in a writable branch"
+exits 1 "what is no union" union reset base/f
+like "the reason of this" "$(<"$ERR")" "is not in a union"
+exits 2 "no path" union reset
+
 umount mnt
+told()
+{
+	[[ $(jq -r 'select(.event | IN("branch-add", "branch-del", "branch-mode", "branch-move", "snapshot", "reset")) |
+		.event + " " + ((.text // .path) | sub(".*/"; ""))' events | xargs) = \
+	   "branch-add extra branch-move extra branch-del extra snapshot day1 branch-mode day1 branch-mode day1 reset f" ]]
+}
+until_true told
+result $? "each change was told" || cat events
+kill "$monitor"
 finish

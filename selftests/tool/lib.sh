@@ -118,6 +118,15 @@ until_true()
 	done
 }
 
+# listens PID: mica monitor is about to hear of events. libnl makes a port number of
+# the process's in the lower 22 bits. The group of events is joined right after
+# another one, which /proc shows.
+listens()
+{
+	awk -v pid="$1" '$2 == 16 && $3 % 4194304 == pid && $4 != "00000000" { found = 1 }
+			 END { exit !found }' /proc/net/netlink
+}
+
 need_root()
 {
 	[[ $(id -u) -eq 0 ]] || skip_all "needs root"

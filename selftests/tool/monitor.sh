@@ -14,13 +14,6 @@ text_pid=$!
 "$MICA" monitor --json >"$json" 2>"$WORK/json.err" &
 json_pid=$!
 
-# libnl makes a port number of the process's in the lower 22 bits. The group of
-# events is joined right after another one, which /proc shows.
-listens()
-{
-	awk -v pid="$1" '$2 == 16 && $3 % 4194304 == pid && $4 != "00000000" { found = 1 }
-			 END { exit !found }' /proc/net/netlink
-}
 until_true listens $text_pid || echo "# no listener is seen"
 until_true listens $json_pid
 sleep 0.5

@@ -6,7 +6,7 @@
 
 commands=("host check" "device list" "device show" "guest exec" "guest list"
 	  "union mount" "union list" "union check" "union add" "union del"
-	  "union mode" "union move" "union snapshot" "monitor")
+	  "union mode" "union move" "union snapshot" "union reset" "monitor")
 
 for option in --help -h; do
 	for command in "" host device guest union "${commands[@]}"; do
