@@ -661,15 +661,19 @@ static bool names_stay(const struct mica_copy *c)
 	       mica_links_stay(inode->i_sb, &mica_parts(inode)->part[0]);
 }
 
-/* From where it can still be changed, data has to come along. */
+/*
+ * From where it can still be changed, data has to come along, and from where a
+ * search by name does not lead: only one of a file's names may have that copy.
+ */
 static bool can_be_metacopy(const struct mica_copy *c)
 {
 	const struct inode *inode = d_inode(c->dentry);
+	const struct mica_part *data = mica_data_part(inode);
 
 	return c->size == MICA_COPY_META && S_ISREG(c->stat.mode) &&
 	       c->stat.size && c->parent && c->b->has_marks &&
 	       mica_super(inode->i_sb)->metacopy && !mica_is_rw(inode) &&
-	       !mica_data_part(inode)->b->rw;
+	       !data->b->rw && !mica_is_indexed(data->b, data->dentry);
 }
 
 /* Makes the copy, all but its name. The data_lock of the inode is held. */

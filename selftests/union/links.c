@@ -244,6 +244,28 @@ TEST_F(links, a_copy_of_the_copy)
 	HAS("up/b", "low+");
 }
 
+TEST_F(links, attributes_of_a_copy_change_in_the_next_layer)
+{
+	static const char * const changed[] = { "mnt/a", "mnt/b", "mnt/d/c" };
+	int i;
+
+	NOT_ON_OVERLAY("it does not look into indexes of lower layers");
+	for (i = 0; i < ARRAY_SIZE(changed); i++) {
+		DO(remove_all("l3"));
+		DO(mkdir("l3", 0755));
+		DO(start("dot"));
+		DO(add("mnt/b", "+"));
+		DO(umount("mnt"));
+		DO(mount_union_with("l3:up:l1", "metacopy=on"));
+		DO(chmod(changed[i], 0640));
+		DO(check_names(ALL, "low+", true));
+		DO(umount("mnt"));
+		DO(mount_union("l3:up:l1"));
+		DO(check_names(ALL, "low+", true));
+		DO(umount("mnt"));
+	}
+}
+
 TEST_F(links, many_at_once)
 {
 	char path[64];
