@@ -495,6 +495,7 @@ int mica_getattr(struct mnt_idmap *idmap, const struct path *path,
 	stat->dev = inode->i_sb->s_dev;
 	stat->ino = inode->i_ino;
 	stat->nlink = inode->i_nlink;
+	generic_fill_statx_attr(inode, stat);
 	return 0;
 }
 

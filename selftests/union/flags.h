@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #define MINE (FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL)
 
@@ -18,6 +19,16 @@ static inline int flags_of(const char *path)
 		flags = -1;
 	close(fd);
 	return flags;
+}
+
+/* What statx() says of the same, in the same bits. */
+static inline int stat_flags_of(const char *path)
+{
+	struct statx stx;
+
+	if (statx(AT_FDCWD, path, 0, 0, &stx))
+		return -1;
+	return stx.stx_attributes & stx.stx_attributes_mask & MINE;
 }
 
 /* As chattr does it: the others stay, or ext4 would give up its extents. */

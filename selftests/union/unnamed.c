@@ -147,6 +147,7 @@ TEST_F(unnamed, protected_directories_stay_so_when_what_is_in_them_changes)
 			DO(chmod(file, 0600 + round));
 			HAS(file, round ? "++" : "+");
 			ASSERT_EQ(kinds[i].flag, flags_of(dir) & MINE);
+			ASSERT_EQ(kinds[i].flag, stat_flags_of(dir));
 			FAILS(EPERM, unlink(file));
 			FAILS(EPERM, rename(file, new));
 			FAILS(EPERM, chmod(dir, 0700));
@@ -172,6 +173,7 @@ TEST_F(unnamed, protected_directories_stay_so_when_what_is_in_them_changes)
 		snprintf(file, sizeof(file), "mnt/%s/f", kinds[i].dir);
 		DO(set_flags(dir, 0) | set_flags(low, 0));
 		ASSERT_EQ(0, flags_of(dir) & MINE);
+		ASSERT_EQ(0, stat_flags_of(dir));
 		DO(unlink(file));
 		FAILS(ENODATA, getxattr(up, "trusted.overlay.protattr", NULL, 0));
 	}
