@@ -239,8 +239,6 @@ static int judge(struct mica_switch *sw, const struct mica_parts *where,
 	struct mica_parts *found;
 	int err, ret;
 
-	if (d_unhashed(dentry))
-		return 0;
 	if (d_is_negative(dentry)) {
 		if (sw->commit)
 			d_drop(dentry);
@@ -255,7 +253,10 @@ static int judge(struct mica_switch *sw, const struct mica_parts *where,
 	return err ?: ret;
 }
 
-/* The names in memory of a directory, counted; NULL is the end. */
+/*
+ * The names in memory of a directory, counted; NULL is the end. Those that have
+ * been removed, or are just being freed, are none.
+ */
 static struct dentry **children_of(struct dentry *dir)
 {
 	struct dentry **children, *child;
@@ -273,7 +274,8 @@ static struct dentry **children_of(struct dentry *dir)
 	/* Those that came meanwhile were looked up just now. */
 	for (; child && i < nr; child = d_next_sibling(child)) {
 		spin_lock_nested(&child->d_lock, DENTRY_D_LOCK_NESTED);
-		children[i++] = dget_dlock(child);
+		if (!d_unhashed(child))
+			children[i++] = dget_dlock(child);
 		spin_unlock(&child->d_lock);
 	}
 	spin_unlock(&dir->d_lock);

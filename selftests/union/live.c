@@ -145,6 +145,51 @@ TEST_F(live, a_branch_that_is_removed_is_gone_at_once)
 	FAILS(ENOENT, del_branch(id));
 }
 
+/* Looks at names and has them forgotten, for as long as it lives. */
+static void look_and_forget(void)
+{
+	int drop = open("/proc/sys/vm/drop_caches", O_WRONLY), i;
+	char path[32];
+
+	/* The kernel does not log each. */
+	if (write(drop, "4", 1) != 1)
+		_exit(1);
+	for (;;) {
+		for (i = 0; i < 50; i++) {
+			snprintf(path, sizeof(path), "mnt/d/%d", i);
+			access(path, F_OK);
+		}
+		if (write(drop, "2", 1) != 1)
+			_exit(1);
+	}
+}
+
+TEST_F(live, names_are_freed_while_branches_change)
+{
+	int i, id, status;
+	pid_t child;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(run("mkdir l1/d l2/d && cd l1/d && seq 0 49 | xargs touch"));
+	DO(mount_union("up:l1"));
+	child = fork();
+	if (!child)
+		look_and_forget();
+	for (i = 0; i < 100; i++) {
+		id = add_branch("l2", 0, 1);
+		ASSERT_LT(0, id) {
+			TH_LOG("%s", why.text);
+		}
+		ASSERT_EQ(0, del_branch(id)) {
+			TH_LOG("%s", why.text);
+		}
+	}
+	ASSERT_EQ(0, waitpid(child, &status, WNOHANG));
+	DO(kill(child, SIGKILL));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_TRUE(there("mnt/d/49"));
+}
+
 TEST_F(live, a_directory_in_use_stays_or_the_branch_does)
 {
 	int id, fd;
