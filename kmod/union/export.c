@@ -7,6 +7,10 @@
  * another name only if the index knows; else it is in the union where it is in
  * the branch. So its handle has that of its directory there, too. What is looked
  * up again has to have the same origin, or it is not that.
+ *
+ * What was made in the union has no origin but itself, and is found by that in
+ * the branch that it was made in, which its handle tells. If nothing can be
+ * written there any more, it may have been copied from there, as lower files.
  */
 #include <linux/exportfs.h>
 #include <linux/mount.h>
@@ -22,7 +26,8 @@
 /**
  * struct mica_handle - a handle, unpacked
  * @of: of the origin
- * @dir: of the directory that the origin is in; of its head, @type is good
+ * @dir: of the directory that the origin is in, or if that is no copy in a
+ *       writable branch, of the root of the branch; of its head, @type is good
  *
  * Packed it is @of as it is on disk, the type and the size of the other one's
  * fid, and that.
@@ -152,6 +157,7 @@ static int mica_encode_fh(struct inode *inode, u32 *fh, int *max_len,
 			  struct inode *parent)
 {
 	const struct inode *root = d_inode(inode->i_sb->s_root);
+	const struct mica_branch *b;
 	struct mica_handle h = {};
 	struct mica_look l;
 	struct dentry *dentry;
@@ -160,8 +166,10 @@ static int mica_encode_fh(struct inode *inode, u32 *fh, int *max_len,
 	WRITE_ONCE(mica_super(inode->i_sb)->has_handles, true);
 	mica_begin_look(root, &l);
 	get_origin(inode, &h.of);
-	if (!S_ISDIR(inode->i_mode) && h.of.size &&
-	    !(h.of.head.flags & HANDLE_IS_UPPER)) {
+	if (h.of.head.flags & HANDLE_IS_UPPER) {
+		b = mica_parts(inode)->part[0].b;
+		mica_encode(b, b->mnt->mnt_root, &h.dir);
+	} else if (!S_ISDIR(inode->i_mode) && h.of.size) {
 		dentry = d_find_any_alias(inode);
 		if (dentry && !IS_ROOT(dentry))
 			get_dir_of_origin(dentry, &h);
@@ -341,9 +349,9 @@ static struct dentry *alias_of(struct inode *inode)
 	return d_obtain_alias(inode);
 }
 
-/* The branch of something that may have no name; which one, may be a guess. */
-static struct mica_branch *find_branch(struct super_block *sb,
-				       struct dentry *real, bool rw)
+/* The branch that is not writable of something; which one, may be a guess. */
+static struct mica_branch *find_lower_branch(struct super_block *sb,
+					     struct dentry *real)
 {
 	const struct mica_branches *set = mica_branches(sb);
 	struct mica_branch *found = NULL;
@@ -352,20 +360,35 @@ static struct mica_branch *find_branch(struct super_block *sb,
 	for (i = 0; i < set->nr; i++) {
 		struct mica_branch *b = set->branch[i];
 
-		if (b->rw == rw && b->mnt->mnt_sb == real->d_sb &&
+		if (!b->rw && b->mnt->mnt_sb == real->d_sb &&
 		    (!found || is_in(b, real)))
 			found = b;
 	}
 	return found;
 }
 
-/* What is in a writable branch, and no copy, is that whatever its name is. */
-static struct dentry *find_upper(struct super_block *sb, struct dentry *real)
+static struct mica_branch *find_branch_of_root(struct super_block *sb,
+					       const struct mica_origin *root)
 {
-	struct mica_branch *b = find_branch(sb, real, true);
+	const struct mica_branches *set = mica_branches(sb);
+	struct mica_origin o;
+	unsigned int i;
+
+	for (i = 0; i < set->nr; i++) {
+		mica_encode(set->branch[i], set->branch[i]->mnt->mnt_root, &o);
+		if (mica_same_origin(&o, root))
+			return set->branch[i];
+	}
+	return NULL;
+}
+
+/* What is in a writable branch, and no copy, is that whatever its name is. */
+static struct dentry *find_upper(struct super_block *sb, struct mica_branch *b,
+				 struct dentry *real)
+{
 	struct mica_parts *parts;
 
-	if (!b || !d_inode(real)->i_nlink)
+	if (!d_inode(real)->i_nlink)
 		return ERR_PTR(-ESTALE);
 	parts = mica_parts_one(b, dget(real));
 	if (!parts)
@@ -382,7 +405,7 @@ static struct dentry *find_in_index(struct super_block *sb,
 	const struct mica_part part = {
 		.b = set->branch[set->nr - 1], .dentry = real,
 	};
-	struct mica_branch *from = find_branch(sb, real, false), *b;
+	struct mica_branch *from = find_lower_branch(sb, real), *b;
 	struct mica_parts *parts;
 	struct dentry *copy;
 	struct inode *inode;
@@ -410,6 +433,25 @@ static struct dentry *find_in_index(struct super_block *sb,
 	return alias_of(inode);
 }
 
+/* What was made in the union, and may have been copied since. */
+static struct dentry *find_made(struct super_block *sb,
+				const struct mica_handle *h,
+				struct dentry *real)
+{
+	struct mica_branch *b = find_branch_of_root(sb, &h->dir);
+	struct dentry *dentry;
+
+	if (!b)
+		return ERR_PTR(-ESTALE);
+	if (b->rw)
+		return find_upper(sb, b, real);
+	dentry = find_in_index(sb, real);
+	if (dentry)
+		return dentry;
+	/* Where it is can be told only while its name is in memory. */
+	return is_in(b, real) ? look_where(sb, b, real) : ERR_PTR(-ESTALE);
+}
+
 static struct dentry *find_file(struct super_block *sb,
 				const struct mica_handle *h,
 				struct dentry *real)
@@ -420,7 +462,7 @@ static struct dentry *find_file(struct super_block *sb,
 	if (inode)
 		return alias_of(inode);
 	if (h->of.head.flags & HANDLE_IS_UPPER)
-		return find_upper(sb, real);
+		return find_made(sb, h, real);
 	dentry = find_in_index(sb, real);
 	if (!dentry)
 		dentry = h->dir.size ? look_in_dir(sb, h, real) :
@@ -480,7 +522,7 @@ static struct dentry *mica_fh_to_parent(struct super_block *sb, struct fid *fid,
 	struct mica_handle h;
 
 	if (fh_type != MICA_FILEID || !unpack(&h, fid->raw, fh_len) ||
-	    !h.dir.size)
+	    !h.dir.size || h.of.head.flags & HANDLE_IS_UPPER)
 		return NULL;
 	mica_begin_look(d_inode(sb->s_root), &l);
 	real = decode(sb, &h.dir);
