@@ -268,12 +268,12 @@ TEST_F(layers, names_without_a_whiteout_in_dot_form_are_whited_out_too)
 	DO(put("l1/d/other", "stays"));
 	for (i = 0; i < 5; i++) {
 		memset(names[i], 'n', lengths[i]);
-		snprintf(path, sizeof(path), "l1/d/%s", names[i]);
+		snprintf(path, sizeof(path), "l1/d/%.255s", names[i]);
 		DO(put(path, "x"));
 	}
 	DO(mount_union("up:l1:l2"));
 	for (i = 0; i < 5; i++) {
-		snprintf(path, sizeof(path), "mnt/d/%s", names[i]);
+		snprintf(path, sizeof(path), "mnt/d/%.255s", names[i]);
 		DO(unlink(path));
 		FAILS(ENOENT, access(path, F_OK));
 		DO(put(path, "new"));

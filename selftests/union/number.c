@@ -246,7 +246,7 @@ TEST_F(number, a_name_removed_while_it_is_read_has_no_other_number)
 	ino_t before[100], seen;
 	struct stat st;
 	struct dirent64 *d;
-	char name[32], buf[256];
+	char name[32], buf[300];
 	int fd, i, removed = 0;
 	long len, at;
 
