@@ -584,7 +584,7 @@ static int check_needed(const struct mica_branches *set, unsigned int from,
 }
 
 static int get_spec(struct mica_spec *spec, const struct mica_union_change *c,
-		    u32 flags, struct mica_reason *why)
+		    struct mica_reason *why)
 {
 	struct file *file = fget_raw(c->fd);
 	char *buf, *name;
@@ -610,9 +610,9 @@ static int get_spec(struct mica_spec *spec, const struct mica_union_change *c,
 		path_get(&spec->path);
 	}
 	fput(file);
-	spec->rw = flags & MICA_BRANCH_RW;
-	spec->read = (flags & MICA_BRANCH_DOT ? MICA_FORM_DOT : 0) |
-		     (flags & MICA_BRANCH_OVERLAY ? MICA_FORM_OVERLAY : 0);
+	spec->rw = c->flags & MICA_BRANCH_RW;
+	spec->read = (c->flags & MICA_BRANCH_DOT ? MICA_FORM_DOT : 0) |
+		     (c->flags & MICA_BRANCH_OVERLAY ? MICA_FORM_OVERLAY : 0);
 	if (!spec->read)
 		spec->read = MICA_FORM_DOT | MICA_FORM_OVERLAY;
 	return err;
@@ -705,17 +705,11 @@ static int insert(struct super_block *sb, struct mica_branch *b,
 }
 
 static int add_branch(struct super_block *sb, struct mica_union_change *c,
-		      struct mica_reason *why)
+		      struct mica_spec *spec, struct mica_reason *why)
 {
-	struct mica_spec spec = {};
-	struct mica_branch *b;
+	struct mica_branch *b = new_branch(sb, spec, c->pos, why);
 	int err;
 
-	err = get_spec(&spec, c, c->flags, why);
-	if (err)
-		return err;
-	b = new_branch(sb, &spec, c->pos, why);
-	put_spec(&spec);
 	if (IS_ERR(b))
 		return PTR_ERR(b);
 	c->branch = b->id;
@@ -726,7 +720,7 @@ static int add_branch(struct super_block *sb, struct mica_union_change *c,
 }
 
 static int del_branch(struct super_block *sb, struct mica_union_change *c,
-		      struct mica_reason *why)
+		      struct mica_spec *spec, struct mica_reason *why)
 {
 	struct mica_super *ms = mica_super(sb);
 	struct mica_branch *b = find(ms, c->branch, why);
@@ -751,7 +745,7 @@ static int del_branch(struct super_block *sb, struct mica_union_change *c,
 }
 
 static int move_branch(struct super_block *sb, struct mica_union_change *c,
-		       struct mica_reason *why)
+		       struct mica_spec *spec, struct mica_reason *why)
 {
 	struct mica_super *ms = mica_super(sb);
 	struct mica_branch *b = find(ms, c->branch, why);
@@ -800,7 +794,7 @@ static int make_ready(struct super_block *sb, struct mica_branch *b,
 }
 
 static int change_mode(struct super_block *sb, struct mica_union_change *c,
-		       struct mica_reason *why)
+		       struct mica_spec *spec, struct mica_reason *why)
 {
 	struct mica_super *ms = mica_super(sb);
 	struct mica_branch *b = find(ms, c->branch, why);
@@ -879,21 +873,17 @@ static int seal_and_insert(struct super_block *sb, struct mica_branch *top,
 }
 
 static int snapshot(struct super_block *sb, struct mica_union_change *c,
-		    struct mica_reason *why)
+		    struct mica_spec *spec, struct mica_reason *why)
 {
 	struct mica_super *ms = mica_super(sb);
 	struct mica_branch *top = find_top(ms, why), *b;
-	struct mica_spec spec = {};
 	int err;
 
 	if (IS_ERR(top))
 		return PTR_ERR(top);
-	err = get_spec(&spec, c, MICA_BRANCH_RW, why);
-	if (err)
-		return err;
-	err = check_is_empty(sb, &spec, why);
-	b = err ? ERR_PTR(err) : new_branch(sb, &spec, top->pos, why);
-	put_spec(&spec);
+	spec->rw = true;
+	err = check_is_empty(sb, spec, why);
+	b = err ? ERR_PTR(err) : new_branch(sb, spec, top->pos, why);
 	if (IS_ERR(b))
 		return PTR_ERR(b);
 	c->branch = b->id;
@@ -1031,7 +1021,7 @@ static const struct mica_ioctl_entry reset_command = {
 struct mica_branch_command {
 	struct mica_ioctl_entry entry;
 	int (*run)(struct super_block *sb, struct mica_union_change *c,
-		   struct mica_reason *why);
+		   struct mica_spec *spec, struct mica_reason *why);
 	enum mica_event_type event;
 	bool no_fd;
 	bool no_branch;
@@ -1042,11 +1032,6 @@ static int check_call(struct mica_call *call,
 		      const struct mica_branch_command *command,
 		      const struct mica_union_change *c)
 {
-	struct super_block *sb = file_inode(call->file)->i_sb;
-
-	if (mica_super(sb)->overlay_syntax)
-		return mica_fail(&call->why, -EINVAL, MICA_REASON_BRANCH, NULL,
-				 "the union was mounted with overlayfs's options, its branches stay");
 	return mica_need_zero(call, command->no_fd ? c->fd : 0, "fd") ?:
 	       mica_need_zero(call, command->no_branch ? c->branch : 0,
 			      "branch") ?:
@@ -1066,29 +1051,48 @@ static char *name_of(const struct mica_super *ms, u32 id)
 	return NULL;
 }
 
-static int run_change(struct mica_call *call, void *arg)
+static int do_change(struct super_block *sb,
+		     const struct mica_branch_command *command,
+		     struct mica_union_change *c, struct mica_spec *spec,
+		     struct mica_reason *why)
 {
-	const struct mica_branch_command *command =
-		container_of(call->entry, struct mica_branch_command, entry);
-	struct super_block *sb = file_inode(call->file)->i_sb;
 	struct mica_super *ms = mica_super(sb);
-	struct mica_union_change *c = arg;
-	int err = check_caller(call) ?: check_call(call, command, c);
 	char *name;
+	int err;
 
-	if (!err)
-		err = mutex_lock_killable(&ms->change_lock);
+	if (ms->overlay_syntax)
+		return mica_fail(why, -EINVAL, MICA_REASON_BRANCH, NULL,
+				 "the union was mounted with overlayfs's options, its branches stay");
+	err = mutex_lock_killable(&ms->change_lock);
 	if (err)
 		return err;
 	/* It may have gone afterwards, or come. */
 	name = name_of(ms, c->branch);
-	err = command->run(sb, c, &call->why);
+	err = command->run(sb, c, spec, why);
 	if (!err) {
 		name = name ?: name_of(ms, c->branch);
 		send_event(ms, command->event, NULL, name);
 	}
 	mutex_unlock(&ms->change_lock);
 	kfree(name);
+	return err;
+}
+
+static int run_change(struct mica_call *call, void *arg)
+{
+	const struct mica_branch_command *command =
+		container_of(call->entry, struct mica_branch_command, entry);
+	struct super_block *sb = file_inode(call->file)->i_sb;
+	struct mica_union_change *c = arg;
+	struct mica_spec spec = {};
+	int err = check_caller(call) ?: check_call(call, command, c);
+
+	if (!err && !command->no_fd)
+		err = get_spec(&spec, c, &call->why);
+	if (err)
+		return err;
+	err = do_change(sb, command, c, &spec, &call->why);
+	put_spec(&spec);
 	return err;
 }
 
@@ -1119,6 +1123,53 @@ static const struct mica_branch_command commands[] = {
 	CHANGE(MICA_UNION_SNAPSHOT, 0,
 	       .run = snapshot, .event = MICA_EVENT_SNAPSHOT, .no_branch = true, .no_pos = true),
 };
+
+static int find_id(struct super_block *sb, const char *name, u32 *id)
+{
+	struct srcu_struct *srcu = &mica_super(sb)->srcu;
+	const struct mica_branches *set;
+	int looking = srcu_read_lock(srcu), err = -ENOENT;
+	unsigned int i;
+
+	set = mica_branches(sb);
+	for (i = 0; i < set->nr && err; i++) {
+		if (strcmp(set->branch[i]->name, name))
+			continue;
+		*id = set->branch[i]->id;
+		err = 0;
+	}
+	srcu_read_unlock(srcu, looking);
+	return err;
+}
+
+/**
+ * mica_remount_change - change the branches as a remount asks for
+ * @sb: the union; its s_umount is held, and is let go of meanwhile
+ * @r: the change
+ * @why: out: why it cannot be done
+ *
+ * The caller has CAP_SYS_ADMIN in the user namespace of the union.
+ *
+ * Return: 0 or an error, and then nothing has changed.
+ */
+int mica_remount_change(struct super_block *sb, struct mica_remount *r,
+			struct mica_reason *why)
+{
+	struct mica_union_change c = { .flags = r->flags, .pos = r->pos };
+	int err;
+
+	/* The number of a branch will do as well. */
+	if (r->name && find_id(sb, r->name, &c.branch) &&
+	    kstrtou32(r->name, 10, &c.branch))
+		return mica_refuse(why, -ENOENT, r->name,
+				   "is no branch of the union");
+	/* To freeze takes it as well; the caller keeps the union mounted. */
+	up_write(&sb->s_umount);
+	err = do_change(sb, &commands[_IOC_NR(r->command) - FIRST_COMMAND], &c,
+			r->spec, why);
+	down_write(&sb->s_umount);
+	return err;
+}
 
 /**
  * mica_dir_ioctl - commands on a union

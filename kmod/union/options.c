@@ -23,6 +23,9 @@ enum {
 	OPT_CREATE,
 	OPT_USERXATTR,
 	OPT_FIXED,
+	OPT_ADD,
+	OPT_DEL,
+	OPT_MODE,
 };
 
 static const struct constant_table delete_modes[] = {
@@ -85,6 +88,10 @@ static const struct fs_parameter_spec mica_parameters[] = {
 	fsparam_enum("index", OPT_FIXED, on_off),
 	fsparam_enum("xino", OPT_FIXED, on_off_auto),
 	fsparam_flag("default_permissions", OPT_FIXED),
+	/* Changes, for a remount. */
+	fsparam_string("add", OPT_ADD),
+	fsparam_string("del", OPT_DEL),
+	fsparam_string("mode", OPT_MODE),
 	{}
 };
 
@@ -311,6 +318,83 @@ static int parse_branch(struct fs_context *fc, struct fs_parameter *param,
 			MICA_FORM_DOT | MICA_FORM_OVERLAY);
 }
 
+static void free_change(struct mica_remount *r)
+{
+	if (r->spec)
+		free_spec(r->spec);
+	kfree(r->name);
+	kfree(r);
+}
+
+/* [POSITION:]PATH[=MODE]; without a position it is the last. */
+static int parse_add(struct fs_context *fc, char *value, struct mica_remount *r)
+{
+	char *element = next_element(&value), *mode;
+	struct mica_spec *spec;
+	int m = 1;
+
+	r->pos = U32_MAX;
+	if (value && !kstrtou32(element, 10, &r->pos))
+		element = next_element(&value);
+	mode = find_mode(element);
+	if (mode) {
+		*mode++ = 0;
+		m = find_mode_by_name(mode);
+	}
+	if (value || m < 0)
+		return invalfc(fc, "add: not of the form [POSITION:]PATH[=MODE]");
+	unescape(element);
+	spec = new_spec(fc, "add", kstrdup(element, GFP_KERNEL), NULL);
+	if (IS_ERR(spec))
+		return PTR_ERR(spec);
+	spec->rw = modes[m].rw;
+	spec->read = modes[m].read;
+	r->spec = spec;
+	return 0;
+}
+
+/* BRANCH, or BRANCH=MODE. */
+static int parse_branch_name(struct fs_context *fc, char *value, bool has_mode,
+			     struct mica_remount *r)
+{
+	char *element = next_element(&value);
+	char *mode = find_mode(element);
+
+	if (value || !mode != !has_mode)
+		return has_mode ? invalfc(fc, "mode: not of the form BRANCH=MODE") :
+				  invalfc(fc, "del: not one branch");
+	if (mode) {
+		*mode++ = 0;
+		if (strcmp(mode, "rw") && strcmp(mode, "ro"))
+			return invalfc(fc, "mode: neither rw nor ro");
+		r->flags = mode[1] == 'w' ? MICA_BRANCH_RW : 0;
+	}
+	unescape(element);
+	r->name = kstrdup(element, GFP_KERNEL);
+	return r->name ? 0 : -ENOMEM;
+}
+
+static int parse_change(struct fs_context *fc, int opt, char *value)
+{
+	struct mica_remount *r = kzalloc(sizeof(*r), GFP_KERNEL);
+	struct mica_options *opts = fc->fs_private;
+
+	if (!r)
+		return -ENOMEM;
+	list_add_tail(&r->list, &opts->changes);
+	switch (opt) {
+	case OPT_ADD:
+		r->command = MICA_UNION_ADD;
+		return parse_add(fc, value, r);
+	case OPT_DEL:
+		r->command = MICA_UNION_DEL;
+		return parse_branch_name(fc, value, false, r);
+	default:
+		r->command = MICA_UNION_MODE;
+		return parse_branch_name(fc, value, true, r);
+	}
+}
+
 static int mica_parse_param(struct fs_context *fc, struct fs_parameter *param)
 {
 	struct mica_options *opts = fc->fs_private;
@@ -321,6 +405,11 @@ static int mica_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	if (opt < 0)
 		return opt;
 
+	if (opt >= OPT_ADD) {
+		if (fc->purpose != FS_CONTEXT_FOR_RECONFIGURE)
+			return invalfc(fc, "%s: is for a remount", param->key);
+		return parse_change(fc, opt, param->string);
+	}
 	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE) {
 		/* mount(8) gives all of them again; they stay as they are. */
 		if (fc->oldapi)
@@ -422,10 +511,13 @@ static int mica_parse_monolithic(struct fs_context *fc, void *data)
 static void mica_free_fc(struct fs_context *fc)
 {
 	struct mica_options *opts = fc->fs_private;
+	struct mica_remount *r, *next_change;
 	struct mica_spec *spec, *next;
 
 	if (!opts)
 		return;
+	list_for_each_entry_safe(r, next_change, &opts->changes, list)
+		free_change(r);
 	list_for_each_entry_safe(spec, next, &opts->specs, list)
 		free_spec(spec);
 	if (opts->upper)
@@ -510,8 +602,18 @@ static int mica_get_tree(struct fs_context *fc)
 
 static int mica_reconfigure(struct fs_context *fc)
 {
+	struct mica_options *opts = fc->fs_private;
 	struct super_block *sb = fc->root->d_sb;
+	struct mica_remount *r;
+	int err;
 
+	list_for_each_entry(r, &opts->changes, list) {
+		err = mica_remount_change(sb, r, &opts->why);
+		if (err && opts->why.code)
+			errorfc(fc, "%s (%d)", opts->why.text, err);
+		if (err)
+			return err;
+	}
 	if (!(fc->sb_flags & SB_RDONLY) && sb_rdonly(sb) &&
 	    IS_ERR(mica_rw_left_of(sb, mica_branches(sb)->nr))) {
 		errorfc(fc, "none of the branches is writable");
@@ -537,6 +639,7 @@ int mica_init_fs_context(struct fs_context *fc)
 	if (!opts)
 		return -ENOMEM;
 	INIT_LIST_HEAD(&opts->specs);
+	INIT_LIST_HEAD(&opts->changes);
 	fc->fs_private = opts;
 	fc->ops = &mica_context_operations;
 	return 0;

@@ -18,8 +18,27 @@ struct mica_spec {
 	unsigned int read;
 };
 
+/**
+ * struct mica_remount - a change of the branches that a remount asks for
+ * @list: others, in the order in which they are made
+ * @command: MICA_UNION_ADD, _DEL or _MODE
+ * @flags: MICA_BRANCH_*
+ * @pos: where a new branch comes
+ * @spec: the new branch, or NULL
+ * @name: path or number of a branch that there is, or NULL
+ */
+struct mica_remount {
+	struct list_head list;
+	unsigned int command;
+	u32 flags;
+	u32 pos;
+	struct mica_spec *spec;
+	char *name;
+};
+
 struct mica_options {
 	struct list_head specs;		/* branches, leftmost first */
+	struct list_head changes;	/* of a remount */
 	unsigned int nr;
 	struct mica_spec *upper;
 	struct mica_spec *work;
@@ -49,6 +68,8 @@ int mica_make_writable(struct mica_reason *why, struct mica_branch *b,
 		       const struct layer_format *format,
 		       const struct path *workdir,
 		       const struct mica_branches *set, unsigned int left);
+int mica_remount_change(struct super_block *sb, struct mica_remount *r,
+			struct mica_reason *why);
 int mica_fill_super(struct super_block *sb, struct fs_context *fc);
 
 #endif /* _MICA_UNION_OPTIONS_H */

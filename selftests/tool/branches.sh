@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# mica union add, del, mode, move, snapshot: a patched CD-ROM, snapshots, what is in
-# the way.
+# mica union add, del, mode, move, snapshot, and remounts: a patched CD-ROM, snapshots,
+# what is in the way.
 # shellcheck source=selftests/tool/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -99,4 +99,33 @@ told()
 until_true told
 result $? "each change was told" || cat events
 kill "$monitor"
+
+# remount EXIT BRANCHES OPTIONS: what there is afterwards
+remount()
+{
+	mount -o "remount,$3" mnt 2>"$ERR"
+	is "remount,$3" "$(($? != 0)) $(branches)" "$1 $2"
+}
+
+mkdir "a:b" low
+run union mount low base mnt
+remount 0 "low=rw extra=ro base=ro" "add=1:$WORK/extra"
+is "a remount shows it" "$(<mnt/f)" extra
+remount 0 "low=rw extra=ro base=ro a:b=ro" "add=$WORK/a\\:b=ro+dot"
+is "it is read in that form" "$(findmnt -no OPTIONS mnt | grep -o '=ro+dot')" "=ro+dot"
+remount 0 "low=rw base=ro" "del=$WORK/extra,del=$WORK/a\\:b"
+remount 0 "low=ro base=ro" "mode=$WORK/low=ro"
+remount 0 "low=rw base=ro" "mode=$("$MICA" union list --json | jq -r ".unions[0].children[0].branch")=rw"
+remount 0 "low=rw base=ro" "ro"
+remount 0 "low=rw base=ro" "rw"
+for wrong in "add=" "add=$WORK/none" "add=1:$WORK/extra=wr" "add=1:2:$WORK/extra" \
+	"add=$WORK/base" "add=x:$WORK/extra" "del=" "del=$WORK/extra" "del=99" "mode=1" \
+	"mode=1=ro+dot" "mode=$WORK/extra=ro" "mode=$WORK/base=rw:$WORK/low=rw"; do
+	remount 1 "low=rw base=ro" "$wrong"
+done
+dmesg | tail -n 30 | grep -q "mica: .*none: cannot be used\|add: .*none cannot be used"
+result $? "the reason is in the kernel log"
+mount -t mica -o "dirs=base,add=$WORK/extra" none base 2>/dev/null
+is "a mount does not add" $? 32
+umount mnt
 finish
