@@ -80,10 +80,26 @@ static int find_branch(struct change *c, const char *branch)
 	return ret;
 }
 
-/* Who uses what is in the way. */
-static void tell_users(const char *mount, const char *subject)
+/* The mount point of what is at @fd, to be freed, or NULL. */
+static char *mount_of(int fd)
 {
-	char *top CLEANUP(free_string) = realpath(mount, NULL);
+	char *self CLEANUP(free_string) = xprintf("/proc/self/fd/%d", fd);
+	char *path = realpath(self, NULL);
+	struct statx stx;
+	char *slash;
+
+	while (path && path[1] && !statx(AT_FDCWD, path, 0, 0, &stx) &&
+	       !(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT)) {
+		slash = strrchr(path, '/');
+		slash[slash == path] = 0;
+	}
+	return path;
+}
+
+/* Who uses what is in the way in the union that @fd is a directory of. */
+static void tell_users(int fd, const char *subject)
+{
+	char *top CLEANUP(free_string) = mount_of(fd);
 	char *path CLEANUP(free_string) = NULL;
 	struct users users;
 	size_t i;
@@ -104,12 +120,15 @@ static int run(struct change *c, unsigned int command, struct mica_union_change 
 	arg.size = sizeof(arg);
 	arg.reason_ptr = (uintptr_t)&why;
 	arg.reason_len = sizeof(why);
+	/* It may have been started in a directory that is to go. */
+	if (chdir("/"))
+		return fail("/: %s", strerror(errno));
 	if (!ioctl(c->fd, command, &arg))
 		return MICA_OK;
 	if (errno == ENOTTY)
 		return fail("%s: is not the root of a union", c->mount);
 	if (why.code == MICA_REASON_IN_USE)
-		tell_users(c->mount, (const char *)why.subject);
+		tell_users(c->fd, (const char *)why.subject);
 	return fail("%s: %s", c->mount, reason_text(&why, errno));
 }
 
@@ -287,26 +306,9 @@ int union_snapshot(int argc, char **argv)
 	return ret;
 }
 
-/* The mount point of what is at @fd, to be freed, or NULL. */
-static char *mount_of(int fd)
-{
-	char *self CLEANUP(free_string) = xprintf("/proc/self/fd/%d", fd);
-	char *path = realpath(self, NULL);
-	struct statx stx;
-	char *slash;
-
-	while (path && path[1] && !statx(AT_FDCWD, path, 0, 0, &stx) &&
-	       !(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT)) {
-		slash = strrchr(path, '/');
-		slash[slash == path] = 0;
-	}
-	return path;
-}
-
 static int reset(const char *path)
 {
 	char *dir CLEANUP(free_string) = xstrdup(path);
-	char *mount CLEANUP(free_string) = NULL;
 	int fd CLEANUP(close_fd) = -1;
 	struct mica_reason why = {};
 	struct mica_union_reset arg = {
@@ -330,10 +332,8 @@ static int reset(const char *path)
 		return MICA_OK;
 	if (errno == ENOTTY)
 		return fail("%s: is not in a union", path);
-	if (why.code == MICA_REASON_IN_USE) {
-		mount = mount_of(fd);
-		tell_users(mount ?: "/", (const char *)why.subject);
-	}
+	if (why.code == MICA_REASON_IN_USE)
+		tell_users(fd, (const char *)why.subject);
 	return fail("%s: %s", path, reason_text(&why, errno));
 }
 

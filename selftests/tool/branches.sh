@@ -108,7 +108,9 @@ remount()
 }
 
 mkdir "a:b" low
-run union mount low base mnt
+run union mount low extra base mnt
+(cd mnt/only && exec "$MICA" union del ../../mnt "$WORK/extra")
+is "it may be started where it is in the way itself" "$? $(branches)" "0 low=rw base=ro"
 remount 0 "low=rw extra=ro base=ro" "add=1:$WORK/extra"
 is "a remount shows it" "$(<mnt/f)" extra
 remount 0 "low=rw extra=ro base=ro a:b=ro" "add=$WORK/a\\:b=ro+dot"
