@@ -91,6 +91,15 @@ static struct mica_file *newest(const struct file *file)
 	return smp_load_acquire(&file->private_data);
 }
 
+/* A branch that was not writable when the file was opened may be one now. */
+static bool is_current(const struct file *file, const struct mica_file *mf,
+		       const struct mica_part *part)
+{
+	return file_inode(mf->real) == d_inode(part->dentry) &&
+	       (!(file->f_mode & FMODE_WRITE) || !READ_ONCE(part->b->rw) ||
+		mf->real->f_mode & FMODE_WRITE);
+}
+
 /*
  * The branch's file that has the data now. It lives as long as @file.
  */
@@ -100,7 +109,7 @@ static struct file *real_file(struct file *file)
 	const struct mica_part *part = mica_data_part(file_inode(file));
 	int err;
 
-	while (file_inode(mf->real) != d_inode(part->dentry)) {
+	while (!is_current(file, mf, part)) {
 		next = new_real(file, part, mf);
 		if (IS_ERR(next))
 			return ERR_CAST(next);
