@@ -56,10 +56,10 @@ lint:
 check: setup
 	@scripts/check $(KVERS) -- $(TESTS)
 
-# The programs' tests with more data.
+# Real programs with more data, and writers for a minute.
 check-long: setup
 	@MICA_LONG=y MICA_TIMEOUT=$(or $(MICA_TIMEOUT),14400) \
-		scripts/check $(KVERS) -- $(or $(TESTS),programs)
+		scripts/check $(KVERS) -- $(or $(TESTS),programs union/live_writers)
 
 check-debug:
 	@scripts/setup debug check
@@ -85,7 +85,7 @@ help:
 	@echo 'make demo             the main job in the test host, start to end'
 	@echo 'make check            lint, build, all tests on 6.1, 6.12 and 7.2 in the test host'
 	@echo 'make check KVER=6.1 TESTS="union guest/claim"    a part of it'
-	@echo 'make check-long       real programs, with more data'
+	@echo 'make check-long       real programs with more data, writers for a minute'
 	@echo 'make check-debug      the tests under a kernel with KASAN and lockdep'
 	@echo 'make bench            what operations cost, beside ext4 and overlayfs: Documentation/bench.rst'
 	@echo 'make lint             checkpatch, sparse, W=1, shellcheck'

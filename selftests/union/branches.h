@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Changes of the branches of the union that is mounted on mnt. They return 0, or
+ * -1 and errno, and then "why" has the reason.
+ */
+#ifndef UNION_TEST_BRANCHES_H
+#define UNION_TEST_BRANCHES_H
+
+#include <sys/types.h>
+#include "../../uapi/mica.h"
+
+/* A process that stands somewhere, or has something, until it has looked at it. */
+struct stander {
+	pid_t pid;
+	int go;			/* has it look */
+};
+
+extern struct mica_reason why;
+
+/* The change must be made. */
+#define CHANGED(call)							\
+	ASSERT_EQ(0, (call)) {						\
+		TH_LOG("%s: %s: %s", #call, strerror(errno), why.text);	\
+	}
+
+/* Mount the branches, "up:l1", somewhere else, all of them ro. */
+int mount_union_at(const char *branches, const char *target);
+
+/* The number of the new branch, or -1. */
+int add_branch(const char *path, unsigned int flags, unsigned int pos);
+int del_branch(int id);
+int set_mode(int id, unsigned int flags);
+int move_branch(int id, unsigned int pos);
+int snapshot(const char *path);
+
+/* The last parts of their paths, and their modes: "up=rw l1=ro". */
+const char *branches_of(const char *target);
+
+/*
+ * The tool, which knows branches by their whole paths: @ is the directory of the
+ * test. What it says on stderr is in the file err. Returns -1 if it fails.
+ */
+int mica_union(const char *command);
+
+int begin_stander(struct stander *s, int (*enter)(void), int (*check)(void));
+int end_stander(struct stander *s);
+
+#endif /* UNION_TEST_BRANCHES_H */
