@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Changes of the branches of a mounted union: see branches.h. */
 #include <sys/ioctl.h>
+#include <sys/xattr.h>
 #include "util.h"
 #include "branches.h"
 
@@ -114,6 +115,11 @@ const char *branches_of(const char *target)
 	if (mounts)
 		fclose(mounts);
 	return found;
+}
+
+bool is_sealed(const char *branch)
+{
+	return getxattr(branch, "trusted.overlay.mica.sealed", NULL, 0) > 0;
 }
 
 int mica_union(const char *command)

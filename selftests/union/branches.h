@@ -6,6 +6,7 @@
 #ifndef UNION_TEST_BRANCHES_H
 #define UNION_TEST_BRANCHES_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include "../../uapi/mica.h"
 
@@ -35,6 +36,9 @@ int snapshot(const char *path);
 
 /* The last parts of their paths, and their modes: "up=rw l1=ro". */
 const char *branches_of(const char *target);
+
+/* A snapshot was made of it. */
+bool is_sealed(const char *branch);
 
 /*
  * The tool, which knows branches by their whole paths: @ is the directory of the
