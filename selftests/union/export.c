@@ -3,6 +3,7 @@
 #include <sys/fanotify.h>
 #include <sys/xattr.h>
 #include "kselftest_harness.h"
+#include "branches.h"
 #include "util.h"
 
 UNION_FIXTURE(export);
@@ -308,6 +309,75 @@ TEST_F(export, a_branch_that_is_gone_is_stale)
 	DO(mount_union("up:l2"));
 	ASSERT_EQ(-1, open_it(&h, O_RDONLY));
 	ASSERT_EQ(ESTALE, errno);
+}
+
+/* Both are on one file system, and only by its branch is it known what is what. */
+TEST_F(export, a_handle_does_not_lead_into_a_snapshot)
+{
+	static int (* const pauses[])(void) = { keep_all, forget };
+	struct handle made, below, again;
+	unsigned int i;
+	int fd;
+
+	NOT_ON_OVERLAY("its layers stay");
+	for (i = 0; i < ARRAY_SIZE(pauses); i++) {
+		DO(run("rm -rf up l1 l2 && mkdir up l1 l2"));
+		DO(put("l1/below", "old"));
+		DO(mount_union("up:l1"));
+		DO(put("mnt/made", "old"));
+		DO(get("mnt/made", &made));
+		DO(get("mnt/below", &below));
+		CHANGED(snapshot("l2"));
+		DO(pauses[i]());
+		/* It is found, or stale if its name is not in memory. */
+		fd = open_it(&made, O_RDWR | O_TRUNC);
+		if (fd < 0) {
+			ASSERT_EQ(ESTALE, errno);
+			ASSERT_TRUE(pauses[i] == forget);
+		} else {
+			ASSERT_EQ(3, write(fd, "new", 3));
+			DO(close(fd));
+			HAS("mnt/made", "new");
+		}
+		HAS("up/made", "old");
+		/* As a lower file it is found, wherever it is copied. */
+		DO(put("mnt/made", "new"));
+		DO(get("mnt/made", &again));
+		DO(pauses[i]());
+		ASSERT_STREQ("new", text_of(&again));
+		fd = open_it(&below, O_WRONLY | O_TRUNC);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(3, write(fd, "new", 3));
+		DO(close(fd));
+		HAS("l2/below", "new");
+		HAS("l1/below", "old");
+		HAS("up/made", "old");
+		DO(umount("mnt"));
+	}
+}
+
+TEST_F(export, handles_of_a_branch_that_left_are_stale)
+{
+	struct handle made, below;
+	int id;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(put("l2/below", "other"));
+	DO(mount_union("up:l1"));
+	id = add_branch("l2", MICA_BRANCH_RW, 0);
+	ASSERT_LT(0, id);
+	DO(put("mnt/made", "old"));
+	DO(get("mnt/made", &made));
+	DO(get("mnt/below", &below));
+	ASSERT_STREQ("old", text_of(&made));
+	ASSERT_STREQ("other", text_of(&below));
+	CHANGED(del_branch(id));
+	DO(forget());
+	FAILS(ESTALE, open_it(&made, O_RDONLY));
+	FAILS(ESTALE, open_it(&below, O_RDONLY));
+	ASSERT_LT(0, add_branch("l2", MICA_BRANCH_RW, 0));
+	ASSERT_STREQ("old", text_of(&made));
+	ASSERT_STREQ("other", text_of(&below));
 }
 
 TEST_F(export, needs_a_writable_branch_and_handles_below)

@@ -9,6 +9,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include "kselftest_harness.h"
 #include "flags.h"
 #include "util.h"
@@ -40,6 +42,29 @@ static int store(const char *path, const char *text)
 		return -1;
 	memcpy(p, text, strlen(text));
 	return munmap(p, 4096);
+}
+
+#define MAPPED "%lx-%*s %*s %*s %x:%x %lu"
+
+/* Of which file /proc/self/maps says that it is mapped at @p. */
+static int mapped(const void *p, struct stat *st)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned int major, minor;
+	unsigned long begin, ino;
+	char line[PATH_MAX + 100];
+	int ret = -1;
+
+	while (ret && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, MAPPED, &begin, &major, &minor, &ino) != 4 ||
+		    begin != (unsigned long)p)
+			continue;
+		st->st_dev = makedev(major, minor);
+		st->st_ino = ino;
+		ret = 0;
+	}
+	fclose(maps);
+	return ret;
 }
 
 static char *buffer;
@@ -495,6 +520,28 @@ TEST_F(mapping, and_other_changes_at_the_same_moment)
 		snprintf(name, sizeof(name), "up/%u", i);
 		HAS(name, "swoo");
 	}
+}
+
+TEST_F(mapping, maps_tells_the_file_of_the_union_since_6_7)
+{
+	struct stat st, shown;
+	struct utsname uts;
+	char *p;
+	int fd;
+
+	NOT_ON_OVERLAY("it is much the same there");
+	DO(put("l1/f", "text"));
+	DO(mount_union("up:l1"));
+	fd = open("mnt/f", O_RDONLY);
+	p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	DO(uname(&uts));
+	DO(stat(strverscmp(uts.release, "6.7") < 0 ? "l1/f" : "mnt/f", &st));
+	DO(mapped(p, &shown));
+	ASSERT_EQ(st.st_dev, shown.st_dev);
+	ASSERT_EQ(st.st_ino, shown.st_ino);
+	DO(munmap(p, 4096));
+	DO(close(fd));
 }
 
 TEST_HARNESS_MAIN
