@@ -169,7 +169,7 @@ TEST_F_TIMEOUT(live_crash, every_state_of_the_disk_is_one_of_two, 600)
 
 /* Of ext4, xfs and others. */
 #define SHUTDOWN _IOR('X', 125, __u32)
-#define MOMENTS 12
+#define MOMENTS 8
 
 static struct {
 	pthread_barrier_t start;

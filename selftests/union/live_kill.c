@@ -12,7 +12,7 @@
 #include "crash.h"
 #include "util.h"
 
-#define MOMENTS 12
+#define MOMENTS 6
 
 FIXTURE(live_kill) {};
 
