@@ -19,7 +19,7 @@ module:
 
 tool_sources := $(sort $(wildcard tool/*.c))
 tool_objects := $(tool_sources:tool/%.c=build/tool/%.o)
-tool_libs := libnl-3.0 libnl-genl-3.0 smartcols libpci
+tool_libs := libnl-3.0 libnl-genl-3.0 smartcols libpci libarchive zlib
 VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),0)
 TOOL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -MMD -MP -Iuapi
 

@@ -42,6 +42,12 @@ static const struct command commands[] = {
 	  "keep a mounted union as it is, and go on in a new branch" },
 	{ "union", "reset", union_reset,
 	  "drop what a union has for a name, so that what is below shows" },
+	{ "union", "diff", union_diff,
+	  "what a layer adds, changes and removes" },
+	{ "union", "export", union_export,
+	  "a layer becomes the archive of a layer of an OCI image" },
+	{ "union", "import", union_import,
+	  "such an archive becomes a layer" },
 	{ "monitor", NULL, monitor,
 	  "print events as they come" },
 };

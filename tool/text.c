@@ -125,6 +125,33 @@ bool path_exists(const char *fmt, ...)
 	return !access(path, F_OK);
 }
 
+/* @path without those at its end, to be freed. */
+char *without_slashes(const char *path)
+{
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	return xstrndup(path, len);
+}
+
+/* The last name of a path without slashes at its end. */
+const char *name_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* All before that, to be freed. */
+char *directory_of(const char *path)
+{
+	size_t len = (size_t)(name_of(path) - path);
+	char *dir CLEANUP(free_string) = xstrndup(path, len);
+
+	return len ? without_slashes(dir) : xstrdup(".");
+}
+
 /* Is @word one of the words of @text, which blanks set apart? */
 bool has_word(const char *text, const char *word)
 {

@@ -39,6 +39,9 @@ int union_mode(int argc, char **argv);
 int union_move(int argc, char **argv);
 int union_snapshot(int argc, char **argv);
 int union_reset(int argc, char **argv);
+int union_diff(int argc, char **argv);
+int union_export(int argc, char **argv);
+int union_import(int argc, char **argv);
 int monitor(int argc, char **argv);
 
 /* main.c: options and messages */
@@ -61,6 +64,9 @@ void close_fd(int *fd);
 char *__printf(1, 2) read_line(const char *fmt, ...);
 char *__printf(1, 2) link_name(const char *fmt, ...);
 bool __printf(1, 2) path_exists(const char *fmt, ...);
+char *without_slashes(const char *path);
+const char *name_of(const char *path);
+char *directory_of(const char *path);
 bool has_word(const char *text, const char *word);
 char *valid_utf8(const char *s);
 char *one_line(const char *s);

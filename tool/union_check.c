@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include "layer.h"
 #include "out.h"
 
 static const char help[] =
@@ -38,10 +39,6 @@ static const struct column columns[CHECK_NR] = {
 	[CHECK_WRONG] = { .name = "WRONG", .flags = COLUMN_JSON | COLUMN_BOOLEAN },
 	[CHECK_MEANING] = { .name = "MEANING" },
 };
-
-#define PREFIX ".wh."
-#define META ".wh..wh."
-#define OPAQUE ".wh..wh..opq"
 
 struct check {
 	struct libscols_table *table;
@@ -94,30 +91,6 @@ static char *attribute_of(struct check *c, const char *file, const char *name,
 static char *attribute(struct check *c, const char *name, ssize_t *len)
 {
 	return attribute_of(c, c->file, name, len);
-}
-
-static bool is_plain_name(const char *name, size_t len)
-{
-	return len && len <= NAME_MAX && strncmp(name, PREFIX, strlen(PREFIX)) &&
-	       !(len == 1 && name[0] == '.') &&
-	       !(len == 2 && name[0] == '.' && name[1] == '.');
-}
-
-/* A name, or a path from the root. */
-static bool leads_down(const char *redirect)
-{
-	size_t len;
-
-	if (*redirect != '/')
-		return !strchr(redirect, '/') && is_plain_name(redirect, strlen(redirect));
-	do {
-		redirect++;
-		len = strcspn(redirect, "/");
-		if (!is_plain_name(redirect, len))
-			return false;
-		redirect += len;
-	} while (*redirect);
-	return true;
 }
 
 static void check_redirect(struct check *c, const char *what)
@@ -219,11 +192,11 @@ static void check_protection(struct check *c)
 static void check_dot(struct check *c, const char *name)
 {
 	char *beside CLEANUP(free_string) = NULL;
-	const char *hidden = name + strlen(PREFIX);
+	const char *hidden = name + strlen(DOT_PREFIX);
 	struct stat st;
 
 	if (S_ISREG(c->st->st_mode) &&
-	    (!strcmp(name, OPAQUE) || !strcmp(name, PREFIX "__dir_opaque"))) {
+	    (!strcmp(name, DOT_OPAQUE) || !strcmp(name, DOT_OPAQUE_OLD))) {
 		tell(c, "opaque", "dot", "hides its directory in the layers below");
 		return;
 	}
@@ -265,10 +238,10 @@ static bool check_entry(struct check *c, const char *name)
 	if (is_root) {
 		c->path = ".";
 		check_layers(c);
-	} else if (!strncmp(name, PREFIX, strlen(PREFIX))) {
+	} else if (!strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX))) {
 		/* In the root, unions and aufs keep what is their own. */
-		if (strchr(c->path, '/') || strncmp(name, META, strlen(META)) ||
-		    !strcmp(name, OPAQUE))
+		if (strchr(c->path, '/') || strncmp(name, DOT_META, strlen(DOT_META)) ||
+		    !strcmp(name, DOT_OPAQUE))
 			check_dot(c, name);
 		return false;
 	}

@@ -20,6 +20,9 @@
 
 #define MICA_IOC_TYPE	0xBC
 
+/* f_type of statfs(2) */
+#define MICA_SUPER_MAGIC	0x6d696361
+
 /**
  * enum mica_reason_code - what stood in the way of a command
  * @MICA_REASON_NONE: nothing more to say than errno does

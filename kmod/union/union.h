@@ -25,9 +25,9 @@
 #include "../compat/inode.h"
 #include "../compat/namei.h"
 #include "../compat/super.h"
+#include "../../uapi/mica.h"
 #include "../mica.h"
 
-#define MICA_SUPER_MAGIC	0x6d696361
 #define MICA_MAX_BRANCHES	1024
 #define MICA_PROTECTED		(S_APPEND | S_IMMUTABLE)
 /* How deep redirects may be nested; each costs some of the stack. */

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Layers on a disk: which they are, and what their marks say. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/resource.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+#include "layer.h"
+#include "mica.h"
+#include "nl.h"
+
+static char *last_reason;
+
+reason because(const char *fmt, ...)
+{
+	char *old = last_reason;
+	va_list args;
+
+	/* It may be one of @args. */
+	va_start(args, fmt);
+	last_reason = xvprintf(fmt, args);
+	va_end(args);
+	free(old);
+	return last_reason;
+}
+
+reason because_errno(void)
+{
+	return because("%s", strerror(errno));
+}
+
+int fail_at(const char *path, reason why)
+{
+	char *line CLEANUP(free_string) = one_line(path);
+
+	return fail("%s: %s", line, why);
+}
+
+bool is_plain_name(const char *name, size_t len)
+{
+	return len && len <= NAME_MAX &&
+	       strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX)) &&
+	       !(len == 1 && name[0] == '.') &&
+	       !(len == 2 && name[0] == '.' && name[1] == '.');
+}
+
+/* A name, or a path from the root. */
+bool leads_down(const char *redirect)
+{
+	size_t len;
+
+	if (*redirect != '/')
+		return !strchr(redirect, '/') && is_plain_name(redirect, strlen(redirect));
+	do {
+		redirect++;
+		len = strcspn(redirect, "/");
+		if (!is_plain_name(redirect, len))
+			return false;
+		redirect += len;
+	} while (*redirect);
+	return true;
+}
+
+/* In a user namespace the marks are other attributes, see union.rst. */
+static bool in_user_namespace(void)
+{
+	static int answer = -1;
+	struct stat st;
+
+	/* That of the first namespace is fixed. */
+	if (answer < 0)
+		answer = !stat("/proc/self/ns/user", &st) && st.st_ino != 0xEFFFFFFDU;
+	return answer;
+}
+
+bool xattr_is_private(const char *name)
+{
+	return !strncmp(name, "trusted.overlay.", strlen("trusted.overlay.")) ||
+	       !strncmp(name, "user.overlay.", strlen("user.overlay."));
+}
+
+/* The value of an attribute with a zero behind it, to be freed, or NULL. */
+static reason xattr_read(int fd, const char *name, char **value, size_t *len)
+{
+	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d", fd);
+	ssize_t ret;
+
+	*value = NULL;
+	ret = getxattr(path, name, NULL, 0);
+	if (ret >= 0) {
+		*value = xmalloc((size_t)ret + 1);
+		ret = getxattr(path, name, *value, (size_t)ret);
+	}
+	if (ret >= 0) {
+		*len = (size_t)ret;
+		(*value)[ret] = 0;
+		return NULL;
+	}
+	free(*value);
+	*value = NULL;
+	if (errno == ENODATA || errno == EOPNOTSUPP)
+		return NULL;
+	return because("%s cannot be read: %s", name, strerror(errno));
+}
+
+/* To be freed. */
+static char *mark_name(const char *mark)
+{
+	return xprintf("%s.overlay.%s", in_user_namespace() ? "user" : "trusted", mark);
+}
+
+static reason mark_read(int fd, const char *mark, char **value, size_t *len)
+{
+	char *name CLEANUP(free_string) = mark_name(mark);
+
+	return xattr_read(fd, name, value, len);
+}
+
+reason set_opaque(int dir)
+{
+	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d/.", dir);
+	char *name CLEANUP(free_string) = mark_name("opaque");
+
+	return setxattr(path, name, "y", 1, 0) ?
+		because("cannot be marked as opaque: %s", strerror(errno)) : NULL;
+}
+
+/* Redirects and metacopies lead to what others may not want to be read. */
+static reason lead_read(int fd, const char *mark, char **value, size_t *len)
+{
+	reason why = mark_read(fd, mark, value, len);
+
+	if (!*value || !in_user_namespace())
+		return why;
+	free_string(value);
+	*value = NULL;
+	return because("has a %s, which is not followed in a user namespace", mark);
+}
+
+/* Where it goes on in the layers below, to be freed; NULL for its own name. */
+reason read_redirect(char **to, int fd)
+{
+	size_t len;
+	reason why;
+
+	why = lead_read(fd, "redirect", to, &len);
+	if (!*to || (strlen(*to) == len && leads_down(*to)))
+		return why;
+	free_string(to);
+	*to = NULL;
+	return because("has a redirect to what is no path");
+}
+
+reason is_metacopy(bool *metacopy, int fd)
+{
+	char *value CLEANUP(free_string) = NULL;
+	size_t len = 0;
+	reason why;
+
+	why = lead_read(fd, "metacopy", &value, &len);
+	*metacopy = value;
+	if (len > 4)
+		return because("is protected by fs-verity, which is not supported");
+	if (len && len < 4)
+		return because("has the mark of a metacopy, but a bad one");
+	return why;
+}
+
+static bool is_file(int dir, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode);
+}
+
+reason is_opaque(bool *opaque, int dir)
+{
+	char *value CLEANUP(free_string) = NULL;
+	size_t len;
+	reason why;
+
+	*opaque = is_file(dir, DOT_OPAQUE) || is_file(dir, DOT_OPAQUE_OLD);
+	if (*opaque)
+		return NULL;
+	why = mark_read(dir, "opaque", &value, &len);
+	*opaque = value && len == 1 && *value == 'y';
+	return why;
+}
+
+/* Does a file beside it hide that name in the layers below? */
+bool is_hidden(int dir, const char *name)
+{
+	char *dot CLEANUP(free_string) = xprintf(DOT_PREFIX "%s", name);
+
+	return strlen(dot) <= NAME_MAX && strcmp(dot, DOT_OPAQUE_OLD) && is_file(dir, dot);
+}
+
+static reason dot_kind(enum entry_kind *kind, const struct part *entry, const char *name,
+		       const char **hides)
+{
+	const char *hidden = name + strlen(DOT_PREFIX);
+
+	*kind = ENTRY_RESERVED;
+	if (!S_ISREG(entry->st.st_mode))
+		return NULL;
+	if (!strcmp(name, DOT_OPAQUE) || !strcmp(name, DOT_OPAQUE_OLD)) {
+		*kind = ENTRY_OPAQUE;
+	} else if (is_plain_name(hidden, strlen(hidden))) {
+		*kind = ENTRY_WHITEOUT;
+		*hides = hidden;
+	}
+	return NULL;
+}
+
+/* @hides is what a whiteout hides, and else NULL. */
+reason entry_kind(enum entry_kind *kind, const struct part *entry, const char *name,
+		  const char **hides)
+{
+	char *value CLEANUP(free_string) = NULL;
+	const struct stat *st = &entry->st;
+	reason why = NULL;
+	size_t len;
+
+	*hides = NULL;
+	*kind = ENTRY_PLAIN;
+	if (!strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX)))
+		return dot_kind(kind, entry, name, hides);
+	if (S_ISREG(st->st_mode) && !st->st_size)
+		why = mark_read(entry->fd, "whiteout", &value, &len);
+	if (value || (S_ISCHR(st->st_mode) && !st->st_rdev)) {
+		*kind = ENTRY_WHITEOUT;
+		*hides = name;
+	}
+	return why;
+}
+
+void part_close(struct part *part)
+{
+	close_fd(&part->fd);
+}
+
+bool same_file(const struct part *a, const struct part *b)
+{
+	return a->st.st_dev == b->st.st_dev && a->st.st_ino == b->st.st_ino;
+}
+
+/* What @name is in one part of a directory; without a descriptor, nothing. */
+reason part_open(struct part *part, const struct part *dir, const char *name)
+{
+	int fd CLEANUP(close_fd) = openat(dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	*part = NO_FILE;
+	part->layer = dir->layer;
+	if (fd < 0 && errno == ENOENT)
+		return NULL;
+	if (fd < 0 || fstat(fd, &part->st))
+		return because_errno();
+	if (S_ISDIR(part->st.st_mode)) {
+		part->fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return part->fd < 0 ? because_errno() : NULL;
+	}
+	part->fd = fd;
+	fd = -1;
+	return NULL;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char * const *)a, *(char * const *)b);
+}
+
+/* Sorts them, each once. */
+void names_sort(struct names *names)
+{
+	size_t i, nr = 0;
+
+	if (names->nr)
+		qsort(names->name, names->nr, sizeof(*names->name), by_bytes);
+	for (i = 0; i < names->nr; i++) {
+		if (nr && !strcmp(names->name[nr - 1], names->name[i]))
+			free(names->name[i]);
+		else
+			names->name[nr++] = names->name[i];
+	}
+	names->nr = nr;
+}
+
+void names_add(struct names *names, const char *name)
+{
+	/* Room for twice as many, at powers of two. */
+	if (!(names->nr & (names->nr - 1)))
+		names->name = xrealloc(names->name, (2 * names->nr + 1) *
+				       sizeof(*names->name));
+	names->name[names->nr++] = xstrdup(name);
+}
+
+void names_free(struct names *names)
+{
+	while (names->nr)
+		free(names->name[--names->nr]);
+	free(names->name);
+	names->name = NULL;
+}
+
+/* Adds the names in a directory, in no order. */
+reason names_read(struct names *names, int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	reason why = NULL;
+
+	if (!stream) {
+		why = because_errno();
+		close_fd(&fd);
+		return why;
+	}
+	while (errno = 0, entry = readdir(stream))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			names_add(names, entry->d_name);
+	if (errno)
+		why = because_errno();
+	closedir(stream);
+	return why;
+}
+
+void xattrs_free(struct xattrs *xattrs)
+{
+	while (xattrs->nr--) {
+		free(xattrs->xattr[xattrs->nr].name);
+		free(xattrs->xattr[xattrs->nr].value);
+	}
+	free(xattrs->xattr);
+	*xattrs = (struct xattrs){};
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct xattr *)a)->name, ((const struct xattr *)b)->name);
+}
+
+static reason add_xattr(struct xattrs *xattrs, int fd, const char *name)
+{
+	struct xattr x = {};
+	reason why;
+
+	if (xattr_is_private(name))
+		return NULL;
+	why = xattr_read(fd, name, &x.value, &x.len);
+	if (!x.value)
+		return why;
+	x.name = xstrdup(name);
+	xattrs->xattr = xrealloc(xattrs->xattr, (xattrs->nr + 1) * sizeof(x));
+	xattrs->xattr[xattrs->nr++] = x;
+	return NULL;
+}
+
+/* Sorted by their names. */
+reason xattrs_read(struct xattrs *xattrs, int fd)
+{
+	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d", fd);
+	char *list CLEANUP(free_string) = NULL;
+	reason why = NULL;
+	const char *name;
+	ssize_t len;
+
+	*xattrs = (struct xattrs){};
+	len = listxattr(path, NULL, 0);
+	if (len > 0) {
+		list = xmalloc((size_t)len);
+		len = listxattr(path, list, (size_t)len);
+	}
+	if (len < 0)
+		return errno == EOPNOTSUPP ? NULL : because_errno();
+	for (name = list; !why && name < list + len; name += strlen(name) + 1)
+		why = add_xattr(xattrs, fd, name);
+	if (xattrs->nr)
+		qsort(xattrs->xattr, xattrs->nr, sizeof(*xattrs->xattr), by_name);
+	return why;
+}
+
+void layers_close(struct layers *layers)
+{
+	while (layers->nr) {
+		struct layer *layer = &layers->layer[--layers->nr];
+
+		free(layer->path);
+		close_fd(&layer->fd);
+	}
+	free(layers->layer);
+	layers->layer = NULL;
+}
+
+static int add_layer(struct layers *layers, const char *path)
+{
+	struct layer layer = { .fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+
+	if (layer.fd < 0)
+		return fail("%s: %s", path, strerror(errno));
+	layer.path = xstrdup(path);
+	layers->layer = xrealloc(layers->layer, (layers->nr + 1) * sizeof(layer));
+	layers->layer[layers->nr++] = layer;
+	return MICA_OK;
+}
+
+/* A union whose branches are looked for. */
+struct wanted {
+	struct layers *layers;
+	struct statx stx;
+	const char *path;
+	uint32_t id;
+	int ret;
+};
+
+static void take_union(struct nlattr **attrs, void *data)
+{
+	struct wanted *w = data;
+
+	if (attr_u32(attrs, MICA_A_UNION_MAJOR) == w->stx.stx_dev_major &&
+	    attr_u32(attrs, MICA_A_UNION_MINOR) == w->stx.stx_dev_minor)
+		w->id = attr_u32(attrs, MICA_A_UNION_ID);
+}
+
+static void take_branch(struct nlattr **attrs, void *data)
+{
+	const char *path = attr_string(attrs, MICA_A_BRANCH_PATH);
+	struct wanted *w = data;
+
+	if (!w->ret && attr_u32(attrs, MICA_A_BRANCH_UNION) == w->id)
+		w->ret = add_layer(w->layers, path ?: "?");
+}
+
+static int add_branches(struct wanted *w)
+{
+	struct nl_sock *sock CLEANUP(family_close) = family_open();
+	int ret;
+
+	if (!sock)
+		return MICA_FAILED;
+	ret = family_dump(sock, MICA_CMD_UNION_GET, 0, take_union, w);
+	if (!ret && !w->id)
+		return fail("%s: is not in a union that is listed", w->path);
+	if (!ret)
+		ret = family_dump(sock, MICA_CMD_BRANCH_GET, w->id, take_branch, w);
+	return ret ?: w->ret;
+}
+
+static bool is_union(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && fs.f_type == MICA_SUPER_MAGIC;
+}
+
+/* Some for each layer and each directory on a path. */
+void allow_many_files(void)
+{
+	struct rlimit files;
+
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+/*
+ * Opens directories that are layers, or if there is one @path and it is a mounted
+ * union, the branches of that.
+ */
+int layers_open(struct layers *layers, char **paths, size_t nr)
+{
+	struct wanted w = { .layers = layers, .path = paths[0] };
+	int ret = MICA_OK;
+	size_t i;
+
+	if (geteuid())
+		return fail("only root can read overlayfs's attributes");
+	allow_many_files();
+	if (nr == 1 && is_union(paths[0])) {
+		if (statx(AT_FDCWD, paths[0], 0, 0, &w.stx))
+			return fail("%s: %s", paths[0], strerror(errno));
+		return add_branches(&w);
+	}
+	for (i = 0; !ret && i < nr; i++)
+		ret = add_layer(layers, paths[i]);
+	return ret;
+}

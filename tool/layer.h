@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Layers on a disk: their marks, and what several of them show together. */
+#ifndef MICA_TOOL_LAYER_H
+#define MICA_TOOL_LAYER_H
+
+#include <sys/stat.h>
+#include "tool.h"
+
+/* The dot form, see Documentation/layers.rst. */
+#define DOT_PREFIX ".wh."
+#define DOT_META ".wh..wh."
+#define DOT_OPAQUE ".wh..wh..opq"
+#define DOT_OPAQUE_OLD ".wh.__dir_opaque"
+
+/* More directories in one another are neither read nor made. */
+#define MAX_DEPTH 2048
+
+#define NO_FILE ((struct part){ .fd = -1 })
+#define NO_NODE ((struct node){ .data = NO_FILE })
+
+/*
+ * What functions here return: why something cannot be done, in words that stand
+ * well behind a name, or NULL if it could be. The last of them made stays valid.
+ */
+typedef const char *reason;
+
+reason __printf(1, 2) because(const char *fmt, ...);
+reason because_errno(void);
+int fail_at(const char *path, reason why);
+
+bool is_plain_name(const char *name, size_t len);
+bool leads_down(const char *redirect);
+
+/* From the left to the right. */
+struct layers {
+	struct layer {
+		char *path;
+		int fd;
+	} *layer;
+	size_t nr;
+};
+
+void allow_many_files(void);
+int layers_open(struct layers *layers, char **paths, size_t nr);
+void layers_close(struct layers *layers);
+
+/* Something in one layer. */
+struct part {
+	size_t layer;
+	int fd;			/* a directory can be read, all else is O_PATH */
+	struct stat st;
+};
+
+reason part_open(struct part *part, const struct part *dir, const char *name);
+void part_close(struct part *part);
+bool same_file(const struct part *a, const struct part *b);
+
+/* What a name is: a directory has all its parts, anything else the first. */
+struct node {
+	struct part *part;
+	size_t nr;		/* 0: nothing has that name */
+	struct part data;	/* of a file, if it is in another layer */
+};
+
+reason node_root(struct node *root, const struct layers *layers, size_t from);
+reason node_find(struct node *found, const struct layers *layers,
+		 const struct node *dir, const char *name);
+void node_close(struct node *node);
+bool node_is_dir(const struct node *node);
+int node_open_data(const struct node *node);
+
+/* What an entry of a directory of a layer means. */
+enum entry_kind {
+	ENTRY_PLAIN,
+	ENTRY_WHITEOUT,
+	ENTRY_OPAQUE,
+	ENTRY_RESERVED,		/* it means nothing, and is not shown */
+};
+
+reason entry_kind(enum entry_kind *kind, const struct part *entry, const char *name,
+		  const char **hides);
+reason is_opaque(bool *opaque, int dir);
+bool is_hidden(int dir, const char *name);
+reason is_metacopy(bool *metacopy, int fd);
+reason read_redirect(char **to, int fd);
+reason set_opaque(int dir);
+
+/* Sorted by their bytes. */
+struct names {
+	char **name;
+	size_t nr;
+};
+
+reason names_read(struct names *names, int dir);
+void names_add(struct names *names, const char *name);
+void names_sort(struct names *names);
+void names_free(struct names *names);
+
+/* Extended attributes, ACLs among them, but those of the format of layers. */
+struct xattrs {
+	struct xattr {
+		char *name;
+		char *value;
+		size_t len;
+	} *xattr;
+	size_t nr;
+};
+
+bool xattr_is_private(const char *name);
+reason xattrs_read(struct xattrs *xattrs, int fd);
+void xattrs_free(struct xattrs *xattrs);
+
+#endif /* MICA_TOOL_LAYER_H */

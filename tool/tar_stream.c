@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A tar archive that is read once. libarchive does not look at the checksum of
+ * gzip, nor at what comes behind the last entry; here both must be right.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include "tar_stream.h"
+
+#define END_OF_TAR 1024			/* zeroes */
+
+/* More of the file; 0 at its end. */
+static ssize_t read_input(struct tar_stream *s, struct archive *a)
+{
+	ssize_t len;
+
+	do {
+		len = read(s->fd, s->in, sizeof(s->in));
+	} while (len < 0 && errno == EINTR);
+	if (len < 0)
+		archive_set_error(a, errno, "%s", strerror(errno));
+	return len;
+}
+
+/* What libarchive asks for: more of what may still be zstd. */
+static la_ssize_t give_plain(struct archive *a, void *data, const void **buf)
+{
+	struct tar_stream *s = data;
+	ssize_t len = s->gzip.avail_in;
+
+	/* The beginning has been read before. */
+	*buf = s->gzip.next_in;
+	s->gzip.avail_in = 0;
+	if (len)
+		return len;
+	*buf = s->in;
+	return read_input(s, a);
+}
+
+/* The same of what is gzip, perhaps several such files behind each other. */
+static la_ssize_t give_gzip(struct archive *a, void *data, const void **buf)
+{
+	struct tar_stream *s = data;
+	z_stream *z = &s->gzip;
+	ssize_t len;
+	int ret;
+
+	z->next_out = (unsigned char *)s->out;
+	z->avail_out = sizeof(s->out);
+	while (z->avail_out == sizeof(s->out)) {
+		if (!z->avail_in) {
+			len = read_input(s, a);
+			if (len < 0 || (!len && !s->in_gzip))
+				return len;
+			z->next_in = s->in;
+			z->avail_in = (unsigned int)len;
+		}
+		if (!z->avail_in) {
+			archive_set_error(a, EIO, "it ends in the middle");
+			return -1;
+		}
+		if (!s->in_gzip)
+			inflateReset(z);
+		ret = inflate(z, Z_NO_FLUSH);
+		s->in_gzip = ret != Z_STREAM_END;
+		if (ret != Z_OK && ret != Z_STREAM_END) {
+			archive_set_error(a, EIO, "gzip: %s", z->msg ?: "damaged");
+			return -1;
+		}
+	}
+	*buf = s->out;
+	return (la_ssize_t)sizeof(s->out) - z->avail_out;
+}
+
+static void count_zeroes(struct tar_stream *s, const char *buf, size_t len)
+{
+	size_t end = len;
+
+	while (end && !buf[end - 1])
+		end--;
+	s->zeroes = end ? len - end : s->zeroes + len;
+	s->size += len;
+}
+
+/* What is not compressed any more. */
+static la_ssize_t give_tar(struct archive *a, void *data, const void **buf)
+{
+	struct tar_stream *s = data;
+	static char block[1 << 17];
+	la_ssize_t len = archive_read_data(s->plain, block, sizeof(block));
+
+	if (len < 0) {
+		archive_set_error(a, archive_errno(s->plain), "%s",
+				  archive_error_string(s->plain));
+		return -1;
+	}
+	count_zeroes(s, block, (size_t)len);
+	*buf = block;
+	return len;
+}
+
+reason tar_error(struct tar_stream *s)
+{
+	return because("the archive is damaged: %s", archive_error_string(s->tar) ?: "?");
+}
+
+/* gzip begins with two bytes that nothing else does. */
+static reason look_for_gzip(struct tar_stream *s)
+{
+	ssize_t len = 0, more = 1;
+
+	while (len < 2 && more) {
+		more = read(s->fd, s->in + len, sizeof(s->in) - (size_t)len);
+		if (more < 0 && errno != EINTR)
+			return because("cannot be read: %s", strerror(errno));
+		len += more > 0 ? more : 0;
+	}
+	s->gzip.next_in = s->in;
+	s->gzip.avail_in = (unsigned int)len;
+	s->is_gzip = len >= 2 && s->in[0] == 0x1f && s->in[1] == 0x8b;
+	if (s->is_gzip && inflateInit2(&s->gzip, 16 + MAX_WBITS) != Z_OK)
+		return because("gzip: %s", s->gzip.msg ?: "out of memory");
+	return NULL;
+}
+
+reason tar_open(struct tar_stream *s, int fd)
+{
+	struct archive_entry *all;
+	reason why;
+
+	*s = (struct tar_stream){ .fd = fd };
+	why = look_for_gzip(s);
+	if (why)
+		return why;
+	s->plain = archive_read_new();
+	s->tar = archive_read_new();
+	if (archive_read_support_format_raw(s->plain) ||
+	    archive_read_support_filter_zstd(s->plain) ||
+	    archive_read_open(s->plain, s, NULL, s->is_gzip ? give_gzip : give_plain, NULL) ||
+	    archive_read_next_header(s->plain, &all))
+		return because("is no archive: %s",
+			       archive_error_string(s->plain) ?: "it is empty");
+	if (archive_read_support_format_tar(s->tar) ||
+	    archive_read_open(s->tar, s, NULL, give_tar, NULL))
+		return because("is no tar archive, with or without gzip or zstd: %s",
+			       archive_error_string(s->tar));
+	return NULL;
+}
+
+/*
+ * Reads the rest, which has to be zeroes, and enough of them. @end is where the
+ * last entry ended.
+ */
+reason tar_check_end(struct tar_stream *s, uint64_t end)
+{
+	const void *buf;
+	la_ssize_t len;
+
+	while ((len = give_tar(s->tar, s, &buf)) > 0)
+		;
+	if (len < 0)
+		return tar_error(s);
+	if (s->size - end < END_OF_TAR)
+		return because("the archive is cut off");
+	if (s->size - s->zeroes > end)
+		return because("there is something behind the end of the archive");
+	return NULL;
+}
+
+void tar_close(struct tar_stream *s)
+{
+	archive_read_free(s->tar);
+	archive_read_free(s->plain);
+	if (s->is_gzip)
+		inflateEnd(&s->gzip);
+}

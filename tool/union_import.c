@@ -1,0 +1,656 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mica union import: the archive of a layer of an OCI image becomes a layer.
+ *
+ * Whoever made the archive is not trusted. Every name in it is walked to from the
+ * new layer's root, one directory after the other and none of them a symbolic
+ * link; all is made in a directory of another name, which gets its own in the end.
+ */
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <locale.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include "tar_stream.h"
+
+static const char help[] =
+	"Usage: mica union import [--whiteout FORM] [--devices] [FILE] DIRECTORY\n"
+	"\n"
+	"Makes a layer of an archive that is a layer of an OCI image: tar, plain or with\n"
+	"gzip or zstd. FILE may be -, the standard input, as it is without it. DIRECTORY is\n"
+	"new, or empty, and is there when all is in it. An archive that is damaged, or leads\n"
+	"out of the directory, is refused as a whole.\n"
+	"\n"
+	"  -w, --whiteout FORM  write whiteouts as dot (the default) or overlay\n"
+	"  -d, --devices        let it have device nodes\n"
+	"  -h, --help           this text\n";
+
+/* What is to be done when nothing else will be made in a directory. */
+struct late {
+	char *path;
+	struct timespec time;
+	char *acl;			/* the default ACL, or NULL */
+	size_t acl_len;
+};
+
+struct import {
+	struct tar_stream tar;
+	int root;
+	bool overlay;			/* the form of whiteouts */
+	bool devices;
+	char *dir;			/* the directory that @dir_fd is of, or NULL */
+	int dir_fd;
+	struct late *late;
+	size_t nr_late;
+	struct archive_entry *root_entry;	/* what the root is to be, or NULL */
+	struct names whiteouts;		/* paths of those that get another form */
+};
+#define DEFAULT_ACL "system.posix_acl_default"
+#define ACCESS_ACL "system.posix_acl_access"
+
+/*
+ * A path of the archive without what means nothing in it, to be freed; "" is the
+ * root. @name becomes its last name.
+ */
+static reason clean_path(const char *path, char **clean, const char **name)
+{
+	char *to = xmalloc(strlen(path) + 2);
+	unsigned int depth = 0;
+	size_t len;
+
+	*clean = to;
+	*name = to;
+	if (*path == '/')
+		return because("is an absolute name");
+	for (; *path; path += len) {
+		path += strspn(path, "/");
+		len = strcspn(path, "/");
+		if (!len || (len == 1 && *path == '.'))
+			continue;
+		if (len == 2 && !strncmp(path, "..", 2))
+			return because("leads out of the directory");
+		if (!strncmp(*name, DOT_PREFIX, strlen(DOT_PREFIX)))
+			return because("is in a directory with a reserved name");
+		if (++depth > MAX_DEPTH)
+			return because("is in more than %d directories", MAX_DEPTH);
+		if (*name != *clean || **name)
+			*to++ = '/';
+		*name = to;
+		memcpy(to, path, len);
+		to += len;
+		*to = 0;
+	}
+	return NULL;
+}
+
+/* The directory @name in @dir; there is one afterwards, if @make. */
+static reason step(int dir, const char *name, bool make, int *fd)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+	};
+
+	*fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+	if (*fd < 0 && errno == ENOENT && make && !mkdirat(dir, name, 0755))
+		*fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+	if (*fd >= 0)
+		return NULL;
+	if (errno == ELOOP || errno == ENOTDIR)
+		return because("leads through %s, which is no directory", name);
+	return because("leads through %s: %s", name, strerror(errno));
+}
+
+/* The directory that the @len bytes of @path are of. */
+static reason walk(struct import *x, const char *path, size_t len, bool make, int *fd)
+{
+	char *copy CLEANUP(free_string) = xstrndup(path, len);
+	char *rest = copy, *name;
+	reason why = NULL;
+	int next;
+
+	*fd = fcntl(x->root, F_DUPFD_CLOEXEC, 0);
+	while (!why && *fd >= 0 && *copy && (name = strsep(&rest, "/"))) {
+		why = step(*fd, name, make, &next);
+		close(*fd);
+		*fd = next;
+	}
+	return *fd < 0 && !why ? because_errno() : why;
+}
+
+/* The directory of what is next; that of the last one often is it. */
+static reason open_parent(struct import *x, const char *path, const char *name, int *fd)
+{
+	size_t len = name > path ? (size_t)(name - path) - 1 : 0;
+	reason why;
+
+	if (!x->dir || strlen(x->dir) != len || strncmp(x->dir, path, len)) {
+		close_fd(&x->dir_fd);
+		free_string(&x->dir);
+		x->dir = NULL;
+		why = walk(x, path, len, true, &x->dir_fd);
+		if (why)
+			return why;
+		x->dir = xstrndup(path, len);
+	}
+	*fd = x->dir_fd;
+	return NULL;
+}
+
+static reason remove_tree(int dir, const char *name)
+{
+	struct names names CLEANUP(names_free) = {};
+	int fd CLEANUP(close_fd) = -1;
+	reason why;
+	size_t i;
+
+	if (!unlinkat(dir, name, 0) || errno == ENOENT)
+		return NULL;
+	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return because_errno();
+	why = names_read(&names, fd);
+	for (i = 0; !why && i < names.nr; i++)
+		why = remove_tree(fd, names.name[i]);
+	if (!why && unlinkat(dir, name, AT_REMOVEDIR))
+		why = because_errno();
+	return why;
+}
+
+/* An entry takes the place of an earlier one, but for a directory of another. */
+static reason make_room(int dir, const char *name, bool is_dir)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? NULL : because_errno();
+	return is_dir && S_ISDIR(st.st_mode) ? NULL : remove_tree(dir, name);
+}
+
+static struct timespec time_of(struct archive_entry *entry)
+{
+	struct timespec t = {
+		.tv_sec = archive_entry_mtime(entry),
+		.tv_nsec = archive_entry_mtime_nsec(entry),
+	};
+
+	/* Before 1970 libarchive has the part of the second with a minus. */
+	if (t.tv_sec < 0 && t.tv_nsec) {
+		t.tv_sec--;
+		t.tv_nsec = 1000000000 - t.tv_nsec;
+	}
+	return t;
+}
+
+static reason set_owner(int dir, const char *name, struct archive_entry *entry)
+{
+	la_int64_t uid = archive_entry_uid(entry), gid = archive_entry_gid(entry);
+
+	if (uid < 0 || uid >= UINT32_MAX || gid < 0 || gid >= UINT32_MAX)
+		return because("belongs to %jd:%jd, which there cannot be", (intmax_t)uid,
+			       (intmax_t)gid);
+	if (fchownat(dir, name, (uid_t)uid, (gid_t)gid, AT_SYMLINK_NOFOLLOW))
+		return because("cannot belong to %jd:%jd: %s", (intmax_t)uid, (intmax_t)gid,
+			       strerror(errno));
+	return NULL;
+}
+
+static reason set_xattrs(int dir, const char *name, struct archive_entry *entry)
+{
+	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d/%s", dir, name);
+	int left = archive_entry_xattr_reset(entry);
+	const char *attr;
+	const void *value;
+	size_t len;
+
+	while (left-- && !archive_entry_xattr_next(entry, &attr, &value, &len)) {
+		if (xattr_is_private(attr))
+			return because("has the attribute %s, which is no layer's to set", attr);
+		if (!strcmp(attr, DEFAULT_ACL))
+			continue;
+		if (lsetxattr(path, attr, value, len, 0))
+			return because("cannot have the attribute %s of %zu bytes: %s", attr,
+				       len, strerror(errno));
+	}
+	return NULL;
+}
+
+/* All of a directory but what changes with its content, or changes that. */
+static reason set_attributes(int dir, const char *name, struct archive_entry *entry)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, time_of(entry) };
+	mode_t type = archive_entry_filetype(entry);
+	reason why;
+
+	why = set_owner(dir, name, entry);
+	if (!why && type != AE_IFLNK && fchmodat(dir, name, archive_entry_perm(entry), 0))
+		why = because_errno();
+	why = why ?: set_xattrs(dir, name, entry);
+	if (!why && type != AE_IFDIR && utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW))
+		why = because_errno();
+	return why;
+}
+
+/* The default ACL would be inherited by what is still to come. */
+static void keep_for_later(struct import *x, const char *path, struct archive_entry *entry)
+{
+	struct late late = { .path = xstrdup(path), .time = time_of(entry) };
+	int left = archive_entry_xattr_reset(entry);
+	const char *attr;
+	const void *value;
+	size_t len;
+
+	while (left-- && !archive_entry_xattr_next(entry, &attr, &value, &len)) {
+		if (strcmp(attr, DEFAULT_ACL))
+			continue;
+		free(late.acl);
+		late.acl = xmalloc(len + 1);
+		late.acl_len = len;
+		memcpy(late.acl, value, len);
+	}
+	if (!(x->nr_late & (x->nr_late - 1)))
+		x->late = xrealloc(x->late, (2 * x->nr_late + 1) * sizeof(late));
+	x->late[x->nr_late++] = late;
+}
+
+/* Writes what is in the archive of a file; between its parts there are holes. */
+static reason write_data(struct import *x, int fd, la_int64_t size)
+{
+	const char *buf;
+	la_int64_t at;
+	size_t len;
+	int ret;
+
+	while (!(ret = archive_read_data_block(x->tar.tar, (const void **)&buf, &len, &at))) {
+		if (at < 0 || at > size || (la_int64_t)len > size - at)
+			return because("has data behind its end");
+		while (len) {
+			ssize_t done = pwrite(fd, buf, len, at);
+
+			if (done <= 0)
+				return because_errno();
+			buf += done;
+			at += done;
+			len -= (size_t)done;
+		}
+	}
+	if (ret != ARCHIVE_EOF)
+		return tar_error(&x->tar);
+	/* For a hole at the end. */
+	return ftruncate(fd, size) ? because_errno() : NULL;
+}
+
+static reason make_file(struct import *x, int dir, const char *name,
+			struct archive_entry *entry)
+{
+	int fd CLEANUP(close_fd) = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
+					  O_CLOEXEC, 0600);
+
+	return fd < 0 ? because_errno() : write_data(x, fd, archive_entry_size(entry));
+}
+
+static reason make_device(struct import *x, int dir, const char *name,
+			  struct archive_entry *entry)
+{
+	mode_t type = archive_entry_filetype(entry);
+	dev_t dev = makedev(archive_entry_rdevmajor(entry), archive_entry_rdevminor(entry));
+
+	if (type == AE_IFCHR && !dev)
+		return because("is a character device 0:0, which would be a whiteout");
+	if (!x->devices)
+		return because("is a device node; --devices allows them");
+	return mknodat(dir, name, type, dev) ? because_errno() : NULL;
+}
+
+static reason make_link(struct import *x, int dir, const char *name, const char *target)
+{
+	char *clean CLEANUP(free_string) = NULL;
+	int fd CLEANUP(close_fd) = -1;
+	const char *last;
+	reason why;
+
+	why = clean_path(target, &clean, &last);
+	if (!why && !strncmp(last, DOT_PREFIX, strlen(DOT_PREFIX)))
+		why = because("has a reserved name");
+	if (!why)
+		why = walk(x, clean, last > clean ? (size_t)(last - clean) - 1 : 0, false, &fd);
+	if (!why && linkat(fd, last, dir, name, 0))
+		why = because_errno();
+	return why ? because("is a link to %s: which %s", target, why) : NULL;
+}
+
+static reason make_dir(int dir, const char *name)
+{
+	return mkdirat(dir, name, 0700) && errno != EEXIST ? because_errno() : NULL;
+}
+
+static reason make_entry(struct import *x, int dir, const char *name,
+			 struct archive_entry *entry)
+{
+	switch (archive_entry_filetype(entry)) {
+	case AE_IFREG:
+		return make_file(x, dir, name, entry);
+	case AE_IFDIR:
+		return make_dir(dir, name);
+	case AE_IFLNK:
+		return symlinkat(archive_entry_symlink(entry) ?: "", dir, name) ?
+			because_errno() : NULL;
+	case AE_IFIFO:
+		return mknodat(dir, name, S_IFIFO | 0600, 0) ? because_errno() : NULL;
+	case AE_IFCHR:
+	case AE_IFBLK:
+		return make_device(x, dir, name, entry);
+	default:
+		return because("is of a kind that is not known");
+	}
+}
+
+/*
+ * A whiteout is made like any file if it is to have that form. What needs another
+ * one has to know whether there is a directory of that name, so it comes last.
+ */
+static reason check_mark(struct import *x, const char *path, const char *name,
+			 struct archive_entry *entry, bool *done)
+{
+	const char *hidden = name + strlen(DOT_PREFIX);
+	bool opaque = !strcmp(name, DOT_OPAQUE);
+
+	if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) != AE_IFREG)
+		return because("is a whiteout, but no file");
+	if (!opaque && !is_plain_name(hidden, strlen(hidden)))
+		return because("has a reserved name");
+	if (x->overlay || strlen(name) > NAME_MAX || !strcmp(name, DOT_OPAQUE_OLD)) {
+		names_add(&x->whiteouts, path);
+		*done = true;
+	}
+	return NULL;
+}
+
+static reason import_entry(struct import *x, struct archive_entry *entry)
+{
+	char *path CLEANUP(free_string) = NULL;
+	const char *link = archive_entry_hardlink(entry), *name;
+	bool is_dir = !link && archive_entry_filetype(entry) == AE_IFDIR;
+	bool done = false;
+	reason why;
+	int dir;
+
+	why = clean_path(archive_entry_pathname(entry) ?: "", &path, &name);
+	if (!why && !*path && !is_dir)
+		why = because("has no name");
+	if (!why && !strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX)))
+		why = check_mark(x, path, name, entry, &done);
+	if (why || done)
+		return why;
+	if (!*path) {
+		/* Nobody else is to get into it as long as something is made in it. */
+		archive_entry_free(x->root_entry);
+		x->root_entry = archive_entry_clone(entry);
+		return NULL;
+	}
+	why = open_parent(x, path, name, &dir) ?: make_room(dir, name, is_dir);
+	if (why || link)
+		return why ?: make_link(x, dir, name, link);
+	why = make_entry(x, dir, name, entry) ?: set_attributes(dir, name, entry);
+	if (!why && is_dir)
+		keep_for_later(x, path, entry);
+	return why;
+}
+
+static reason overlay_mark(struct import *x, const char *path)
+{
+	char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	const char *hidden = name + strlen(DOT_PREFIX);
+	struct stat st;
+	reason why;
+	int dir, fd;
+
+	why = open_parent(x, path, name, &dir);
+	if (why || !strcmp(name, DOT_OPAQUE))
+		return why ?: set_opaque(dir);
+	if (!fstatat(dir, hidden, &st, AT_SYMLINK_NOFOLLOW)) {
+		if (!S_ISDIR(st.st_mode))
+			return NULL;
+		why = step(dir, hidden, false, &fd) ?: set_opaque(fd);
+		close_fd(&fd);
+		return why;
+	}
+	return mknodat(dir, hidden, S_IFCHR, 0) ? because_errno() : NULL;
+}
+
+static reason set_late(struct import *x, const struct late *late)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, late->time };
+	char *self CLEANUP(free_string) = NULL;
+	int fd CLEANUP(close_fd) = -1;
+	reason why;
+
+	why = walk(x, late->path, strlen(late->path), false, &fd);
+	/* Something else may have taken its place. */
+	if (why)
+		return NULL;
+	self = xprintf("/proc/self/fd/%d/.", fd);
+	if (late->acl && setxattr(self, DEFAULT_ACL, late->acl, late->acl_len, 0))
+		return because("cannot have its default ACL: %s", strerror(errno));
+	return utimensat(AT_FDCWD, self, times, 0) ? because_errno() : NULL;
+}
+
+static int entry_fail(const char *file, const char *path, reason why)
+{
+	char *line CLEANUP(free_string) = one_line(path);
+
+	return fail("%s: %s: %s", file, *line ? line : ".", why);
+}
+
+/* Names that are not ASCII are a warning, and are there as they are. */
+static bool is_error(struct import *x, int ret)
+{
+	return ret != ARCHIVE_OK &&
+	       !(ret == ARCHIVE_WARN && archive_errno(x->tar.tar) == EILSEQ);
+}
+
+static int import_entries(struct import *x, const char *file)
+{
+	struct archive_entry *entry;
+	uint64_t end = 0;
+	reason why;
+	int ret;
+
+	while ((ret = archive_read_next_header(x->tar.tar, &entry)) != ARCHIVE_EOF) {
+		if (is_error(x, ret))
+			return fail("%s: %s", file, tar_error(&x->tar));
+		why = import_entry(x, entry);
+		if (why)
+			return entry_fail(file, archive_entry_pathname(entry) ?: "", why);
+		if (archive_read_data_skip(x->tar.tar) < ARCHIVE_OK)
+			return fail("%s: %s", file, tar_error(&x->tar));
+		end = (uint64_t)archive_filter_bytes(x->tar.tar, 0);
+	}
+	why = tar_check_end(&x->tar, end);
+	return why ? fail("%s: %s", file, why) : MICA_OK;
+}
+
+/* What can be done only when all entries are there. */
+static int import_rest(struct import *x, const char *file)
+{
+	reason why = NULL;
+	size_t i;
+
+	for (i = 0; !why && i < x->whiteouts.nr; i++) {
+		why = overlay_mark(x, x->whiteouts.name[i]);
+		if (why)
+			return entry_fail(file, x->whiteouts.name[i], why);
+	}
+	for (i = 0; !why && i < x->nr_late; i++) {
+		why = set_late(x, &x->late[i]);
+		if (why)
+			return entry_fail(file, x->late[i].path, why);
+	}
+	if (!x->root_entry)
+		return fchmod(x->root, 0755) ? fail("%s: %s", file, strerror(errno)) : MICA_OK;
+	why = set_attributes(x->root, ".", x->root_entry);
+	if (!why) {
+		keep_for_later(x, "", x->root_entry);
+		why = set_late(x, &x->late[x->nr_late - 1]);
+	}
+	return why ? entry_fail(file, "", why) : MICA_OK;
+}
+
+static void import_free(struct import *x)
+{
+	tar_close(&x->tar);
+	archive_entry_free(x->root_entry);
+	names_free(&x->whiteouts);
+	while (x->nr_late) {
+		free(x->late[--x->nr_late].path);
+		free(x->late[x->nr_late].acl);
+	}
+	free(x->late);
+	free(x->dir);
+	close_fd(&x->dir_fd);
+	close_fd(&x->root);
+}
+
+/* A default ACL of the directory around it is not the archive's. */
+static reason make_root(struct import *x, int around, const char *name)
+{
+	if (mkdirat(around, name, 0700))
+		return because_errno();
+	x->root = openat(around, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (x->root < 0 || flock(x->root, LOCK_EX | LOCK_NB) ||
+	    fchown(x->root, geteuid(), getegid()) ||
+	    (fremovexattr(x->root, DEFAULT_ACL) && errno != ENODATA && errno != EOPNOTSUPP) ||
+	    (fremovexattr(x->root, ACCESS_ACL) && errno != ENODATA && errno != EOPNOTSUPP) ||
+	    fchmod(x->root, 0700))
+		return because_errno();
+	return NULL;
+}
+
+/*
+ * Whoever makes a directory has it locked. One that is not locked was left by an
+ * import that was killed.
+ */
+static reason remove_stale(int around, const char *name)
+{
+	int fd CLEANUP(close_fd) = openat(around, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+					  O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? NULL : because_errno();
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		return because("another import to it is under way");
+	return remove_tree(around, name);
+}
+
+static reason begin(struct import *x, int around, const char *name)
+{
+	reason why;
+
+	/* Between making it and locking it, it would look stale. */
+	if (flock(around, LOCK_EX))
+		return because_errno();
+	why = remove_stale(around, name) ?: make_root(x, around, name);
+	flock(around, LOCK_UN);
+	return why;
+}
+
+/* It has to be all on the disk before it has its name. */
+static reason finish(struct import *x, int around, const char *temporary, const char *name)
+{
+	if (syncfs(x->root) || renameat(around, temporary, around, name) || fsync(around))
+		return because_errno();
+	return NULL;
+}
+
+/* New, or an empty directory. */
+static reason check_target(int around, const char *name)
+{
+	struct names names CLEANUP(names_free) = {};
+	int fd CLEANUP(close_fd) = openat(around, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+					  O_CLOEXEC);
+	reason why;
+
+	if (fd < 0)
+		return errno == ENOENT ? NULL : because_errno();
+	why = names_read(&names, fd);
+	return why || !names.nr ? why : because("is not empty");
+}
+
+static int import(struct import *x, int in, const char *file, const char *target)
+{
+	char *dir CLEANUP(free_string) = directory_of(target);
+	const char *name = name_of(target);
+	char *temporary CLEANUP(free_string) = xprintf(".%s.mica-import", name);
+	int around CLEANUP(close_fd) = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	reason why;
+	int ret;
+
+	if (around < 0)
+		return fail("%s: %s", dir, strerror(errno));
+	why = check_target(around, name) ?: begin(x, around, temporary);
+	if (why)
+		return fail("%s: %s", target, why);
+	why = tar_open(&x->tar, in);
+	ret = why ? fail("%s: %s", file, why) : import_entries(x, file) ?: import_rest(x, file);
+	why = ret ? NULL : finish(x, around, temporary, name);
+	if (!ret && !why)
+		return MICA_OK;
+	if (why)
+		fail("%s: %s", target, why);
+	why = remove_tree(around, temporary);
+	if (why)
+		note("%s/%s cannot be removed: %s", dir, temporary, why);
+	return MICA_FAILED;
+}
+
+int union_import(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "whiteout", required_argument, NULL, 'w' },
+		{ "devices", no_argument, NULL, 'd' },
+		{ "help", no_argument, NULL, 'h' },
+		{}
+	};
+	static struct import x = { .root = -1, .dir_fd = -1 };
+	char *target CLEANUP(free_string) = NULL;
+	int in CLEANUP(close_fd) = -1;
+	const char *file = "-";
+	int option, ret;
+
+	while ((option = next_option(argc, argv, ":w:dh", longs, help)) != -1) {
+		if (option == 'd')
+			x.devices = true;
+		else if (!strcmp(optarg, "overlay") || !strcmp(optarg, "dot"))
+			x.overlay = *optarg == 'o';
+		else
+			usage_error("'%s' is no form of whiteouts", optarg);
+	}
+	if (argc - optind == 2)
+		file = argv[optind++];
+	if (argc - optind != 1)
+		usage_error("takes an archive and a directory");
+	target = without_slashes(argv[optind]);
+	if (!is_plain_name(name_of(target), strlen(name_of(target))))
+		usage_error("'%s' has no name to be given to a layer", target);
+
+	in = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC) : dup(STDIN_FILENO);
+	if (in < 0)
+		return fail("%s: %s", file, strerror(errno));
+	if (isatty(in))
+		return fail("a terminal has no archive; give a FILE, or <");
+	/* Names are bytes. Converted, they would come out as others. */
+	setlocale(LC_CTYPE, "C");
+	umask(0);
+	allow_many_files();
+	ret = import(&x, in, file, target);
+	import_free(&x);
+	return ret;
+}
