@@ -78,6 +78,8 @@ struct mica_union_snap {
 struct mica_branch_snap {
 	u32 id;
 	bool rw;
+	dev_t dev;
+	u64 ino;
 	char fstype[32];
 	char *path;		/* kmalloc()ed, the caller frees it */
 };

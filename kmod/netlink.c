@@ -221,6 +221,9 @@ static int mica_put_branch(struct sk_buff *skb, struct netlink_callback *cb,
 	    nla_put_u32(skb, MICA_A_BRANCH_ID, b->id) ||
 	    (b->path && nla_put_string(skb, MICA_A_BRANCH_PATH, b->path)) ||
 	    nla_put_string(skb, MICA_A_BRANCH_FSTYPE, b->fstype) ||
+	    nla_put_u32(skb, MICA_A_BRANCH_MAJOR, MAJOR(b->dev)) ||
+	    nla_put_u32(skb, MICA_A_BRANCH_MINOR, MINOR(b->dev)) ||
+	    nla_put_u64_64bit(skb, MICA_A_BRANCH_INO, b->ino, MICA_A_BRANCH_PAD) ||
 	    (b->rw && nla_put_flag(skb, MICA_A_BRANCH_RW))) {
 		genlmsg_cancel(skb, hdr);
 		return -EMSGSIZE;

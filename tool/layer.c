@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/resource.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include "layer.h"
@@ -425,13 +426,29 @@ static void take_union(struct nlattr **attrs, void *data)
 		w->id = attr_u32(attrs, MICA_A_UNION_ID);
 }
 
+/* Something may be mounted over a branch: the union itself, for one. */
+static bool is_branch(int fd, struct nlattr **attrs)
+{
+	const struct nlattr *ino = attrs[MICA_A_BRANCH_INO];
+	struct stat st;
+
+	return !fstat(fd, &st) && ino && nla_len(ino) == sizeof(uint64_t) &&
+	       st.st_ino == nla_get_u64(ino) &&
+	       major(st.st_dev) == attr_u32(attrs, MICA_A_BRANCH_MAJOR) &&
+	       minor(st.st_dev) == attr_u32(attrs, MICA_A_BRANCH_MINOR);
+}
+
 static void take_branch(struct nlattr **attrs, void *data)
 {
 	const char *path = attr_string(attrs, MICA_A_BRANCH_PATH);
 	struct wanted *w = data;
 
-	if (!w->ret && attr_u32(attrs, MICA_A_BRANCH_UNION) == w->id)
-		w->ret = add_layer(w->layers, path ?: "?");
+	if (w->ret || attr_u32(attrs, MICA_A_BRANCH_UNION) != w->id)
+		return;
+	w->ret = add_layer(w->layers, path ?: "?");
+	if (!w->ret && !is_branch(w->layers->layer[w->layers->nr - 1].fd, attrs))
+		w->ret = fail("%s: is another directory than the union has, as something is mounted on it; make it reachable under a path of its own, and name the layers",
+			      path);
 }
 
 static int add_branches(struct wanted *w)
@@ -483,6 +500,8 @@ int layers_open(struct layers *layers, char **paths, size_t nr)
 	if (nr == 1 && is_union(paths[0])) {
 		if (statx(AT_FDCWD, paths[0], 0, 0, &w.stx))
 			return fail("%s: %s", paths[0], strerror(errno));
+		if (!(w.stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+			return fail("%s: is not the root of a union", paths[0]);
 		return add_branches(&w);
 	}
 	for (i = 0; !ret && i < nr; i++)

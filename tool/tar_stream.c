@@ -139,11 +139,11 @@ reason tar_open(struct tar_stream *s, int fd)
 	    archive_read_support_filter_zstd(s->plain) ||
 	    archive_read_open(s->plain, s, NULL, s->is_gzip ? give_gzip : give_plain, NULL) ||
 	    archive_read_next_header(s->plain, &all))
-		return because("is no archive: %s",
-			       archive_error_string(s->plain) ?: "it is empty");
+		return because("cannot be read as an archive: %s",
+			       archive_error_string(s->plain));
 	if (archive_read_support_format_tar(s->tar) ||
 	    archive_read_open(s->tar, s, NULL, give_tar, NULL))
-		return because("is no tar archive, with or without gzip or zstd: %s",
+		return because("cannot be read as tar, plain or with gzip or zstd: %s",
 			       archive_error_string(s->tar));
 	return NULL;
 }

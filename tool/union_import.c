@@ -263,22 +263,21 @@ static void keep_for_later(struct import *x, const char *path, struct archive_en
 /* Writes what is in the archive of a file; between its parts there are holes. */
 static reason write_data(struct import *x, int fd, la_int64_t size)
 {
+	la_int64_t at, end = 0;
 	const char *buf;
-	la_int64_t at;
 	size_t len;
 	int ret;
 
 	while (!(ret = archive_read_data_block(x->tar.tar, (const void **)&buf, &len, &at))) {
-		if (at < 0 || at > size || (la_int64_t)len > size - at)
-			return because("has data behind its end");
-		while (len) {
+		if (at < end || at > size || (la_int64_t)len > size - at)
+			return because("has data before what it has already, or behind its end");
+		for (end = at; len; len -= (size_t)(end - at), at = end) {
 			ssize_t done = pwrite(fd, buf, len, at);
 
 			if (done <= 0)
 				return because_errno();
 			buf += done;
-			at += done;
-			len -= (size_t)done;
+			end = at + done;
 		}
 	}
 	if (ret != ARCHIVE_EOF)
@@ -323,7 +322,7 @@ static reason make_link(struct import *x, int dir, const char *name, const char 
 		why = walk(x, clean, last > clean ? (size_t)(last - clean) - 1 : 0, false, &fd);
 	if (!why && linkat(fd, last, dir, name, 0))
 		why = because_errno();
-	return why ? because("is a link to %s: which %s", target, why) : NULL;
+	return why ? because("is a link to %s, which is refused: %s", target, why) : NULL;
 }
 
 static reason make_dir(int dir, const char *name)

@@ -220,6 +220,10 @@ enum mica_union_attr {
  * @MICA_A_BRANCH_PATH: string, as mounted, of any bytes but NUL
  * @MICA_A_BRANCH_FSTYPE: string, type of its file system
  * @MICA_A_BRANCH_RW: flag, the union writes to it
+ * @MICA_A_BRANCH_MAJOR: u32, major number of its st_dev
+ * @MICA_A_BRANCH_MINOR: u32, minor number of its st_dev
+ * @MICA_A_BRANCH_INO: u64, its st_ino: who opens the path may get something else
+ * @MICA_A_BRANCH_PAD: for alignment, to be skipped
  */
 enum mica_branch_attr {
 	/* private: */
@@ -231,6 +235,10 @@ enum mica_branch_attr {
 	MICA_A_BRANCH_PATH,
 	MICA_A_BRANCH_FSTYPE,
 	MICA_A_BRANCH_RW,
+	MICA_A_BRANCH_MAJOR,
+	MICA_A_BRANCH_MINOR,
+	MICA_A_BRANCH_INO,
+	MICA_A_BRANCH_PAD,
 
 	/* private: */
 	__MICA_A_BRANCH_MAX,

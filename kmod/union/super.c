@@ -516,10 +516,25 @@ int mica_union_next(u32 after_id, struct mica_union_snap *snap)
 	return ms ? 0 : -ENOENT;
 }
 
+static int snap_branch(const struct mica_branch *b, struct mica_branch_snap *snap)
+{
+	const struct path root = { .mnt = b->mnt, .dentry = b->mnt->mnt_root };
+	struct kstat stat = {};
+
+	/* It is listed also if its server does not answer. */
+	vfs_getattr_nosec(&root, &stat, STATX_INO, AT_STATX_DONT_SYNC);
+	snap->dev = stat.dev;
+	snap->ino = stat.ino;
+	snap->id = b->id;
+	snap->rw = b->rw;
+	strscpy(snap->fstype, b->mnt->mnt_sb->s_type->name, sizeof(snap->fstype));
+	snap->path = kstrdup(b->name, GFP_KERNEL);
+	return snap->path ? 0 : -ENOMEM;
+}
+
 int mica_union_branch(u32 id, u32 index, struct mica_branch_snap *snap)
 {
 	const struct mica_branches *set;
-	const struct mica_branch *b;
 	struct mica_super *ms;
 	int err = -ENOENT;
 	int look;
@@ -530,15 +545,8 @@ int mica_union_branch(u32 id, u32 index, struct mica_branch_snap *snap)
 		goto unlock;
 	look = srcu_read_lock(&ms->srcu);
 	set = mica_branches(ms->sb);
-	if (index < set->nr) {
-		b = set->branch[index];
-		snap->id = b->id;
-		snap->rw = b->rw;
-		strscpy(snap->fstype, b->mnt->mnt_sb->s_type->name,
-			sizeof(snap->fstype));
-		snap->path = kstrdup(b->name, GFP_KERNEL);
-		err = snap->path ? 0 : -ENOMEM;
-	}
+	if (index < set->nr)
+		err = snap_branch(set->branch[index], snap);
 	srcu_read_unlock(&ms->srcu, look);
 unlock:
 	mutex_unlock(&unions_lock);
