@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""archives.py NAME: writes the archive of that name, mostly a bad one, to stdout."""
+"""archives.py DIRECTORY: puts all archives of below there, most of them bad ones."""
 import gzip
 import io
 import sys
@@ -150,7 +150,6 @@ ARCHIVES = {
     "larger-than-there": lambda: tar(file("a"))[:700],
     "huge": lambda: patched("a", 124, b"\x80" + (1 << 62).to_bytes(11, "big")),
     "negative-size": lambda: patched("a", 124, b"\xff" * 12),
-    "huge-holes": lambda: tar(sparse((1 << 63) - 1, ((1 << 63) - 4, 3, b"abc"))),
     "holes-behind-the-end": lambda: tar(sparse(10, (5000, 3, b"abc"))),
     "holes-backwards": lambda: tar(sparse(10000, (5000, 3, b"abc"), (0, 3, b"abc"))),
     "holes-of-a-directory": lambda: tar(directory("d", pax_headers={
@@ -178,4 +177,6 @@ ARCHIVES = {
 }
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(ARCHIVES[sys.argv[1]]())
+    for name, make in ARCHIVES.items():
+        with open(f"{sys.argv[1]}/{name}", "wb") as out:
+            out.write(make())

@@ -26,9 +26,10 @@ cleanup()
 		kill "$job" 2>/dev/null
 	done
 	wait
-	umount -R "$WORK" 2>/dev/null
 	# A path that a test changed into is of no use any more.
-	cd / && rm -rf "$WORK"
+	cd / || exit
+	umount -R "$WORK" 2>/dev/null
+	rm -rf "$WORK"
 }
 trap cleanup EXIT
 
@@ -130,6 +131,29 @@ listens()
 need_root()
 {
 	[[ $(id -u) -eq 0 ]] || skip_all "needs root"
+}
+
+# A directory disk/ with all extended attributes, which tmpfs does not always have.
+on_ext4()
+{
+	need_root
+	mount -t tmpfs tmpfs "$WORK" && cd "$WORK" || exit 1
+	modprobe -q loop
+	truncate -s "${1:-64M}" image && mkfs.ext4 -q -b 4096 image && mkdir disk &&
+		mount -o loop image disk && cd disk && rmdir lost+found || exit 1
+}
+
+# tree DIRECTORY: all that can be told of what is in it
+tree()
+{
+	(
+		cd "$1" || exit
+		find . -print0 | sort -z |
+			xargs -0 stat --printf '%n %F %a %u:%g %h %t:%T %y\n'
+		find . -type l -printf '%p %l\n' | sort
+		find . -type f -exec sha256sum {} + | sort
+		getfattr -P -h -R -d -m - -e hex .
+	)
 }
 
 need_module()
