@@ -28,7 +28,8 @@ cleanup()
 	wait
 	# A path that a test changed into is of no use any more.
 	cd / || exit
-	umount -R "$WORK" 2>/dev/null
+	# A loop device lets go of its file a moment later.
+	umount -R "$WORK" 2>/dev/null || umount -lR "$WORK" 2>/dev/null
 	rm -rf "$WORK"
 }
 trap cleanup EXIT

@@ -6,7 +6,8 @@
 
 commands=("host check" "device list" "device show" "guest exec" "guest list"
 	  "union mount" "union list" "union check" "union add" "union del"
-	  "union mode" "union move" "union snapshot" "union reset" "monitor")
+	  "union mode" "union move" "union snapshot" "union reset" "union diff" "union export"
+	  "union import" "monitor")
 
 for option in --help -h; do
 	for command in "" host device guest union "${commands[@]}"; do
@@ -52,6 +53,12 @@ for size in "" x 1X K 1KK -1 1.5G 99999999999999999999 99999999999T; do
 done
 exits 2 "union mount without branches" union mount "$WORK"
 exits 2 "union mount with a branch that has no path" union mount =rw "$WORK"
+
+exits 2 "union diff without a layer" union diff
+exits 2 "union export without a layer" union export --gzip
+exits 2 "union import without a directory" union import
+exits 2 "union import with an argument too many" union import a b c
+exits 2 "union import with another form of whiteouts" union import --whiteout aufs a b
 
 exits 1 "guest exec of what does not exist" \
 	guest exec --device 00:00.0 -- /no/such/program

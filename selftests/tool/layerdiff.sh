@@ -1,0 +1,165 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# mica union diff of directories: what layers of both forms do to what is below them;
+# needs no module.
+# shellcheck source=selftests/tool/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need_root
+on_ext4
+
+mark()
+{
+	setfattr -n "trusted.overlay.$2" -v "$3" "$1" || exit 1
+}
+
+# changes: what was found, "CHANGE TYPE PATH WHAT WAS" each
+changes()
+{
+	jq -r '.changes[] | [.change, .type, .path, .what // "-", .was // "-"] | join(" ")' "$OUT" |
+		paste -sd,
+}
+
+# shows NAME WANT [OPTION...] LAYER...
+shows()
+{
+	local name=$1 want=$2
+
+	shift 2
+	exits 0 "$name" union diff --json "$@"
+	is "$name: what it tells" "$(changes)" "$want"
+}
+
+# differs NAME WANT COMMAND: what COMMAND, which may use $t for a layer above low, does
+differs()
+{
+	rm -rf top && mkdir top
+	t=top
+	eval "$3" || exit 1
+	shows "$1" "$2" top low
+}
+
+mkdir -p low/{dir/sub,other,empty} && echo file >low/file && echo same >low/dir/f
+ln -s /target low/link
+mkfifo low/fifo
+mknod low/null c 1 3
+ln low/file low/second
+setfattr -n user.a -v b low/file
+chmod 2755 low/other
+truncate -s 1M low/big
+find low -exec touch -hd 2020-02-02 {} +
+
+while IFS='|' read -r name want command; do
+	differs "$name" "$want" "$command"
+done <<'END'
+nothing||true
+a new file|added file /new - -|touch $t/new
+a new directory|added directory /d - -,added file /d/x - -|mkdir $t/d; touch $t/d/x
+a new symlink|added symlink /l - -|ln -s x $t/l
+a new fifo|added fifo /p - -|mkfifo $t/p
+a new device|added block-device /b - -|mknod $t/b b 7 0
+a whiteout|removed file /file - -|touch $t/.wh.file
+an overlay whiteout|removed file /file - -|mknod $t/file c 0 0
+an overlay whiteout with an attribute|removed file /file - -|touch $t/file; mark $t/file whiteout y; mark $t opaque x
+a removed directory|removed directory /dir - -|touch $t/.wh.dir
+a whiteout of nothing||touch $t/.wh.absent; mknod $t/absent2 c 0 0
+a whiteout of a file that is there||touch $t/.wh.link; cp -a low/link $t
+a whiteout beside a directory|removed file /dir/f - -,removed directory /dir/sub - -|touch $t/.wh.dir; cp -a --attributes-only low/dir $t; rm -r $t/dir/*
+an opaque directory|removed file /dir/f - -|mkdir -p $t/dir/sub; touch $t/dir/.wh..wh..opq
+an old opaque directory|removed file /dir/f - -|mkdir -p $t/dir/sub; touch $t/dir/.wh.__dir_opaque
+an opaque directory of overlay|removed file /dir/f - -,removed directory /dir/sub - -|mkdir $t/dir; mark $t/dir opaque y
+an opaque root|removed file /big - -,removed fifo /fifo - -,removed char-device /null - -,added file /x - -|cp -a low/dir low/other low/empty low/link $t; cp -al low/file $t; ln $t/file $t/second; touch $t/x $t/.wh..wh..opq
+a directory that is only on the way||mkdir $t/dir
+its time||mkdir $t/dir; touch -d 2021-01-01 $t/dir
+its mode|changed directory /dir mode -|mkdir -m 700 $t/dir
+its attributes|changed directory /dir attributes -|mkdir $t/dir; setfacl -m u:33:rwx $t/dir; chmod 755 $t/dir
+the root|changed directory / mode owner -|chmod 711 $t; chown 5:6 $t
+a copy||cp -a low/link low/null low/fifo low/dir low/other $t
+a copy with a size|changed file /dir/f content -|mkdir $t/dir; echo longer >$t/dir/f; touch -d 2020-02-02 $t/dir/f
+a copy with other data|changed file /dir/f content -|mkdir $t/dir; echo sane >$t/dir/f; touch -d 2020-02-02 $t/dir/f
+a copy that was touched|changed file /dir/f time -|cp -a low/dir $t; touch $t/dir/f
+a copy with another mode|changed file /dir/f mode -|cp -a low/dir $t; chmod 4644 $t/dir/f
+a copy with another owner|changed file /dir/f owner -|cp -a low/dir $t; chgrp 5 $t/dir/f
+a copy with another attribute|changed file /file attributes -|cp -a low/file $t; setfattr -n user.a -v c $t/file
+a copy with one more|changed file /file attributes -|cp -a low/file $t; setfattr -n user.z -v '' $t/file
+a copy with one less|changed file /file attributes -|cp -a low/file $t; setfattr -x user.a $t/file
+a copy with marks||cp -a low/file $t; mark $t/file origin x; setfattr -n user.overlay.x -v y $t/file
+another link|changed symlink /link content -|ln -s /other $t/link; touch -hd 2020-02-02 $t/link
+another device|changed char-device /null content -|mknod $t/null c 1 5; touch -d 2020-02-02 $t/null
+all of it|changed file /dir/f content mode owner time attributes -|mkdir $t/dir; echo >$t/dir/f; chmod 0 $t/dir/f; chown 5 $t/dir/f; setfattr -n user.x -v y $t/dir/f
+a file that is a directory|type directory /file - file,added file /file/x - -|mkdir $t/file; touch $t/file/x
+a directory that is a file|type file /dir - directory|touch $t/dir
+a symlink that is a directory|type directory /link - symlink|mkdir $t/link
+another kind of device|type block-device /null - char-device|mknod $t/null b 1 3
+a renamed directory|removed directory /dir - -,added directory /new - -,added file /new/f - -,added directory /new/sub - -|touch $t/.wh.dir; mkdir $t/new; mark $t/new redirect /dir
+a renamed directory that was changed|removed directory /dir - -,added directory /new - -,added file /new/g - -,added directory /new/sub - -|touch $t/.wh.dir; mkdir $t/new; mark $t/new redirect dir; touch $t/new/g $t/new/.wh.f
+a directory in the place of another|removed directory /dir - -,added file /other/f - -,added directory /other/sub - -|mkdir -m 2755 $t/other; mark $t/other redirect /dir; touch $t/.wh.dir
+a metacopy|changed file /dir/f mode -|mkdir $t/dir; touch $t/dir/f; truncate -s 5 $t/dir/f; touch -d 2020-02-02 $t/dir/f; chmod 600 $t/dir/f; mark $t/dir/f metacopy ""
+a metacopy of something else|changed file /dir/f content -|mkdir $t/dir; truncate -s 5 $t/dir/f; touch -d 2020-02-02 $t/dir/f; mark $t/dir/f metacopy ""; mark $t/dir/f redirect /file
+what is the union's own||mkdir -p $t/.wh..wh.mica/work; touch $t/.wh..wh.mica/work/x $t/.wh..wh.aufs $t/.wh.
+END
+
+# Data that need not be read is not: here it cannot be.
+differs "a metacopy, a copy of another size and a mode" "changed file /big content -" \
+	"cp -a low/dir top; truncate -s 2M top/big; touch -d 2020-02-02 top/big"
+if command -v strace >/dev/null; then
+	strace -qq -e trace=pread64 -o reads "$MICA" union diff top low >/dev/null 2>&1
+	is "no data is read for that" "$(grep -c big reads)" 0
+fi
+
+# Several layers, and several at the top.
+rm -rf top && mkdir -p top/dir mid/dir
+echo new >mid/dir/f
+touch top/.wh.file mid/added
+shows "the first layer" "removed file /file - -" top mid low
+shows "the first two" "added file /added - -,changed file /dir/f content time -,removed file /file - -" \
+	--top 2 top mid low
+rm top/.wh.file
+touch top/.wh.added mid/.wh.link
+ln -s /target top/link
+touch -hd 2020-02-02 top/link
+shows "what one makes and the other takes back" "changed file /dir/f content time -" --top 2 top mid low
+shows "what comes back" "removed file /added - -,added symlink /link - -" top mid low
+
+# Names.
+rm -rf top && mkdir top
+touch "top/$(printf 'bad\xff')" $'top/a\nb' 'top/"' $'top/\xc3\xa9'
+exits 0 "any name" union diff --json top low
+is "is a string of JSON" "$(jq -c '[.changes[].path]' "$OUT")" '["/\"","/a\nb","/bad\\xff","/é"]'
+exits 0 "the table" union diff top low
+is "has a line for each" "$(wc -l <"$OUT")" 5
+rm -rf top && mkdir top
+exits 0 "nothing" union diff --json top low
+is "is an empty list" "$(jq -c .changes "$OUT")" "[]"
+
+# What cannot be done.
+mkdir top/d && mark top/d redirect /nowhere
+exits 1 "a redirect to nowhere" union diff top low
+one_sentence "a redirect to nowhere"
+like "is named" "$(<"$ERR")" "/d: was renamed.*not given"
+mark top/d redirect ../x
+exits 1 "a redirect out of the layer" union diff top low
+like "is told" "$(<"$ERR")" "no path"
+rm -r top/d && touch top/f && mark top/f metacopy ""
+exits 1 "a metacopy without data" union diff top low
+like "is told as well" "$(<"$ERR")" "/f: has its data"
+mark top/f metacopy "0x0024000100"
+exits 1 "fs-verity" union diff top low
+like "what it is" "$(<"$ERR")" "fs-verity"
+rm top/f
+mkdir -p loop/{a,b} && mark loop/a redirect /b && mark loop/b redirect /a
+mkdir loop2 && cp -a loop/. loop2
+exits 1 "one redirect after the other" union diff loop loop2 loop loop2 loop loop2 loop loop2 loop loop2 low
+one_sentence "one redirect after the other"
+exits 1 "one layer alone" union diff top
+like "has nothing to be compared with" "$(<"$ERR")" "no layer to compare"
+exits 1 "more than there are" union diff --top 2 top low
+exits 1 "what is not there" union diff top nothing
+exits 1 "a file" union diff top low/file
+for bad in 0 -1 x 9999 ""; do
+	exits 2 "the first '$bad'" union diff --top "$bad" top low
+done
+exits 2 "no layer" union diff
+chmod 711 "$WORK" . && su -s /bin/sh nobody -c "exec '$MICA' union diff top low" >"$OUT" 2>"$ERR"
+is "who may not read the marks" "$?" 1
+finish
