@@ -16,7 +16,7 @@
 
 static char *last_reason;
 
-reason because(const char *fmt, ...)
+const char *because(const char *fmt, ...)
 {
 	char *old = last_reason;
 	va_list args;
@@ -29,12 +29,12 @@ reason because(const char *fmt, ...)
 	return last_reason;
 }
 
-reason because_errno(void)
+const char *because_errno(void)
 {
 	return because("%s", strerror(errno));
 }
 
-int fail_at(const char *path, reason why)
+int fail_at(const char *path, const char *why)
 {
 	char *line CLEANUP(free_string) = one_line(path);
 
@@ -85,7 +85,7 @@ bool xattr_is_private(const char *name)
 }
 
 /* The value of an attribute with a zero behind it, to be freed, or NULL. */
-static reason xattr_read(int fd, const char *name, char **value, size_t *len)
+static const char *xattr_read(int fd, const char *name, char **value, size_t *len)
 {
 	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d", fd);
 	ssize_t ret;
@@ -114,14 +114,14 @@ static char *mark_name(const char *mark)
 	return xprintf("%s.overlay.%s", in_user_namespace() ? "user" : "trusted", mark);
 }
 
-static reason mark_read(int fd, const char *mark, char **value, size_t *len)
+static const char *mark_read(int fd, const char *mark, char **value, size_t *len)
 {
 	char *name CLEANUP(free_string) = mark_name(mark);
 
 	return xattr_read(fd, name, value, len);
 }
 
-reason set_opaque(int dir)
+const char *set_opaque(int dir)
 {
 	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d/.", dir);
 	char *name CLEANUP(free_string) = mark_name("opaque");
@@ -131,9 +131,9 @@ reason set_opaque(int dir)
 }
 
 /* Redirects and metacopies lead to what others may not want to be read. */
-static reason lead_read(int fd, const char *mark, char **value, size_t *len)
+static const char *lead_read(int fd, const char *mark, char **value, size_t *len)
 {
-	reason why = mark_read(fd, mark, value, len);
+	const char *why = mark_read(fd, mark, value, len);
 
 	if (!*value || !in_user_namespace())
 		return why;
@@ -143,10 +143,10 @@ static reason lead_read(int fd, const char *mark, char **value, size_t *len)
 }
 
 /* Where it goes on in the layers below, to be freed; NULL for its own name. */
-reason read_redirect(char **to, int fd)
+const char *read_redirect(char **to, int fd)
 {
 	size_t len;
-	reason why;
+	const char *why;
 
 	why = lead_read(fd, "redirect", to, &len);
 	if (!*to || (strlen(*to) == len && leads_down(*to)))
@@ -156,11 +156,11 @@ reason read_redirect(char **to, int fd)
 	return because("has a redirect to what is no path");
 }
 
-reason is_metacopy(bool *metacopy, int fd)
+const char *is_metacopy(bool *metacopy, int fd)
 {
 	char *value CLEANUP(free_string) = NULL;
 	size_t len = 0;
-	reason why;
+	const char *why;
 
 	why = lead_read(fd, "metacopy", &value, &len);
 	*metacopy = value;
@@ -178,11 +178,11 @@ static bool is_file(int dir, const char *name)
 	return !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode);
 }
 
-reason is_opaque(bool *opaque, int dir)
+const char *is_opaque(bool *opaque, int dir)
 {
 	char *value CLEANUP(free_string) = NULL;
 	size_t len;
-	reason why;
+	const char *why;
 
 	*opaque = is_file(dir, DOT_OPAQUE) || is_file(dir, DOT_OPAQUE_OLD);
 	if (*opaque)
@@ -200,8 +200,8 @@ bool is_hidden(int dir, const char *name)
 	return strlen(dot) <= NAME_MAX && strcmp(dot, DOT_OPAQUE_OLD) && is_file(dir, dot);
 }
 
-static reason dot_kind(enum entry_kind *kind, const struct part *entry, const char *name,
-		       const char **hides)
+static const char *dot_kind(enum entry_kind *kind, const struct part *entry,
+			    const char *name, const char **hides)
 {
 	const char *hidden = name + strlen(DOT_PREFIX);
 
@@ -218,12 +218,12 @@ static reason dot_kind(enum entry_kind *kind, const struct part *entry, const ch
 }
 
 /* @hides is what a whiteout hides, and else NULL. */
-reason entry_kind(enum entry_kind *kind, const struct part *entry, const char *name,
-		  const char **hides)
+const char *entry_kind(enum entry_kind *kind, const struct part *entry,
+		       const char *name, const char **hides)
 {
 	char *value CLEANUP(free_string) = NULL;
 	const struct stat *st = &entry->st;
-	reason why = NULL;
+	const char *why = NULL;
 	size_t len;
 
 	*hides = NULL;
@@ -250,12 +250,13 @@ bool same_file(const struct part *a, const struct part *b)
 }
 
 /* What @name is in one part of a directory; without a descriptor, nothing. */
-reason part_open(struct part *part, const struct part *dir, const char *name)
+const char *part_open(struct part *part, const struct part *dir, const char *name)
 {
-	int fd CLEANUP(close_fd) = openat(dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int fd CLEANUP(close_fd) = -1;
 
 	*part = NO_FILE;
 	part->layer = dir->layer;
+	fd = openat(dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return NULL;
 	if (fd < 0 || fstat(fd, &part->st))
@@ -308,12 +309,12 @@ void names_free(struct names *names)
 }
 
 /* Adds the names in a directory, in no order. */
-reason names_read(struct names *names, int dir)
+const char *names_read(struct names *names, int dir)
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
-	reason why = NULL;
+	const char *why = NULL;
 
 	if (!stream) {
 		why = because_errno();
@@ -344,10 +345,10 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct xattr *)a)->name, ((const struct xattr *)b)->name);
 }
 
-static reason add_xattr(struct xattrs *xattrs, int fd, const char *name)
+static const char *add_xattr(struct xattrs *xattrs, int fd, const char *name)
 {
 	struct xattr x = {};
-	reason why;
+	const char *why;
 
 	if (xattr_is_private(name))
 		return NULL;
@@ -361,11 +362,11 @@ static reason add_xattr(struct xattrs *xattrs, int fd, const char *name)
 }
 
 /* Sorted by their names. */
-reason xattrs_read(struct xattrs *xattrs, int fd)
+const char *xattrs_read(struct xattrs *xattrs, int fd)
 {
 	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d", fd);
 	char *list CLEANUP(free_string) = NULL;
-	reason why = NULL;
+	const char *why = NULL;
 	const char *name;
 	ssize_t len;
 

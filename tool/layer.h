@@ -19,14 +19,12 @@
 #define NO_NODE ((struct node){ .data = NO_FILE })
 
 /*
- * What functions here return: why something cannot be done, in words that stand
- * well behind a name, or NULL if it could be. The last of them made stays valid.
+ * Functions here that return a text return why something could not be done, in words
+ * that stand well behind a name, or NULL. It is valid until there is another one.
  */
-typedef const char *reason;
-
-reason __printf(1, 2) because(const char *fmt, ...);
-reason because_errno(void);
-int fail_at(const char *path, reason why);
+const char *__printf(1, 2) because(const char *fmt, ...);
+const char *because_errno(void);
+int fail_at(const char *path, const char *why);
 
 bool is_plain_name(const char *name, size_t len);
 bool leads_down(const char *redirect);
@@ -51,7 +49,7 @@ struct part {
 	struct stat st;
 };
 
-reason part_open(struct part *part, const struct part *dir, const char *name);
+const char *part_open(struct part *part, const struct part *dir, const char *name);
 void part_close(struct part *part);
 bool same_file(const struct part *a, const struct part *b);
 
@@ -62,11 +60,12 @@ struct node {
 	struct part data;	/* of a file, if it is in another layer */
 };
 
-reason node_root(struct node *root, const struct layers *layers, size_t from);
-reason node_find(struct node *found, const struct layers *layers,
-		 const struct node *dir, const char *name);
+const char *node_root(struct node *root, const struct layers *layers, size_t from);
+const char *node_find(struct node *found, const struct layers *layers,
+		      const struct node *dir, const char *name);
 void node_close(struct node *node);
 bool node_is_dir(const struct node *node);
+const struct part *node_data(const struct node *node);
 int node_open_data(const struct node *node);
 
 /* What an entry of a directory of a layer means. */
@@ -77,13 +76,13 @@ enum entry_kind {
 	ENTRY_RESERVED,		/* it means nothing, and is not shown */
 };
 
-reason entry_kind(enum entry_kind *kind, const struct part *entry, const char *name,
-		  const char **hides);
-reason is_opaque(bool *opaque, int dir);
+const char *entry_kind(enum entry_kind *kind, const struct part *entry,
+		       const char *name, const char **hides);
+const char *is_opaque(bool *opaque, int dir);
 bool is_hidden(int dir, const char *name);
-reason is_metacopy(bool *metacopy, int fd);
-reason read_redirect(char **to, int fd);
-reason set_opaque(int dir);
+const char *is_metacopy(bool *metacopy, int fd);
+const char *read_redirect(char **to, int fd);
+const char *set_opaque(int dir);
 
 /* Sorted by their bytes. */
 struct names {
@@ -91,7 +90,7 @@ struct names {
 	size_t nr;
 };
 
-reason names_read(struct names *names, int dir);
+const char *names_read(struct names *names, int dir);
 void names_add(struct names *names, const char *name);
 void names_sort(struct names *names);
 void names_free(struct names *names);
@@ -107,7 +106,7 @@ struct xattrs {
 };
 
 bool xattr_is_private(const char *name);
-reason xattrs_read(struct xattrs *xattrs, int fd);
+const char *xattrs_read(struct xattrs *xattrs, int fd);
 void xattrs_free(struct xattrs *xattrs);
 
 #endif /* MICA_TOOL_LAYER_H */

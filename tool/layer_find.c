@@ -23,12 +23,17 @@ bool node_is_dir(const struct node *node)
 	return node->nr && S_ISDIR(node->part[0].st.st_mode);
 }
 
+const struct part *node_data(const struct node *node)
+{
+	return node->data.fd < 0 ? &node->part[0] : &node->data;
+}
+
 /* The data of a regular file, to be read, or -1. */
 int node_open_data(const struct node *node)
 {
-	const struct part *part = node->data.fd < 0 ? &node->part[0] : &node->data;
-	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d", part->fd);
+	char *path CLEANUP(free_string) = NULL;
 
+	path = xprintf("/proc/self/fd/%d", node_data(node)->fd);
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
@@ -40,10 +45,10 @@ static void add_part(struct node *node, const struct part *part)
 }
 
 /* The root, as the layers from @from on show it. */
-reason node_root(struct node *root, const struct layers *layers, size_t from)
+const char *node_root(struct node *root, const struct layers *layers, size_t from)
 {
 	bool opaque = false;
-	reason why = NULL;
+	const char *why = NULL;
 
 	*root = NO_NODE;
 	for (; !why && !opaque && from < layers->nr; from++) {
@@ -67,14 +72,15 @@ struct search {
 	int depth;
 };
 
-static reason search(struct search *s, const struct node *dir, const char *name);
+static const char *search(struct search *s, const struct node *dir, const char *name);
 
 /* Where a directory goes on in the layers below: not at all, or perhaps @to. */
-static reason take_dir(struct search *s, struct part *entry, const struct part *dir,
-		       const char *name, bool *more, char **to)
+static const char *take_dir(struct search *s, struct part *entry,
+			    const struct part *dir, const char *name, bool *more,
+			    char **to)
 {
 	bool opaque;
-	reason why;
+	const char *why;
 
 	*more = false;
 	add_part(s->found, entry);
@@ -87,10 +93,10 @@ static reason take_dir(struct search *s, struct part *entry, const struct part *
 }
 
 /* A file may be without its data; then that is looked for. */
-static reason take_file(struct search *s, struct part *entry, bool *more, char **to)
+static const char *take_file(struct search *s, struct part *entry, bool *more, char **to)
 {
 	bool metacopy = false;
-	reason why = NULL;
+	const char *why = NULL;
 
 	if (S_ISREG(entry->st.st_mode))
 		why = is_metacopy(&metacopy, entry->fd);
@@ -108,13 +114,14 @@ static reason take_file(struct search *s, struct part *entry, bool *more, char *
 }
 
 /* Looks at an entry; takes over its descriptor. */
-static reason take_entry(struct search *s, struct part *entry, const struct part *dir,
-			 const char *name, bool *more, char **to)
+static const char *take_entry(struct search *s, struct part *entry,
+			      const struct part *dir, const char *name, bool *more,
+			      char **to)
 {
 	bool is_dir = S_ISDIR(entry->st.st_mode);
 	enum entry_kind kind;
 	const char *hides;
-	reason why;
+	const char *why;
 
 	why = entry_kind(&kind, entry, name, &hides);
 	/* Only directories go on in directories, and only files have data. */
@@ -148,14 +155,14 @@ static void take_rest(struct search *s, struct node *rest)
 	}
 }
 
-static reason find(struct node *found, const struct layers *layers, const struct node *dir,
-		   const char *name, int depth);
+static const char *find(struct node *found, const struct layers *layers,
+			const struct node *dir, const char *name, int depth);
 
 /* Goes on at @path, from the root of the layers from @from on. */
-static reason search_path(struct search *s, size_t from, char *path)
+static const char *search_path(struct search *s, size_t from, char *path)
 {
 	struct node dir CLEANUP(node_close) = NO_NODE;
-	reason why;
+	const char *why;
 	char *name;
 
 	if (s->depth == MAX_REDIRECTS)
@@ -175,10 +182,10 @@ static reason search_path(struct search *s, size_t from, char *path)
 	return why;
 }
 
-static reason search(struct search *s, const struct node *dir, const char *name)
+static const char *search(struct search *s, const struct node *dir, const char *name)
 {
 	char *other CLEANUP(free_string) = NULL;
-	reason why = NULL;
+	const char *why = NULL;
 	bool more = true;
 	size_t i;
 
@@ -204,11 +211,11 @@ static reason search(struct search *s, const struct node *dir, const char *name)
 	return why;
 }
 
-static reason find(struct node *found, const struct layers *layers, const struct node *dir,
-		   const char *name, int depth)
+static const char *find(struct node *found, const struct layers *layers,
+			const struct node *dir, const char *name, int depth)
 {
 	struct search s = { .layers = layers, .found = found, .depth = depth };
-	reason why;
+	const char *why;
 
 	*found = NO_NODE;
 	why = search(&s, dir, name);
@@ -222,8 +229,8 @@ static reason find(struct node *found, const struct layers *layers, const struct
 }
 
 /* Finds what a directory of some layers has under a name, perhaps nothing. */
-reason node_find(struct node *found, const struct layers *layers, const struct node *dir,
-		 const char *name)
+const char *node_find(struct node *found, const struct layers *layers,
+		      const struct node *dir, const char *name)
 {
 	return find(found, layers, dir, name, 0);
 }

@@ -100,13 +100,13 @@ static la_ssize_t give_tar(struct archive *a, void *data, const void **buf)
 	return len;
 }
 
-reason tar_error(struct tar_stream *s)
+const char *tar_error(struct tar_stream *s)
 {
 	return because("the archive is damaged: %s", archive_error_string(s->tar) ?: "?");
 }
 
 /* gzip begins with two bytes that nothing else does. */
-static reason look_for_gzip(struct tar_stream *s)
+static const char *look_for_gzip(struct tar_stream *s)
 {
 	ssize_t len = 0, more = 1;
 
@@ -124,10 +124,10 @@ static reason look_for_gzip(struct tar_stream *s)
 	return NULL;
 }
 
-reason tar_open(struct tar_stream *s, int fd)
+const char *tar_open(struct tar_stream *s, int fd)
 {
 	struct archive_entry *all;
-	reason why;
+	const char *why;
 
 	*s = (struct tar_stream){ .fd = fd };
 	why = look_for_gzip(s);
@@ -152,7 +152,7 @@ reason tar_open(struct tar_stream *s, int fd)
  * Reads the rest, which has to be zeroes, and enough of them. @end is where the
  * last entry ended.
  */
-reason tar_check_end(struct tar_stream *s, uint64_t end)
+const char *tar_check_end(struct tar_stream *s, uint64_t end)
 {
 	const void *buf;
 	la_ssize_t len;

@@ -20,9 +20,9 @@ struct tar_stream {
 	char out[1 << 17];
 };
 
-reason tar_open(struct tar_stream *s, int fd);
-reason tar_error(struct tar_stream *s);
-reason tar_check_end(struct tar_stream *s, uint64_t end);
+const char *tar_open(struct tar_stream *s, int fd);
+const char *tar_error(struct tar_stream *s);
+const char *tar_check_end(struct tar_stream *s, uint64_t end);
 void tar_close(struct tar_stream *s);
 
 #endif /* MICA_TOOL_TAR_STREAM_H */

@@ -146,10 +146,10 @@ const char *name_of(const char *path)
 /* All before that, to be freed. */
 char *directory_of(const char *path)
 {
-	size_t len = (size_t)(name_of(path) - path);
-	char *dir CLEANUP(free_string) = xstrndup(path, len);
+	char *dir CLEANUP(free_string) = NULL;
 
-	return len ? without_slashes(dir) : xstrdup(".");
+	dir = xstrndup(path, (size_t)(name_of(path) - path));
+	return *dir ? without_slashes(dir) : xstrdup(".");
 }
 
 /* Is @word one of the words of @text, which blanks set apart? */

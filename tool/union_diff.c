@@ -91,7 +91,7 @@ static void tell(struct diff *d, const char *change, const struct node *node,
 	table_set(d->table, line, DIFF_WAS, was ? type_of(was) : NULL);
 }
 
-static reason compare_data(const struct node *a, const struct node *b, bool *same)
+static const char *compare_data(const struct node *a, const struct node *b, bool *same)
 {
 	enum { SIZE = 1 << 17 };
 	char *buf CLEANUP(free_string) = xmalloc(2 * SIZE);
@@ -113,7 +113,7 @@ static reason compare_data(const struct node *a, const struct node *b, bool *sam
 	return NULL;
 }
 
-static reason compare_links(const struct part *a, const struct part *b, bool *same)
+static const char *compare_links(const struct part *a, const struct part *b, bool *same)
 {
 	char to_a[PATH_MAX], to_b[PATH_MAX];
 	ssize_t na = readlinkat(a->fd, "", to_a, sizeof(to_a));
@@ -125,13 +125,8 @@ static reason compare_links(const struct part *a, const struct part *b, bool *sa
 	return NULL;
 }
 
-static const struct part *data_of(const struct node *node)
-{
-	return node->data.fd < 0 ? &node->part[0] : &node->data;
-}
-
 /* Of two of the same type. Data is read only if nothing else can tell. */
-static reason compare_content(const struct node *a, const struct node *b, bool *same)
+static const char *compare_content(const struct node *a, const struct node *b, bool *same)
 {
 	const struct part *pa = &a->part[0], *pb = &b->part[0];
 
@@ -139,7 +134,7 @@ static reason compare_content(const struct node *a, const struct node *b, bool *
 	switch (pa->st.st_mode & S_IFMT) {
 	case S_IFREG:
 		*same = pa->st.st_size == pb->st.st_size;
-		if (!*same || same_file(data_of(a), data_of(b)))
+		if (!*same || same_file(node_data(a), node_data(b)))
 			return NULL;
 		return compare_data(a, b, same);
 	case S_IFLNK:
@@ -163,10 +158,10 @@ static bool same_xattrs(const struct xattrs *a, const struct xattrs *b)
 	return a->nr == b->nr;
 }
 
-static reason compare_xattrs(const struct part *a, const struct part *b, bool *same)
+static const char *compare_xattrs(const struct part *a, const struct part *b, bool *same)
 {
 	struct xattrs xa CLEANUP(xattrs_free) = {}, xb CLEANUP(xattrs_free) = {};
-	reason why;
+	const char *why;
 
 	why = xattrs_read(&xa, a->fd) ?: xattrs_read(&xb, b->fd);
 	*same = !why && same_xattrs(&xa, &xb);
@@ -176,11 +171,11 @@ static reason compare_xattrs(const struct part *a, const struct part *b, bool *s
 /* Tells what is different of two of the same type. */
 static int compare(struct diff *d, const char *path, const struct pair *pair)
 {
+	char *what CLEANUP(free_string) = NULL;
 	const struct part *now = &pair->now.part[0], *before = &pair->before.part[0];
 	const struct stat *a = &now->st, *b = &before->st;
-	char *what CLEANUP(free_string) = NULL;
 	bool same_content, same_attributes;
-	reason why;
+	const char *why;
 
 	/* Seen through another path, a redirect's, it is the same. */
 	if (same_file(now, before))
@@ -229,9 +224,9 @@ static int diff_name(struct diff *d, const char *path, const struct pair *pair)
 }
 
 /* The names that something may be there for, marks and all. */
-static reason add_names(struct names *names, const struct node *dir, size_t from, size_t to)
+static const char *add_names(struct names *names, const struct node *dir, size_t from, size_t to)
 {
-	reason why = NULL;
+	const char *why = NULL;
 	size_t i;
 
 	for (i = from; !why && i < to; i++)
@@ -247,11 +242,11 @@ static reason add_names(struct names *names, const struct node *dir, size_t from
  * Where the lower parts of a directory are what it was before, only the names in
  * the upper ones can be different.
  */
-static reason read_names(struct diff *d, const struct pair *dir, struct names *names)
+static const char *read_names(struct diff *d, const struct pair *dir, struct names *names)
 {
 	const struct node *now = &dir->now, *before = &dir->before;
 	size_t i, upper = 0;
-	reason why;
+	const char *why;
 
 	while (upper < now->nr && now->part[upper].layer < d->top)
 		upper++;
@@ -268,7 +263,7 @@ static int diff_dir(struct diff *d, const char *path, const struct pair *dir)
 {
 	struct names names CLEANUP(names_free) = {};
 	int ret = MICA_OK;
-	reason why;
+	const char *why;
 	size_t i;
 
 	why = read_names(d, dir, &names);
@@ -293,7 +288,7 @@ static int diff_dir(struct diff *d, const char *path, const struct pair *dir)
 static int diff_layers(struct diff *d)
 {
 	struct pair root CLEANUP(pair_close) = { NO_NODE, NO_NODE };
-	reason why;
+	const char *why;
 
 	why = node_root(&root.now, &d->layers, 0) ?:
 	      node_root(&root.before, &d->layers, d->top);

@@ -80,7 +80,7 @@ static char *path_below(const char *dir, const char *name)
 	return strcmp(dir, ".") ? xprintf("%s/%s", dir, name) : xstrdup(name);
 }
 
-static reason archive_reason(struct export *x)
+static const char *archive_reason(struct export *x)
 {
 	return because("cannot be written: %s", archive_error_string(x->archive) ?: "?");
 }
@@ -127,10 +127,10 @@ static bool name_can_be_written(const char *name)
 	return true;
 }
 
-static reason set_xattrs(struct archive_entry *entry, int fd)
+static const char *set_xattrs(struct archive_entry *entry, int fd)
 {
 	struct xattrs xattrs CLEANUP(xattrs_free) = {};
-	reason why = xattrs_read(&xattrs, fd);
+	const char *why = xattrs_read(&xattrs, fd);
 	size_t i;
 
 	for (i = 0; !why && i < xattrs.nr; i++) {
@@ -144,7 +144,7 @@ static reason set_xattrs(struct archive_entry *entry, int fd)
 	return why;
 }
 
-static reason set_link(struct archive_entry *entry, int fd)
+static const char *set_link(struct archive_entry *entry, int fd)
 {
 	char target[PATH_MAX];
 	ssize_t len = readlinkat(fd, "", target, sizeof(target) - 1);
@@ -157,7 +157,7 @@ static reason set_link(struct archive_entry *entry, int fd)
 }
 
 /* Where the data of a file with holes is. */
-static reason set_holes(struct archive_entry *entry, int fd, const struct stat *st)
+static const char *set_holes(struct archive_entry *entry, int fd, const struct stat *st)
 {
 	off_t data, hole = 0;
 
@@ -182,7 +182,7 @@ static reason set_holes(struct archive_entry *entry, int fd, const struct stat *
  * A name that is not UTF-8 is a warning, and is written as it is. Everything else
  * is an error.
  */
-static reason write_header(struct export *x, struct archive_entry *entry)
+static const char *write_header(struct export *x, struct archive_entry *entry)
 {
 	int ret = archive_write_header(x->archive, entry);
 
@@ -193,8 +193,8 @@ static reason write_header(struct export *x, struct archive_entry *entry)
 	return archive_reason(x);
 }
 
-static reason write_bytes(struct export *x, const char *bytes, off_t *pos, off_t end,
-			  size_t most)
+static const char *write_bytes(struct export *x, const char *bytes, off_t *pos,
+			       off_t end, size_t most)
 {
 	size_t len = (size_t)(end - *pos) < most ? (size_t)(end - *pos) : most;
 
@@ -205,12 +205,12 @@ static reason write_bytes(struct export *x, const char *bytes, off_t *pos, off_t
 }
 
 /* All of a file, of which libarchive leaves out the holes. */
-static reason write_data(struct export *x, int fd, off_t size)
+static const char *write_data(struct export *x, int fd, off_t size)
 {
 	static const char zeroes[1 << 20];
 	static char buf[1 << 17];
 	off_t pos = 0, end;
-	reason why = NULL;
+	const char *why = NULL;
 	ssize_t len;
 
 	while (!why && pos < size) {
@@ -237,21 +237,21 @@ static reason write_data(struct export *x, int fd, off_t size)
 }
 
 /* An entry without data. */
-static reason write_entry(struct export *x, struct archive_entry *entry)
+static const char *write_entry(struct export *x, struct archive_entry *entry)
 {
-	reason why = write_header(x, entry);
+	const char *why = write_header(x, entry);
 
 	if (!why && archive_write_finish_entry(x->archive) != ARCHIVE_OK)
 		why = archive_reason(x);
 	return why;
 }
 
-static reason write_file(struct export *x, struct archive_entry *entry,
-			 const struct node *node)
+static const char *write_file(struct export *x, struct archive_entry *entry,
+			      const struct node *node)
 {
 	int fd CLEANUP(close_fd) = node_open_data(node);
 	struct stat st;
-	reason why;
+	const char *why;
 
 	if (fd < 0 || fstat(fd, &st))
 		return because_errno();
@@ -269,7 +269,7 @@ static int export_node(struct export *x, const char *path, const struct node *no
 	const struct part *part = &node->part[0];
 	const struct stat *st = &part->st;
 	const char *other = NULL;
-	reason why = NULL;
+	const char *why = NULL;
 
 	if (S_ISSOCK(st->st_mode)) {
 		note("%s: is a socket, and left out", path);
@@ -299,7 +299,7 @@ static int export_mark(struct export *x, const char *dir, const char *name,
 {
 	struct archive_entry *entry CLEANUP(free_entry) = archive_entry_new();
 	char *path CLEANUP(free_string) = path_below(dir, name);
-	reason why;
+	const char *why;
 
 	archive_entry_copy_pathname(entry, path);
 	set_stat(entry, st);
@@ -344,7 +344,7 @@ static int export_name(struct export *x, const char *path, const struct node *di
 	struct node node CLEANUP(node_close) = NO_NODE;
 	char *redirect CLEANUP(free_string) = NULL;
 	bool opaque = false;
-	reason why;
+	const char *why;
 	int ret;
 
 	why = node_find(&node, &x->layers, dir, name);
@@ -371,7 +371,7 @@ static int export_entry(struct export *x, const char *path, const struct node *d
 	struct part entry CLEANUP(part_close) = NO_FILE;
 	enum entry_kind kind;
 	const char *hides;
-	reason why;
+	const char *why;
 
 	why = part_open(&entry, &dir->part[0], name);
 	if (!why && entry.fd < 0)
@@ -391,7 +391,7 @@ static int export_dir(struct export *x, const char *path, const struct node *dir
 {
 	struct names names CLEANUP(names_free) = {};
 	size_t i, parts = whole ? dir->nr : 1;
-	reason why = NULL;
+	const char *why = NULL;
 	int ret = MICA_OK;
 
 	for (i = 0; !why && i < parts; i++)
@@ -416,7 +416,7 @@ static int export_layer(struct export *x)
 {
 	struct node root CLEANUP(node_close) = NO_NODE;
 	bool opaque = false;
-	reason why;
+	const char *why;
 	int ret;
 
 	why = node_root(&root, &x->layers, 0) ?: is_opaque(&opaque, root.part[0].fd);

@@ -20,6 +20,9 @@
 #include <sys/xattr.h>
 #include "tar_stream.h"
 
+#define DEFAULT_ACL "system.posix_acl_default"
+#define ACCESS_ACL "system.posix_acl_access"
+
 static const char help[] =
 	"Usage: mica union import [--whiteout FORM] [--devices] [FILE] DIRECTORY\n"
 	"\n"
@@ -52,14 +55,12 @@ struct import {
 	struct archive_entry *root_entry;	/* what the root is to be, or NULL */
 	struct names whiteouts;		/* paths of those that get another form */
 };
-#define DEFAULT_ACL "system.posix_acl_default"
-#define ACCESS_ACL "system.posix_acl_access"
 
 /*
  * A path of the archive without what means nothing in it, to be freed; "" is the
  * root. @name becomes its last name.
  */
-static reason clean_path(const char *path, char **clean, const char **name)
+static const char *clean_path(const char *path, char **clean, const char **name)
 {
 	char *to = xmalloc(strlen(path) + 2);
 	unsigned int depth = 0;
@@ -91,7 +92,7 @@ static reason clean_path(const char *path, char **clean, const char **name)
 }
 
 /* The directory @name in @dir; there is one afterwards, if @make. */
-static reason step(int dir, const char *name, bool make, int *fd)
+static const char *step(int dir, const char *name, bool make, int *fd)
 {
 	const struct open_how how = {
 		.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
@@ -109,11 +110,11 @@ static reason step(int dir, const char *name, bool make, int *fd)
 }
 
 /* The directory that the @len bytes of @path are of. */
-static reason walk(struct import *x, const char *path, size_t len, bool make, int *fd)
+static const char *walk(struct import *x, const char *path, size_t len, bool make, int *fd)
 {
 	char *copy CLEANUP(free_string) = xstrndup(path, len);
 	char *rest = copy, *name;
-	reason why = NULL;
+	const char *why = NULL;
 	int next;
 
 	*fd = fcntl(x->root, F_DUPFD_CLOEXEC, 0);
@@ -126,10 +127,10 @@ static reason walk(struct import *x, const char *path, size_t len, bool make, in
 }
 
 /* The directory of what is next; that of the last one often is it. */
-static reason open_parent(struct import *x, const char *path, const char *name, int *fd)
+static const char *open_parent(struct import *x, const char *path, const char *name, int *fd)
 {
 	size_t len = name > path ? (size_t)(name - path) - 1 : 0;
-	reason why;
+	const char *why;
 
 	if (!x->dir || strlen(x->dir) != len || strncmp(x->dir, path, len)) {
 		close_fd(&x->dir_fd);
@@ -144,16 +145,21 @@ static reason open_parent(struct import *x, const char *path, const char *name, 
 	return NULL;
 }
 
-static reason remove_tree(int dir, const char *name)
+static int open_dir(int dir, const char *name)
+{
+	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static const char *remove_tree(int dir, const char *name)
 {
 	struct names names CLEANUP(names_free) = {};
 	int fd CLEANUP(close_fd) = -1;
-	reason why;
+	const char *why;
 	size_t i;
 
 	if (!unlinkat(dir, name, 0) || errno == ENOENT)
 		return NULL;
-	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_dir(dir, name);
 	if (fd < 0)
 		return because_errno();
 	why = names_read(&names, fd);
@@ -165,7 +171,7 @@ static reason remove_tree(int dir, const char *name)
 }
 
 /* An entry takes the place of an earlier one, but for a directory of another. */
-static reason make_room(int dir, const char *name, bool is_dir)
+static const char *make_room(int dir, const char *name, bool is_dir)
 {
 	struct stat st;
 
@@ -189,7 +195,7 @@ static struct timespec time_of(struct archive_entry *entry)
 	return t;
 }
 
-static reason set_owner(int dir, const char *name, struct archive_entry *entry)
+static const char *set_owner(int dir, const char *name, struct archive_entry *entry)
 {
 	la_int64_t uid = archive_entry_uid(entry), gid = archive_entry_gid(entry);
 
@@ -202,7 +208,7 @@ static reason set_owner(int dir, const char *name, struct archive_entry *entry)
 	return NULL;
 }
 
-static reason set_xattrs(int dir, const char *name, struct archive_entry *entry)
+static const char *set_xattrs(int dir, const char *name, struct archive_entry *entry)
 {
 	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d/%s", dir, name);
 	int left = archive_entry_xattr_reset(entry);
@@ -223,11 +229,11 @@ static reason set_xattrs(int dir, const char *name, struct archive_entry *entry)
 }
 
 /* All of a directory but what changes with its content, or changes that. */
-static reason set_attributes(int dir, const char *name, struct archive_entry *entry)
+static const char *set_attributes(int dir, const char *name, struct archive_entry *entry)
 {
 	const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, time_of(entry) };
 	mode_t type = archive_entry_filetype(entry);
-	reason why;
+	const char *why;
 
 	why = set_owner(dir, name, entry);
 	if (!why && type != AE_IFLNK && fchmodat(dir, name, archive_entry_perm(entry), 0))
@@ -261,7 +267,7 @@ static void keep_for_later(struct import *x, const char *path, struct archive_en
 }
 
 /* Writes what is in the archive of a file; between its parts there are holes. */
-static reason write_data(struct import *x, int fd, la_int64_t size)
+static const char *write_data(struct import *x, int fd, la_int64_t size)
 {
 	la_int64_t at, end = 0;
 	const char *buf;
@@ -286,17 +292,17 @@ static reason write_data(struct import *x, int fd, la_int64_t size)
 	return ftruncate(fd, size) ? because_errno() : NULL;
 }
 
-static reason make_file(struct import *x, int dir, const char *name,
-			struct archive_entry *entry)
+static const char *make_file(struct import *x, int dir, const char *name,
+			     struct archive_entry *entry)
 {
-	int fd CLEANUP(close_fd) = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
-					  O_CLOEXEC, 0600);
+	int fd CLEANUP(close_fd) = -1;
 
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	return fd < 0 ? because_errno() : write_data(x, fd, archive_entry_size(entry));
 }
 
-static reason make_device(struct import *x, int dir, const char *name,
-			  struct archive_entry *entry)
+static const char *make_device(struct import *x, int dir, const char *name,
+			       struct archive_entry *entry)
 {
 	mode_t type = archive_entry_filetype(entry);
 	dev_t dev = makedev(archive_entry_rdevmajor(entry), archive_entry_rdevminor(entry));
@@ -308,12 +314,12 @@ static reason make_device(struct import *x, int dir, const char *name,
 	return mknodat(dir, name, type, dev) ? because_errno() : NULL;
 }
 
-static reason make_link(struct import *x, int dir, const char *name, const char *target)
+static const char *make_link(struct import *x, int dir, const char *name, const char *target)
 {
 	char *clean CLEANUP(free_string) = NULL;
 	int fd CLEANUP(close_fd) = -1;
 	const char *last;
-	reason why;
+	const char *why;
 
 	why = clean_path(target, &clean, &last);
 	if (!why && !strncmp(last, DOT_PREFIX, strlen(DOT_PREFIX)))
@@ -325,13 +331,13 @@ static reason make_link(struct import *x, int dir, const char *name, const char 
 	return why ? because("is a link to %s, which is refused: %s", target, why) : NULL;
 }
 
-static reason make_dir(int dir, const char *name)
+static const char *make_dir(int dir, const char *name)
 {
 	return mkdirat(dir, name, 0700) && errno != EEXIST ? because_errno() : NULL;
 }
 
-static reason make_entry(struct import *x, int dir, const char *name,
-			 struct archive_entry *entry)
+static const char *make_entry(struct import *x, int dir, const char *name,
+			      struct archive_entry *entry)
 {
 	switch (archive_entry_filetype(entry)) {
 	case AE_IFREG:
@@ -355,8 +361,8 @@ static reason make_entry(struct import *x, int dir, const char *name,
  * A whiteout is made like any file if it is to have that form. What needs another
  * one has to know whether there is a directory of that name, so it comes last.
  */
-static reason check_mark(struct import *x, const char *path, const char *name,
-			 struct archive_entry *entry, bool *done)
+static const char *check_mark(struct import *x, const char *path, const char *name,
+			      struct archive_entry *entry, bool *done)
 {
 	const char *hidden = name + strlen(DOT_PREFIX);
 	bool opaque = !strcmp(name, DOT_OPAQUE);
@@ -372,13 +378,13 @@ static reason check_mark(struct import *x, const char *path, const char *name,
 	return NULL;
 }
 
-static reason import_entry(struct import *x, struct archive_entry *entry)
+static const char *import_entry(struct import *x, struct archive_entry *entry)
 {
 	char *path CLEANUP(free_string) = NULL;
 	const char *link = archive_entry_hardlink(entry), *name;
 	bool is_dir = !link && archive_entry_filetype(entry) == AE_IFDIR;
 	bool done = false;
-	reason why;
+	const char *why;
 	int dir;
 
 	why = clean_path(archive_entry_pathname(entry) ?: "", &path, &name);
@@ -403,13 +409,13 @@ static reason import_entry(struct import *x, struct archive_entry *entry)
 	return why;
 }
 
-static reason overlay_mark(struct import *x, const char *path)
+static const char *overlay_mark(struct import *x, const char *path)
 {
 	char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	const char *hidden = name + strlen(DOT_PREFIX);
 	struct stat st;
-	reason why;
+	const char *why;
 	int dir, fd;
 
 	why = open_parent(x, path, name, &dir);
@@ -425,12 +431,12 @@ static reason overlay_mark(struct import *x, const char *path)
 	return mknodat(dir, hidden, S_IFCHR, 0) ? because_errno() : NULL;
 }
 
-static reason set_late(struct import *x, const struct late *late)
+static const char *set_late(struct import *x, const struct late *late)
 {
-	const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, late->time };
 	char *self CLEANUP(free_string) = NULL;
 	int fd CLEANUP(close_fd) = -1;
-	reason why;
+	const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, late->time };
+	const char *why;
 
 	why = walk(x, late->path, strlen(late->path), false, &fd);
 	/* Something else may have taken its place. */
@@ -442,7 +448,7 @@ static reason set_late(struct import *x, const struct late *late)
 	return utimensat(AT_FDCWD, self, times, 0) ? because_errno() : NULL;
 }
 
-static int entry_fail(const char *file, const char *path, reason why)
+static int entry_fail(const char *file, const char *path, const char *why)
 {
 	char *line CLEANUP(free_string) = one_line(path);
 
@@ -460,7 +466,7 @@ static int import_entries(struct import *x, const char *file)
 {
 	struct archive_entry *entry;
 	uint64_t end = 0;
-	reason why;
+	const char *why;
 	int ret;
 
 	while ((ret = archive_read_next_header(x->tar.tar, &entry)) != ARCHIVE_EOF) {
@@ -480,7 +486,7 @@ static int import_entries(struct import *x, const char *file)
 /* What can be done only when all entries are there. */
 static int import_rest(struct import *x, const char *file)
 {
-	reason why = NULL;
+	const char *why = NULL;
 	size_t i;
 
 	for (i = 0; !why && i < x->whiteouts.nr; i++) {
@@ -519,11 +525,11 @@ static void import_free(struct import *x)
 }
 
 /* A default ACL of the directory around it is not the archive's. */
-static reason make_root(struct import *x, int around, const char *name)
+static const char *make_root(struct import *x, int around, const char *name)
 {
 	if (mkdirat(around, name, 0700))
 		return because_errno();
-	x->root = openat(around, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	x->root = open_dir(around, name);
 	if (x->root < 0 || flock(x->root, LOCK_EX | LOCK_NB) ||
 	    fchown(x->root, geteuid(), getegid()) ||
 	    (fremovexattr(x->root, DEFAULT_ACL) && errno != ENODATA && errno != EOPNOTSUPP) ||
@@ -537,11 +543,11 @@ static reason make_root(struct import *x, int around, const char *name)
  * Whoever makes a directory has it locked. One that is not locked was left by an
  * import that was killed.
  */
-static reason remove_stale(int around, const char *name)
+static const char *remove_stale(int around, const char *name)
 {
-	int fd CLEANUP(close_fd) = openat(around, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-					  O_CLOEXEC);
+	int fd CLEANUP(close_fd) = -1;
 
+	fd = open_dir(around, name);
 	if (fd < 0)
 		return errno == ENOENT ? NULL : because_errno();
 	if (flock(fd, LOCK_EX | LOCK_NB))
@@ -549,9 +555,9 @@ static reason remove_stale(int around, const char *name)
 	return remove_tree(around, name);
 }
 
-static reason begin(struct import *x, int around, const char *name)
+static const char *begin(struct import *x, int around, const char *name)
 {
-	reason why;
+	const char *why;
 
 	/* Between making it and locking it, it would look stale. */
 	if (flock(around, LOCK_EX))
@@ -562,7 +568,7 @@ static reason begin(struct import *x, int around, const char *name)
 }
 
 /* It has to be all on the disk before it has its name. */
-static reason finish(struct import *x, int around, const char *temporary, const char *name)
+static const char *finish(struct import *x, int around, const char *temporary, const char *name)
 {
 	if (syncfs(x->root) || renameat(around, temporary, around, name) || fsync(around))
 		return because_errno();
@@ -570,13 +576,13 @@ static reason finish(struct import *x, int around, const char *temporary, const 
 }
 
 /* New, or an empty directory. */
-static reason check_target(int around, const char *name)
+static const char *check_target(int around, const char *name)
 {
 	struct names names CLEANUP(names_free) = {};
-	int fd CLEANUP(close_fd) = openat(around, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-					  O_CLOEXEC);
-	reason why;
+	int fd CLEANUP(close_fd) = -1;
+	const char *why;
 
+	fd = open_dir(around, name);
 	if (fd < 0)
 		return errno == ENOENT ? NULL : because_errno();
 	why = names_read(&names, fd);
@@ -585,13 +591,16 @@ static reason check_target(int around, const char *name)
 
 static int import(struct import *x, int in, const char *file, const char *target)
 {
-	char *dir CLEANUP(free_string) = directory_of(target);
+	char *temporary CLEANUP(free_string) = NULL;
+	char *dir CLEANUP(free_string) = NULL;
+	int around CLEANUP(close_fd) = -1;
 	const char *name = name_of(target);
-	char *temporary CLEANUP(free_string) = xprintf(".%s.mica-import", name);
-	int around CLEANUP(close_fd) = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	reason why;
+	const char *why;
 	int ret;
 
+	dir = directory_of(target);
+	temporary = xprintf(".%s.mica-import", name);
+	around = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (around < 0)
 		return fail("%s: %s", dir, strerror(errno));
 	why = check_target(around, name) ?: begin(x, around, temporary);
@@ -618,9 +627,9 @@ int union_import(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{}
 	};
-	static struct import x = { .root = -1, .dir_fd = -1 };
 	char *target CLEANUP(free_string) = NULL;
 	int in CLEANUP(close_fd) = -1;
+	static struct import x = { .root = -1, .dir_fd = -1 };
 	const char *file = "-";
 	int option, ret;
 

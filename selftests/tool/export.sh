@@ -47,7 +47,7 @@ chown 3000000:5 top/plain
 mkfifo top/new/fifo
 mknod top/new/null c 1 3
 mknod top/new/disk b 259 300000
-touch top/new/{empty,$'a\nb'} "top/new/$(printf 'e\xcc\x81')" "top/new/$(printf '\xc3\xa9')" \
+touch top/new/empty top/new/$'a\nb' "top/new/$(printf 'e\xcc\x81')" "top/new/$(printf '\xc3\xa9')" \
 	"top/new/$(printf 'bad\xff')"
 truncate -s 3M top/new/hole
 truncate -s 9M top/new/holes
@@ -77,28 +77,28 @@ for path in top top/etc/passwd top/etc; do
 	setfattr -x "$(getfattr --absolute-names -m trusted.overlay "$path" | sed -n 's/^trus/trus/p')" "$path"
 done
 find top -maxdepth 0 -exec touch -hd '2020-02-02 02:02:02.5' {} +
-tree top >wanted
-tree back >got
+whole_tree top >wanted
+whole_tree back >got
 cmp -s wanted got
 result $? "as it was"
 diff wanted got | sed 's/^/# /'
 is "with its holes" "$(du -k back/new/hole back/new/holes | cut -f1 | xargs)" "0 4"
 for compress in "" --gzip --zstd; do
 	# shellcheck disable=SC2086	# nothing, or one word
-	"$MICA" union export $compress back >1
+	"$MICA" union export $compress back >first
 	# shellcheck disable=SC2086
-	"$MICA" union export $compress -o 2 top
-	cmp -s 1 2
+	"$MICA" union export $compress -o second top
+	cmp -s first second
 	result $? "the same layer is the same archive ${compress:-plain}"
 	rm -rf again
-	exits 0 "it can be imported ${compress:-plain}" union import --devices - again <1
-	tree again | cmp -s wanted -
+	exits 0 "it can be imported ${compress:-plain}" union import --devices - again <first
+	whole_tree again | cmp -s wanted -
 	result $? "and is what it was ${compress:-plain}"
 done
 is "compressed" "$("$MICA" union export --gzip top | head -c 2 | od -An -tx1)" " 1f 8b"
 TZ=Antarctica/Troll LC_ALL=C "$MICA" union export top | cmp -s - a.tar
 result $? "whoever writes it"
-rm -rf top back again 1 2 wanted got
+rm -rf top back again first second wanted got
 
 mkdir -p deep
 (
@@ -180,10 +180,10 @@ for i in {1..9}; do
 	[[ ! -e killed.tgz ]] || gzip -t killed.tgz || break
 	rm -f killed.tgz
 done 2>/dev/null
-is "nothing is left of one that is killed" "$i $(ls -A | xargs)" "9 a.tar top"
+is "nothing is left of one that is killed" "$i $(left)" "9 a.tar top"
 exits 0 "an old archive is replaced" union export -o a.tar top
 is "by a whole one" "$(listing a.tar | xargs)" "d ./ - zeroes"
-is "and nothing is beside it" "$(ls -A | xargs)" "a.tar top"
+is "and nothing is beside it" "$(left)" "a.tar top"
 mkdir full
 mount -t tmpfs -o size=64k tmpfs full || exit 1
 exits 1 "a full disk" union export -o full/a.tar top
@@ -211,5 +211,5 @@ like "is left out" "$(<"$ERR")" "socket: is a socket, and left out$"
 setfattr -n 'user.a b' -v c top
 exits 1 "an attribute that archives cannot have" union export -o b.tar top
 like "is named" "$(<"$ERR")" "user.a b"
-is "what is there in the end" "$(ls -A | xargs)" "a.tar full pipe top"
+is "what is there in the end" "$(left)" "a.tar full pipe top"
 finish

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 need_root
-on_ext4
+on_ext4 64M
 
 mark()
 {
@@ -30,11 +30,10 @@ shows()
 	is "$name: what it tells" "$(changes)" "$want"
 }
 
-# differs NAME WANT COMMAND: what COMMAND, which may use $t for a layer above low, does
+# differs NAME WANT COMMAND: what COMMAND does to top, a layer above low
 differs()
 {
 	rm -rf top && mkdir top
-	t=top
 	eval "$3" || exit 1
 	shows "$1" "$2" top low
 }
@@ -53,50 +52,50 @@ while IFS='|' read -r name want command; do
 	differs "$name" "$want" "$command"
 done <<'END'
 nothing||true
-a new file|added file /new - -|touch $t/new
-a new directory|added directory /d - -,added file /d/x - -|mkdir $t/d; touch $t/d/x
-a new symlink|added symlink /l - -|ln -s x $t/l
-a new fifo|added fifo /p - -|mkfifo $t/p
-a new device|added block-device /b - -|mknod $t/b b 7 0
-a whiteout|removed file /file - -|touch $t/.wh.file
-an overlay whiteout|removed file /file - -|mknod $t/file c 0 0
-an overlay whiteout with an attribute|removed file /file - -|touch $t/file; mark $t/file whiteout y; mark $t opaque x
-a removed directory|removed directory /dir - -|touch $t/.wh.dir
-a whiteout of nothing||touch $t/.wh.absent; mknod $t/absent2 c 0 0
-a whiteout of a file that is there||touch $t/.wh.link; cp -a low/link $t
-a whiteout beside a directory|removed file /dir/f - -,removed directory /dir/sub - -|touch $t/.wh.dir; cp -a --attributes-only low/dir $t; rm -r $t/dir/*
-an opaque directory|removed file /dir/f - -|mkdir -p $t/dir/sub; touch $t/dir/.wh..wh..opq
-an old opaque directory|removed file /dir/f - -|mkdir -p $t/dir/sub; touch $t/dir/.wh.__dir_opaque
-an opaque directory of overlay|removed file /dir/f - -,removed directory /dir/sub - -|mkdir $t/dir; mark $t/dir opaque y
-an opaque root|removed file /big - -,removed fifo /fifo - -,removed char-device /null - -,added file /x - -|cp -a low/dir low/other low/empty low/link $t; cp -al low/file $t; ln $t/file $t/second; touch $t/x $t/.wh..wh..opq
-a directory that is only on the way||mkdir $t/dir
-its time||mkdir $t/dir; touch -d 2021-01-01 $t/dir
-its mode|changed directory /dir mode -|mkdir -m 700 $t/dir
-its attributes|changed directory /dir attributes -|mkdir $t/dir; setfacl -m u:33:rwx $t/dir; chmod 755 $t/dir
-the root|changed directory / mode owner -|chmod 711 $t; chown 5:6 $t
-a copy||cp -a low/link low/null low/fifo low/dir low/other $t
-a copy with a size|changed file /dir/f content -|mkdir $t/dir; echo longer >$t/dir/f; touch -d 2020-02-02 $t/dir/f
-a copy with other data|changed file /dir/f content -|mkdir $t/dir; echo sane >$t/dir/f; touch -d 2020-02-02 $t/dir/f
-a copy that was touched|changed file /dir/f time -|cp -a low/dir $t; touch $t/dir/f
-a copy with another mode|changed file /dir/f mode -|cp -a low/dir $t; chmod 4644 $t/dir/f
-a copy with another owner|changed file /dir/f owner -|cp -a low/dir $t; chgrp 5 $t/dir/f
-a copy with another attribute|changed file /file attributes -|cp -a low/file $t; setfattr -n user.a -v c $t/file
-a copy with one more|changed file /file attributes -|cp -a low/file $t; setfattr -n user.z -v '' $t/file
-a copy with one less|changed file /file attributes -|cp -a low/file $t; setfattr -x user.a $t/file
-a copy with marks||cp -a low/file $t; mark $t/file origin x; setfattr -n user.overlay.x -v y $t/file
-another link|changed symlink /link content -|ln -s /other $t/link; touch -hd 2020-02-02 $t/link
-another device|changed char-device /null content -|mknod $t/null c 1 5; touch -d 2020-02-02 $t/null
-all of it|changed file /dir/f content mode owner time attributes -|mkdir $t/dir; echo >$t/dir/f; chmod 0 $t/dir/f; chown 5 $t/dir/f; setfattr -n user.x -v y $t/dir/f
-a file that is a directory|type directory /file - file,added file /file/x - -|mkdir $t/file; touch $t/file/x
-a directory that is a file|type file /dir - directory|touch $t/dir
-a symlink that is a directory|type directory /link - symlink|mkdir $t/link
-another kind of device|type block-device /null - char-device|mknod $t/null b 1 3
-a renamed directory|removed directory /dir - -,added directory /new - -,added file /new/f - -,added directory /new/sub - -|touch $t/.wh.dir; mkdir $t/new; mark $t/new redirect /dir
-a renamed directory that was changed|removed directory /dir - -,added directory /new - -,added file /new/g - -,added directory /new/sub - -|touch $t/.wh.dir; mkdir $t/new; mark $t/new redirect dir; touch $t/new/g $t/new/.wh.f
-a directory in the place of another|removed directory /dir - -,added file /other/f - -,added directory /other/sub - -|mkdir -m 2755 $t/other; mark $t/other redirect /dir; touch $t/.wh.dir
-a metacopy|changed file /dir/f mode -|mkdir $t/dir; touch $t/dir/f; truncate -s 5 $t/dir/f; touch -d 2020-02-02 $t/dir/f; chmod 600 $t/dir/f; mark $t/dir/f metacopy ""
-a metacopy of something else|changed file /dir/f content -|mkdir $t/dir; truncate -s 5 $t/dir/f; touch -d 2020-02-02 $t/dir/f; mark $t/dir/f metacopy ""; mark $t/dir/f redirect /file
-what is the union's own||mkdir -p $t/.wh..wh.mica/work; touch $t/.wh..wh.mica/work/x $t/.wh..wh.aufs $t/.wh.
+a new file|added file /new - -|touch top/new
+a new directory|added directory /d - -,added file /d/x - -|mkdir top/d; touch top/d/x
+a new symlink|added symlink /l - -|ln -s x top/l
+a new fifo|added fifo /p - -|mkfifo top/p
+a new device|added block-device /b - -|mknod top/b b 7 0
+a whiteout|removed file /file - -|touch top/.wh.file
+an overlay whiteout|removed file /file - -|mknod top/file c 0 0
+an overlay whiteout with an attribute|removed file /file - -|touch top/file; mark top/file whiteout y; mark top opaque x
+a removed directory|removed directory /dir - -|touch top/.wh.dir
+a whiteout of nothing||touch top/.wh.absent; mknod top/absent2 c 0 0
+a whiteout of a file that is there||touch top/.wh.link; cp -a low/link top
+a whiteout beside a directory|removed file /dir/f - -,removed directory /dir/sub - -|touch top/.wh.dir; cp -a --attributes-only low/dir top; rm -r top/dir/*
+an opaque directory|removed file /dir/f - -|mkdir -p top/dir/sub; touch top/dir/.wh..wh..opq
+an old opaque directory|removed file /dir/f - -|mkdir -p top/dir/sub; touch top/dir/.wh.__dir_opaque
+an opaque directory of overlay|removed file /dir/f - -,removed directory /dir/sub - -|mkdir top/dir; mark top/dir opaque y
+an opaque root|removed file /big - -,removed fifo /fifo - -,removed char-device /null - -,added file /x - -|cp -a low/dir low/other low/empty low/link top; cp -al low/file top; ln top/file top/second; touch top/x top/.wh..wh..opq
+a directory that is only on the way||mkdir top/dir
+its time||mkdir top/dir; touch -d 2021-01-01 top/dir
+its mode|changed directory /dir mode -|mkdir -m 700 top/dir
+its attributes|changed directory /dir attributes -|mkdir top/dir; setfacl -m u:33:rwx top/dir; chmod 755 top/dir
+the root|changed directory / mode owner -|chmod 711 top; chown 5:6 top
+a copy||cp -a low/link low/null low/fifo low/dir low/other top
+a copy with a size|changed file /dir/f content -|mkdir top/dir; echo longer >top/dir/f; touch -d 2020-02-02 top/dir/f
+a copy with other data|changed file /dir/f content -|mkdir top/dir; echo sane >top/dir/f; touch -d 2020-02-02 top/dir/f
+a copy that was touched|changed file /dir/f time -|cp -a low/dir top; touch top/dir/f
+a copy with another mode|changed file /dir/f mode -|cp -a low/dir top; chmod 4644 top/dir/f
+a copy with another owner|changed file /dir/f owner -|cp -a low/dir top; chgrp 5 top/dir/f
+a copy with another attribute|changed file /file attributes -|cp -a low/file top; setfattr -n user.a -v c top/file
+a copy with one more|changed file /file attributes -|cp -a low/file top; setfattr -n user.z -v '' top/file
+a copy with one less|changed file /file attributes -|cp -a low/file top; setfattr -x user.a top/file
+a copy with marks||cp -a low/file top; mark top/file origin x; setfattr -n user.overlay.x -v y top/file
+another link|changed symlink /link content -|ln -s /other top/link; touch -hd 2020-02-02 top/link
+another device|changed char-device /null content -|mknod top/null c 1 5; touch -d 2020-02-02 top/null
+all of it|changed file /dir/f content mode owner time attributes -|mkdir top/dir; echo >top/dir/f; chmod 0 top/dir/f; chown 5 top/dir/f; setfattr -n user.x -v y top/dir/f
+a file that is a directory|type directory /file - file,added file /file/x - -|mkdir top/file; touch top/file/x
+a directory that is a file|type file /dir - directory|touch top/dir
+a symlink that is a directory|type directory /link - symlink|mkdir top/link
+another kind of device|type block-device /null - char-device|mknod top/null b 1 3
+a renamed directory|removed directory /dir - -,added directory /new - -,added file /new/f - -,added directory /new/sub - -|touch top/.wh.dir; mkdir top/new; mark top/new redirect /dir
+a renamed directory that was changed|removed directory /dir - -,added directory /new - -,added file /new/g - -,added directory /new/sub - -|touch top/.wh.dir; mkdir top/new; mark top/new redirect dir; touch top/new/g top/new/.wh.f
+a directory in the place of another|removed directory /dir - -,added file /other/f - -,added directory /other/sub - -|mkdir -m 2755 top/other; mark top/other redirect /dir; touch top/.wh.dir
+a metacopy|changed file /dir/f mode -|mkdir top/dir; touch top/dir/f; truncate -s 5 top/dir/f; touch -d 2020-02-02 top/dir/f; chmod 600 top/dir/f; mark top/dir/f metacopy ""
+a metacopy of something else|changed file /dir/f content -|mkdir top/dir; truncate -s 5 top/dir/f; touch -d 2020-02-02 top/dir/f; mark top/dir/f metacopy ""; mark top/dir/f redirect /file
+what is the union's own||mkdir -p top/.wh..wh.mica/work; touch top/.wh..wh.mica/work/x top/.wh..wh.aufs top/.wh.
 END
 
 # Data that need not be read is not: here it cannot be.

@@ -134,18 +134,24 @@ need_root()
 	[[ $(id -u) -eq 0 ]] || skip_all "needs root"
 }
 
-# A directory disk/ with all extended attributes, which tmpfs does not always have.
+# on_ext4 SIZE: goes to a directory disk/ with all extended attributes, which tmpfs does not always have.
 on_ext4()
 {
 	need_root
 	mount -t tmpfs tmpfs "$WORK" && cd "$WORK" || exit 1
 	modprobe -q loop
-	truncate -s "${1:-64M}" image && mkfs.ext4 -q -b 4096 image && mkdir disk &&
+	truncate -s "$1" image && mkfs.ext4 -q -b 4096 image && mkdir disk &&
 		mount -o loop image disk && cd disk && rmdir lost+found || exit 1
 }
 
-# tree DIRECTORY: all that can be told of what is in it
-tree()
+# left: the names that are here
+left()
+{
+	find . -mindepth 1 -maxdepth 1 -printf '%P\n' | sort | xargs
+}
+
+# whole_tree DIRECTORY: all that can be told of what is in it
+whole_tree()
 {
 	(
 		cd "$1" || exit
