@@ -171,6 +171,19 @@ const char *is_metacopy(bool *metacopy, int fd)
 	return why;
 }
 
+/*
+ * Has a copy of a file with several names other ones, that are in the layers below?
+ * What is to be added to its links says so: one of them is in the index.
+ */
+bool has_other_names(const struct part *file)
+{
+	char *value CLEANUP(free_string) = NULL;
+	size_t len;
+
+	return S_ISREG(file->st.st_mode) && !mark_read(file->fd, "nlink", &value, &len) &&
+	       value && *value == 'U' && strtol(value + 1, NULL, 10) >= 0;
+}
+
 static bool is_file(int dir, const char *name)
 {
 	struct stat st;

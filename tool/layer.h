@@ -12,7 +12,7 @@
 #define DOT_OPAQUE ".wh..wh..opq"
 #define DOT_OPAQUE_OLD ".wh.__dir_opaque"
 
-/* More directories in one another are neither read nor made. */
+/* More directories in one another are neither read nor made: the stack has an end. */
 #define MAX_DEPTH 2048
 
 #define NO_FILE ((struct part){ .fd = -1 })
@@ -80,6 +80,7 @@ const char *entry_kind(enum entry_kind *kind, const struct part *entry,
 		       const char *name, const char **hides);
 const char *is_opaque(bool *opaque, int dir);
 bool is_hidden(int dir, const char *name);
+bool has_other_names(const struct part *file);
 const char *is_metacopy(bool *metacopy, int fd);
 const char *read_redirect(char **to, int fd);
 const char *set_opaque(int dir);

@@ -45,6 +45,7 @@ struct diff {
 	struct layers layers;
 	size_t top;			/* how many of them are compared with the rest */
 	struct libscols_table *table;
+	int depth;
 };
 
 /* What a name is with all layers, and what without those at the top. */
@@ -180,6 +181,8 @@ static int compare(struct diff *d, const char *path, const struct pair *pair)
 	/* Seen through another path, a redirect's, it is the same. */
 	if (same_file(now, before))
 		return MICA_OK;
+	if (has_other_names(now))
+		note("%s: has other names in the layers below, which are not listed", path);
 	why = compare_content(&pair->now, &pair->before, &same_content) ?:
 	      compare_xattrs(now, before, &same_attributes);
 	if (why)
@@ -266,10 +269,12 @@ static int diff_dir(struct diff *d, const char *path, const struct pair *dir)
 	const char *why;
 	size_t i;
 
-	why = read_names(d, dir, &names);
+	why = d->depth == MAX_DEPTH ? because("is in more than %d directories", MAX_DEPTH) :
+				      read_names(d, dir, &names);
 	if (why)
 		return fail_at(*path ? path : "/", why);
 	names_sort(&names);
+	d->depth++;
 	for (i = 0; !ret && i < names.nr; i++) {
 		struct pair pair CLEANUP(pair_close) = { NO_NODE, NO_NODE };
 		char *below CLEANUP(free_string) = NULL;
@@ -282,6 +287,7 @@ static int diff_dir(struct diff *d, const char *path, const struct pair *dir)
 		      node_find(&pair.before, &d->layers, &dir->before, name);
 		ret = why ? fail_at(below, why) : diff_name(d, below, &pair);
 	}
+	d->depth--;
 	return ret;
 }
 

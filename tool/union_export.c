@@ -33,6 +33,7 @@ struct export {
 	struct archive *archive;
 	int out;
 	void *links;			/* where files with several names are */
+	int depth;
 };
 
 /* A file that has been written, and its first name. */
@@ -284,6 +285,9 @@ static int export_node(struct export *x, const char *path, const struct node *no
 		archive_entry_copy_hardlink(entry, other);
 	} else {
 		why = set_xattrs(entry, part->fd);
+		if (has_other_names(part))
+			note("%s: has other names in the layers below, where it stays what it was",
+			     path);
 	}
 	if (!why && S_ISLNK(st->st_mode) && !other)
 		why = set_link(entry, part->fd);
@@ -394,11 +398,14 @@ static int export_dir(struct export *x, const char *path, const struct node *dir
 	const char *why = NULL;
 	int ret = MICA_OK;
 
+	if (x->depth == MAX_DEPTH)
+		why = because("is in more than %d directories", MAX_DEPTH);
 	for (i = 0; !why && i < parts; i++)
 		why = names_read(&names, dir->part[i].fd);
 	if (why)
 		return fail_at(path, why);
 	names_sort(&names);
+	x->depth++;
 	for (i = 0; !ret && !whole && i < names.nr; i++)
 		ret = export_entry(x, path, dir, names.name[i], true);
 	for (i = 0; !ret && i < names.nr; i++) {
@@ -409,6 +416,7 @@ static int export_dir(struct export *x, const char *path, const struct node *dir
 		else if (is_plain_name(name, strlen(name)))
 			ret = export_name(x, path, dir, name, true);
 	}
+	x->depth--;
 	return ret;
 }
 

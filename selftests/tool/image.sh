@@ -50,13 +50,13 @@ mv mnt/usr/lib mnt/usr/lib64
 chmod 700 mnt/var/log
 mkdir mnt/srv
 mv mnt/opt/app mnt/srv
-echo more >>mnt/usr/bin/same
+rm mnt/usr/bin/same
 rm -r mnt/opt
 mkdir mnt/opt
 touch mnt/opt/new
 exits 0 "what has been done" union diff --json mnt
 is "is told" "$(changes)" "removed /bin,changed /etc/version,removed /opt/app,added /opt/new,\
-added /srv,added /srv/app,changed /usr/bin/same,changed /usr/bin/tool,removed /usr/lib,\
+added /srv,added /srv/app,removed /usr/bin/same,removed /usr/lib,\
 added /usr/lib64,added /usr/lib64/old,added /usr/lib64/old/app,changed /var/log"
 is "a mode is a mode" "$(jq -r '.changes[] | select(.path == "/var/log").what' "$OUT")" mode
 cp "$OUT" mounted.json
@@ -99,8 +99,21 @@ else
 	skip "skopeo takes the image" "it is not installed"
 fi
 
-# Branches that something is mounted on.
+# A file with several names is changed under all of them, but only one is in the layer.
 umount mnt3
+ln -f layer1/usr/bin/{tool,same}
+umount mnt
+rm -rf top && mkdir top
+run union mount top layer2 layer1 mnt
+echo more >>mnt/usr/bin/same
+is "a file with several names" "$(<mnt/usr/bin/tool)" $'base\nmore'
+exits 0 "one name" union diff --json mnt
+is "is told" "$(changes)" "changed /usr/bin/same"
+like "with a word of the others" "$(<"$ERR")" "/usr/bin/same: has other names"
+exits 0 "it is in the archive" union export -o names.tar mnt
+like "with one as well" "$(<"$ERR")" "usr/bin/same: has other names"
+
+# Branches that something is mounted on.
 run union mount layer1=ro layer2=ro layer1
 exits 1 "a union over one of its branches" union diff layer1
 one_sentence "a union over one of its branches"

@@ -159,6 +159,26 @@ for bad in 0 -1 x 9999 ""; do
 	exits 2 "the first '$bad'" union diff --top "$bad" top low
 done
 exits 2 "no layer" union diff
+# The stack has an end.
+rm -rf top && mkdir top
+(cd top && python3 -c 'import os; [(os.mkdir("d"), os.chdir("d")) for i in range(2100)]')
+for command in diff export; do
+	exits 1 "directories in one another" union $command top low
+	like "are too many" "$(<"$ERR")" "d: is in more than 2048 directories$"
+done
+
+# In a user namespace the marks are others.
+rm -rf top && mkdir -p top/dir top/other
+setfattr -n user.overlay.opaque -v y top/dir
+mark top/other opaque y
+chmod 2755 top/other
+unshare -Ur "$MICA" union diff --json top low >"$OUT" 2>"$ERR"
+is "in a user namespace" "$? $(changes)" "0 removed file /dir/f - -,removed directory /dir/sub - -"
+setfattr -n user.overlay.redirect -v /dir top/other
+unshare -Ur "$MICA" union diff --json top low >"$OUT" 2>"$ERR"
+is "a redirect is refused there" "$?" 1
+like "for that reason" "$(<"$ERR")" "/other: has a redirect, which is not followed"
+
 chmod 711 "$WORK" . && su -s /bin/sh nobody -c "exec '$MICA' union diff top low" >"$OUT" 2>"$ERR"
 is "who may not read the marks" "$?" 1
 finish
