@@ -490,12 +490,12 @@ static bool is_union(const char *path)
 /* Some for each layer and each directory on a path. */
 void allow_many_files(void)
 {
-	struct rlimit files;
+	struct rlimit files = { 1 << 20, 1 << 20 };
 
-	if (!getrlimit(RLIMIT_NOFILE, &files)) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	if (!setrlimit(RLIMIT_NOFILE, &files) || getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 }
 
 /*

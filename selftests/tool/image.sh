@@ -50,13 +50,12 @@ mv mnt/usr/lib mnt/usr/lib64
 chmod 700 mnt/var/log
 mkdir mnt/srv
 mv mnt/opt/app mnt/srv
-rm mnt/usr/bin/same
 rm -r mnt/opt
 mkdir mnt/opt
 touch mnt/opt/new
 exits 0 "what has been done" union diff --json mnt
 is "is told" "$(changes)" "removed /bin,changed /etc/version,removed /opt/app,added /opt/new,\
-added /srv,added /srv/app,removed /usr/bin/same,removed /usr/lib,\
+added /srv,added /srv/app,removed /usr/lib,\
 added /usr/lib64,added /usr/lib64/old,added /usr/lib64/old/app,changed /var/log"
 is "a mode is a mode" "$(jq -r '.changes[] | select(.path == "/var/log").what' "$OUT")" mode
 cp "$OUT" mounted.json
