@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The examples of Documentation/branches.rst: the commands of each section are run
-# in an empty /mnt, in a mount namespace, and print what is written below them.
+# in an empty /mnt, in a mount namespace, and print what is written below them, but for
+# spaces at the end of a line.
 
 # play TRANSCRIPT: runs its commands, and prints what a terminal would show.
 play()
@@ -58,7 +59,7 @@ commands=0
 for transcript in "$WORK"/[0-9]*; do
 	section=${transcript##*/[0-9][0-9] }
 	unshare --mount "$BASH" "$0" play "$transcript" >"$WORK/played"
-	diff -u --label documented --label printed "$transcript" "$WORK/played" >"$OUT"
+	diff -uZ --label documented --label printed "$transcript" "$WORK/played" >"$OUT"
 	result $? "$section"
 	commands=$((commands + $(grep -c '^[#$] ' "$WORK/played")))
 done
