@@ -461,7 +461,7 @@ static void take_branch(struct nlattr **attrs, void *data)
 		return;
 	w->ret = add_layer(w->layers, path ?: "?");
 	if (!w->ret && !is_branch(w->layers->layer[w->layers->nr - 1].fd, attrs))
-		w->ret = fail("%s: is another directory than the union has, as something is mounted on it; make it reachable under a path of its own, and name the layers",
+		w->ret = fail("%s: is not the branch any more: something is mounted on it, or it was moved; name the layers under paths that lead to them",
 			      path);
 }
 

@@ -116,13 +116,13 @@ like "with one as well" "$(<"$ERR")" "usr/bin/same: has other names"
 run union mount layer1=ro layer2=ro layer1
 exits 1 "a union over one of its branches" union diff layer1
 one_sentence "a union over one of its branches"
-like "the branch is named" "$(<"$ERR")" "/layer1: is another directory"
+like "the branch is named" "$(<"$ERR")" "/layer1: is not the branch any more"
 umount layer1
 umount mnt
 run union mount top layer2 layer1 mnt
 mount --bind layer3 layer2
 exits 1 "another directory over a branch" union export mnt
-like "that is seen" "$(<"$ERR")" "/layer2: is another directory"
+like "that is seen" "$(<"$ERR")" "/layer2: is not the branch any more"
 umount layer2
 exits 0 "without it" union diff mnt
 exits 1 "what is in a union is none" union diff mnt/etc
