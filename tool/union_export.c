@@ -168,14 +168,14 @@ static const char *set_holes(struct archive_entry *entry, int fd, const struct s
 	while ((data = lseek(fd, hole, SEEK_DATA)) >= 0 && data < st->st_size) {
 		hole = lseek(fd, data, SEEK_HOLE);
 		if (hole < 0)
-			break;
+			return because_errno();
 		hole = hole < st->st_size ? hole : st->st_size;
 		archive_entry_sparse_add_entry(entry, data, hole - data);
 	}
 	if (data < 0 && errno != ENXIO)
 		return because_errno();
 	/* With nothing at the end it is told that there are holes at all. */
-	if (!archive_entry_sparse_count(entry))
+	if (!hole)
 		archive_entry_sparse_add_entry(entry, st->st_size, 0);
 	return NULL;
 }

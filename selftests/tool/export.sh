@@ -117,6 +117,16 @@ is "to the last directory" "$(find back -name f -printf '%d %s %T@')" "$deep"
 is "the last second of 1969 is a whole one" "$(stat -c %.2Y back)" "-1.00"
 rm -rf deep back
 
+# A file system that has holes but does not tell where.
+mkdir ram && mount -t ramfs ramfs ram || exit 1
+echo data >ram/f
+truncate -s 1M ram/f
+exits 0 "holes that nobody tells of" union export -o a.tar ram
+tar xOf a.tar f | cmp -s - ram/f
+result $? "are zeroes around all of the data"
+umount ram
+rmdir ram
+
 # Both forms of marks.
 mkdir -p dot/{d,both,old} overlay/{d,both,old}
 touch dot/.wh.gone dot/d/.wh..wh..opq dot/d/x dot/.wh.both dot/both/y dot/.wh.file dot/file \
