@@ -34,11 +34,20 @@ const char *because_errno(void)
 	return because("%s", strerror(errno));
 }
 
+/* Names, and what is said of them, may be meant for the terminal. */
 int fail_at(const char *path, const char *why)
 {
 	char *line CLEANUP(free_string) = one_line(path);
+	char *reason CLEANUP(free_string) = one_line(why);
 
-	return fail("%s: %s", line, why);
+	return fail("%s: %s", line, reason);
+}
+
+void note_at(const char *path, const char *what)
+{
+	char *line CLEANUP(free_string) = one_line(path);
+
+	note("%s: %s", line, what);
 }
 
 bool is_plain_name(const char *name, size_t len)
@@ -149,11 +158,11 @@ const char *read_redirect(char **to, int fd)
 	const char *why;
 
 	why = lead_read(fd, "redirect", to, &len);
-	if (!*to || (strlen(*to) == len && leads_down(*to)))
+	if (!*to || (len && strlen(*to) == len && leads_down(*to)))
 		return why;
 	free_string(to);
 	*to = NULL;
-	return because("has a redirect to what is no path");
+	return len ? because("has a redirect to what is no path") : NULL;
 }
 
 const char *is_metacopy(bool *metacopy, int fd)

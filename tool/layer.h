@@ -25,6 +25,7 @@
 const char *__printf(1, 2) because(const char *fmt, ...);
 const char *because_errno(void);
 int fail_at(const char *path, const char *why);
+void note_at(const char *path, const char *what);
 
 bool is_plain_name(const char *name, size_t len);
 bool leads_down(const char *redirect);

@@ -182,7 +182,7 @@ static int compare(struct diff *d, const char *path, const struct pair *pair)
 	if (same_file(now, before))
 		return MICA_OK;
 	if (has_other_names(now))
-		note("%s: has other names in the layers below, which are not listed", path);
+		note_at(path, "has other names in the layers below, which are not listed");
 	why = compare_content(&pair->now, &pair->before, &same_content) ?:
 	      compare_xattrs(now, before, &same_attributes);
 	if (why)

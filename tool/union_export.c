@@ -29,6 +29,8 @@ static const char help[] =
 	"      --zstd         compress it with zstd\n"
 	"  -h, --help         this text\n";
 
+#define SHORTER "became shorter while it was read"
+
 struct export {
 	struct layers layers;
 	struct archive *archive;
@@ -231,7 +233,7 @@ static const char *write_data(struct export *x, int fd, off_t size)
 			if (len < 0)
 				return because_errno();
 			if (!len)
-				return because("became shorter while it was read");
+				return because(SHORTER);
 			why = write_bytes(x, buf, &pos, end, (size_t)len);
 		}
 	}
@@ -252,7 +254,7 @@ static const char *write_file(struct export *x, struct archive_entry *entry,
 			      const struct node *node)
 {
 	int fd CLEANUP(close_fd) = node_open_data(node);
-	struct stat st;
+	struct stat st, then;
 	const char *why;
 
 	if (fd < 0 || fstat(fd, &st))
@@ -260,6 +262,9 @@ static const char *write_file(struct export *x, struct archive_entry *entry,
 	archive_entry_set_size(entry, st.st_size);
 	why = set_holes(entry, fd, &st) ?: write_header(x, entry) ?:
 	      write_data(x, fd, st.st_size);
+	/* What is cut off looks like a hole. */
+	if (!why && (fstat(fd, &then) || then.st_size < st.st_size))
+		why = because(SHORTER);
 	if (!why && archive_write_finish_entry(x->archive) != ARCHIVE_OK)
 		why = archive_reason(x);
 	return why;
@@ -273,10 +278,6 @@ static int export_node(struct export *x, const char *path, const struct node *no
 	const char *other = NULL;
 	const char *why = NULL;
 
-	if (S_ISSOCK(st->st_mode)) {
-		note("%s: is a socket, and left out", path);
-		return MICA_OK;
-	}
 	archive_entry_copy_pathname(entry, path);
 	set_stat(entry, st);
 	if (!S_ISDIR(st->st_mode) && st->st_nlink > 1)
@@ -287,8 +288,7 @@ static int export_node(struct export *x, const char *path, const struct node *no
 	} else {
 		why = set_xattrs(entry, part->fd);
 		if (has_other_names(part))
-			note("%s: has other names in the layers below, where it stays what it was",
-			     path);
+			note_at(path, "has other names in the layers below, where it stays what it was");
 	}
 	if (!why && S_ISLNK(st->st_mode) && !other)
 		why = set_link(entry, part->fd);
@@ -326,6 +326,17 @@ static int export_whiteout(struct export *x, const char *path, const struct part
 	return export_mark(x, path, mark, st);
 }
 
+/* It is left out, but what it hides stays hidden. */
+static int export_socket(struct export *x, const char *path, const char *name,
+			 const struct part *socket, bool whole)
+{
+	char *below CLEANUP(free_string) = path_below(path, name);
+	char *mark CLEANUP(free_string) = xprintf(DOT_PREFIX "%s", name);
+
+	note_at(below, "is a socket, and left out");
+	return whole ? MICA_OK : export_mark(x, path, mark, &socket->st);
+}
+
 static int export_opaque(struct export *x, const char *path, const struct part *dir)
 {
 	struct stat st;
@@ -361,6 +372,8 @@ static int export_name(struct export *x, const char *path, const struct node *di
 		return fail_at(below, why);
 	if (!node.nr)
 		return MICA_OK;
+	if (S_ISSOCK(node.part[0].st.st_mode))
+		return export_socket(x, path, name, &node.part[0], whole);
 	ret = export_node(x, below, &node);
 	if (ret || !node_is_dir(&node))
 		return ret;
@@ -382,8 +395,11 @@ static int export_entry(struct export *x, const char *path, const struct node *d
 	if (!why && entry.fd < 0)
 		why = because("went away while it was read");
 	why = why ?: entry_kind(&kind, &entry, name, &hides);
-	if (why)
-		return fail_at(name, why);
+	if (why) {
+		char *below CLEANUP(free_string) = path_below(path, name);
+
+		return fail_at(below, why);
+	}
 	if (whiteouts && kind == ENTRY_WHITEOUT)
 		return export_whiteout(x, path, &dir->part[0], name, hides, &entry.st);
 	if (!whiteouts && kind == ENTRY_PLAIN)
@@ -462,24 +478,40 @@ static int open_output(struct export *x, const char *file)
 	return x->out < 0 ? fail("%s: %s", file, strerror(errno)) : MICA_OK;
 }
 
-/* The archive gets its name. An old one is replaced by it in one step. */
-static int name_output(struct export *x, const char *file)
+/* An old one is replaced in one step. */
+static const char *link_output(struct export *x, const char *file, const char *beside)
 {
 	char *self CLEANUP(free_string) = xprintf("/proc/self/fd/%d", x->out);
+	const char *why;
+
+	if (!linkat(AT_FDCWD, self, AT_FDCWD, file, AT_SYMLINK_FOLLOW))
+		return NULL;
+	if (errno != EEXIST)
+		return because_errno();
+	unlink(beside);
+	if (linkat(AT_FDCWD, self, AT_FDCWD, beside, AT_SYMLINK_FOLLOW))
+		return because_errno();
+	if (!rename(beside, file))
+		return NULL;
+	why = because_errno();
+	unlink(beside);
+	return why;
+}
+
+/* The archive gets its name, which is on the disk as well. */
+static int name_output(struct export *x, const char *file)
+{
 	char *dir CLEANUP(free_string) = directory_of(file);
 	char *beside CLEANUP(free_string) = xprintf("%s/.%s.mica-export", dir, name_of(file));
+	int fd CLEANUP(close_fd) = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *why = NULL;
 
-	if (fsync(x->out))
-		return fail("%s: %s", file, strerror(errno));
-	if (!linkat(AT_FDCWD, self, AT_FDCWD, file, AT_SYMLINK_FOLLOW))
-		return MICA_OK;
-	if (errno == EEXIST) {
-		unlink(beside);
-		if (!linkat(AT_FDCWD, self, AT_FDCWD, beside, AT_SYMLINK_FOLLOW) &&
-		    !rename(beside, file))
-			return MICA_OK;
-	}
-	return fail("%s: %s", file, strerror(errno));
+	if (fd < 0 || fsync(x->out))
+		why = because_errno();
+	why = why ?: link_output(x, file, beside);
+	if (!why && fsync(fd))
+		why = because_errno();
+	return why ? fail_at(file, why) : MICA_OK;
 }
 
 static int open_archive(struct export *x, int (*compress)(struct archive *))

@@ -160,6 +160,7 @@ mark top/meta redirect /old/f
 mkdir top/b/d
 mark top/b/d redirect c
 touch low/b/c/x
+python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("low/old/sub/socket")'
 exported "redirects and metacopies" "- .wh.old,d b/,d b/d/,- b/d/.wh..wh..opq,- b/d/x,- meta,d new/,\
 - new/.wh..wh..opq,- new/added,- new/f,- new/f2,- new/mid,d new/sub/,- new/sub/s" top mid low
 is "the data is there" "$(cat back/new/f back/meta | xargs)" "data data"
@@ -194,6 +195,21 @@ is "nothing is left of one that is killed" "$i $(left)" "9 a.tar top"
 exits 0 "an old archive is replaced" union export -o a.tar top
 is "by a whole one" "$(listing a.tar | xargs)" "d ./ - zeroes"
 is "and nothing is beside it" "$(left)" "a.tar top"
+mount --bind a.tar a.tar
+exits 1 "one that cannot be replaced" union export -o a.tar top
+umount a.tar
+is "nothing is beside it then" "$(left)" "a.tar top"
+head -c 4M /dev/urandom >top/cut
+truncate -s 8M top/cut
+echo end >>top/cut
+"$MICA" union export top 2>"$ERR" | {
+	head -c 1M
+	truncate -s 4M top/cut
+	cat
+} >/dev/null
+is "a file that is cut off meanwhile" "${PIPESTATUS[0]}" 1
+like "is named" "$(<"$ERR")" "cut: became shorter while it was read"
+rm top/cut
 mkdir full
 mount -t tmpfs -o size=64k tmpfs full || exit 1
 exits 1 "a full disk" union export -o full/a.tar top
@@ -218,6 +234,10 @@ python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("top/socket")'
 rm top/zeroes
 exits 0 "a socket" union export -o a.tar top
 like "is left out" "$(<"$ERR")" "socket: is a socket, and left out$"
+is "and hides what is below" "$(listing a.tar | sed 1d)" "- .wh.socket"
+mv top/socket $'top/\e[2J\nforged'
+exits 0 "a name for a terminal" union export -o a.tar top
+is "is told as a text" "$(<"$ERR")" 'mica: \x1b[2J\x0aforged: is a socket, and left out'
 setfattr -n 'user.a b' -v c top
 exits 1 "an attribute that archives cannot have" union export -o b.tar top
 like "is named" "$(<"$ERR")" "user.a b"

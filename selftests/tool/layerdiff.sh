@@ -93,6 +93,7 @@ another kind of device|type block-device /null - char-device|mknod top/null b 1 
 a renamed directory|removed directory /dir - -,added directory /new - -,added file /new/f - -,added directory /new/sub - -|touch top/.wh.dir; mkdir top/new; mark top/new redirect /$n/dir
 a renamed directory that was changed|removed directory /dir - -,added directory /new - -,added file /new/g - -,added directory /new/sub - -|touch top/.wh.dir; mkdir top/new; mark top/new redirect dir; touch top/new/g top/new/.wh.f
 a directory in the place of another|removed directory /dir - -,added file /other/f - -,added directory /other/sub - -|mkdir -m 2755 top/other; mark top/other redirect /$n/dir; touch top/.wh.dir
+a redirect that is empty|removed directory /dir - -,added directory /new - -|touch top/.wh.dir; mkdir top/new; mark top/new redirect ""
 a metacopy|changed file /dir/f mode -|mkdir top/dir; touch top/dir/f; truncate -s 5 top/dir/f; touch -d 2020-02-02 top/dir/f; chmod 600 top/dir/f; mark top/dir/f metacopy ""
 a metacopy of something else|changed file /dir/f content -|mkdir top/dir; truncate -s 5 top/dir/f; touch -d 2020-02-02 top/dir/f; mark top/dir/f metacopy ""; mark top/dir/f redirect /$n/file
 what is the union's own||mkdir -p top/.wh..wh.mica/work; touch top/.wh..wh.mica/work/x top/.wh..wh.aufs top/.wh.
