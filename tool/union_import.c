@@ -43,6 +43,12 @@ struct late {
 	size_t acl_len;
 };
 
+static void free_late(struct late *late)
+{
+	free(late->path);
+	free(late->acl);
+}
+
 struct import {
 	struct tar_stream tar;
 	int root;
@@ -170,14 +176,48 @@ static const char *remove_tree(int dir, const char *name)
 	return why;
 }
 
+static bool is_in(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return !strncmp(path, dir, len) && (path[len] == '/' || !path[len]);
+}
+
+/* What was still to be done in a directory that is not there any more. */
+static void forget(struct import *x, const char *dir)
+{
+	struct names *whiteouts = &x->whiteouts;
+	size_t i, nr = 0;
+
+	for (i = 0; i < whiteouts->nr; i++) {
+		if (is_in(whiteouts->name[i], dir))
+			free(whiteouts->name[i]);
+		else
+			whiteouts->name[nr++] = whiteouts->name[i];
+	}
+	whiteouts->nr = nr;
+	for (nr = i = 0; i < x->nr_late; i++) {
+		if (is_in(x->late[i].path, dir))
+			free_late(&x->late[i]);
+		else
+			x->late[nr++] = x->late[i];
+	}
+	x->nr_late = nr;
+}
+
 /* An entry takes the place of an earlier one, but for a directory of another. */
-static const char *make_room(int dir, const char *name, bool is_dir)
+static const char *make_room(struct import *x, int dir, const char *path, const char *name,
+			     bool is_dir)
 {
 	struct stat st;
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? NULL : because_errno();
-	return is_dir && S_ISDIR(st.st_mode) ? NULL : remove_tree(dir, name);
+	if (is_dir && S_ISDIR(st.st_mode))
+		return NULL;
+	if (S_ISDIR(st.st_mode))
+		forget(x, path);
+	return remove_tree(dir, name);
 }
 
 static struct timespec time_of(struct archive_entry *entry)
@@ -366,6 +406,7 @@ static const char *check_mark(struct import *x, const char *path, const char *na
 {
 	const char *hidden = name + strlen(DOT_PREFIX);
 	bool opaque = !strcmp(name, DOT_OPAQUE);
+	int dir;
 
 	if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) != AE_IFREG)
 		return because("is a whiteout, but no file");
@@ -374,6 +415,8 @@ static const char *check_mark(struct import *x, const char *path, const char *na
 	if (x->overlay || strlen(name) > NAME_MAX || !strcmp(name, DOT_OPAQUE_OLD)) {
 		names_add(&x->whiteouts, path);
 		*done = true;
+		/* Its directory may be replaced before. */
+		return open_parent(x, path, name, &dir);
 	}
 	return NULL;
 }
@@ -390,6 +433,8 @@ static const char *import_entry(struct import *x, struct archive_entry *entry)
 	why = clean_path(archive_entry_pathname(entry) ?: "", &path, &name);
 	if (!why && !*path && !is_dir)
 		why = because("has no name");
+	if (!why && archive_entry_acl_types(entry))
+		why = because("has an ACL as text; only those that are attributes are read");
 	if (!why && !strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX)))
 		why = check_mark(x, path, name, entry, &done);
 	if (why || done)
@@ -400,7 +445,7 @@ static const char *import_entry(struct import *x, struct archive_entry *entry)
 		x->root_entry = archive_entry_clone(entry);
 		return NULL;
 	}
-	why = open_parent(x, path, name, &dir) ?: make_room(dir, name, is_dir);
+	why = open_parent(x, path, name, &dir) ?: make_room(x, dir, path, name, is_dir);
 	if (why || link)
 		return why ?: make_link(x, dir, name, link);
 	why = make_entry(x, dir, name, entry) ?: set_attributes(dir, name, entry);
@@ -450,9 +495,9 @@ static const char *set_late(struct import *x, const struct late *late)
 
 static int entry_fail(const char *file, const char *path, const char *why)
 {
-	char *line CLEANUP(free_string) = one_line(path);
+	char *at CLEANUP(free_string) = xprintf("%s: %s", file, *path ? path : ".");
 
-	return fail("%s: %s: %s", file, *line ? line : ".", why);
+	return fail_at(at, why);
 }
 
 /* Names that are not ASCII are a warning, and are there as they are. */
@@ -514,10 +559,8 @@ static void import_free(struct import *x)
 	tar_close(&x->tar);
 	archive_entry_free(x->root_entry);
 	names_free(&x->whiteouts);
-	while (x->nr_late) {
-		free(x->late[--x->nr_late].path);
-		free(x->late[x->nr_late].acl);
-	}
+	while (x->nr_late)
+		free_late(&x->late[--x->nr_late]);
 	free(x->late);
 	free(x->dir);
 	close_fd(&x->dir_fd);
@@ -549,7 +592,8 @@ static const char *remove_stale(int around, const char *name)
 
 	fd = open_dir(around, name);
 	if (fd < 0)
-		return errno == ENOENT ? NULL : because_errno();
+		return errno == ENOENT ? NULL :
+		       because("%s is in the way: %s", name, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB))
 		return because("another import to it is under way");
 	return remove_tree(around, name);

@@ -3,6 +3,7 @@
 """archives.py DIRECTORY: puts all archives of below there, most of them bad ones."""
 import gzip
 import io
+import struct
 import sys
 import tarfile
 
@@ -75,6 +76,12 @@ def damaged(data, offset):
     return bytes(data)
 
 
+def acl(*tags):
+    """The value of an attribute that is an ACL: all may do all."""
+    entries = b"".join(struct.pack("<HHI", tag, 7, 0xffffffff) for tag in tags)
+    return (struct.pack("<I", 2) + entries).decode("utf-8", "surrogateescape")
+
+
 GOOD = tar(directory("./"), directory("d"), file("d/f"), file("d/g", b"x" * 5000))
 ZERO_TAIL = tar(file("a"), file("z", bytes(8192)))
 DEEP = "/".join(["d" * 250] * 20) + "/f"
@@ -100,6 +107,10 @@ ARCHIVES = {
                              directory("both"), file(".wh.both", b""), file("file"),
                              file(".wh.file", b""), file(".wh." + "n" * 255, b""),
                              file(".wh.__dir_opaque", b"")),
+    "replaced": lambda: tar(
+        file("a/.wh.x", b""), file("a"), file("d/.wh..wh..opq", b""), file("d/.wh.x", b""),
+        directory("d", pax_headers={"SCHILY.xattr.system.posix_acl_default": acl(1, 4, 32)}),
+        file("d"), directory("d"), file("da/.wh.x", b"")),
     "devices": lambda: tar(device("null", tarfile.CHRTYPE, 1, 3),
                            device("loop", tarfile.BLKTYPE, 7, 0), (info("p", tarfile.FIFOTYPE), b"")),
     # Out of the directory.
@@ -146,6 +157,14 @@ ARCHIVES = {
     "negative-owner": lambda: tar(file("a", uid=-5)),
     "large-owner": lambda: tar(file("a", gid=1 << 32)),
     "no-owner": lambda: tar(file("a", uid=(1 << 32) - 1)),
+    "acl": lambda: tar(file("a", pax_headers={
+        "SCHILY.acl.access": "user::rw-,user:33:rwx,group::r--,mask::rwx,other::---"})),
+    "default-acl": lambda: tar(directory("d", pax_headers={
+        "SCHILY.acl.default": "user::rwx,user:33:rwx,group::r-x,mask::rwx,other::---"})),
+    # Texts for a terminal.
+    "escape-link": lambda: tar(hard("l", "no\x1b[31m\nforged")),
+    "escape-directory": lambda: tar(file("f\x1b[2J\nforged"), file("f\x1b[2J\nforged/x")),
+    "escape-attribute": lambda: tar(attr("a", "trusted.overlay.\x1b[2J\nforged")),
     # Sizes.
     "larger-than-there": lambda: tar(file("a"))[:700],
     "huge": lambda: patched("a", 124, b"\x80" + (1 << 62).to_bytes(11, "big")),

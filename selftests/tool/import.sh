@@ -73,6 +73,9 @@ is "whiteouts: those of overlay" "$(cd x && find . -type c -printf '%P\n' | sort
 is "whiteouts: opaque directories" "$(cd x && getfattr -R -n trusted.overlay.opaque . 2>/dev/null |
 	sed -n 's/^# file: //p' | sort | xargs)" "both d"
 is "whiteouts: nothing of the other form" "$(find x -name '.wh*')" ""
+imports replaced --whiteout overlay
+is "replaced: nothing is left of what was in it" "$(names x)$(find x -type c -printf '%P')" "a d da da/x da/x"
+is "replaced: nor of what it was" "$(getfattr -m - x/d)" ""
 imports devices --devices
 is "devices: if they are wanted" "$(stat -c %t:%T x/null x/loop | xargs)" "1:3 7:0"
 
@@ -132,6 +135,11 @@ mica-attribute a: has the attribute trusted.overlay.mica.layers
 large-attribute a: cannot have the attribute trusted.x of 70000 bytes
 long-attribute a: cannot have the attribute user.nnn
 strange-attribute a: cannot have the attribute nonsense.x
+acl a: has an ACL as text
+default-acl d/: has an ACL as text
+escape-link l: is a link to no\\x1b\[31m\\x0aforged, .*No such
+escape-directory leads through f\\x1b\[2J\\x0aforged, which is no directory$
+escape-attribute a: has the attribute trusted.overlay.\\x1b\[2J\\x0aforged, which
 negative-owner a: belongs to -5:0
 large-owner a: belongs to 0:4294967296
 no-owner a: belongs to 4294967295:0
@@ -214,6 +222,11 @@ like "the second is told" "$(<"$ERR")" "another import to it is under way$"
 is "a killed import" "$(left)" ".y.mica-import a.tar"
 exits 0 "the next one" union import a.tar y
 is "has removed what was left" "$(left) $(names y)" "a.tar y d d/f d/g "
+
+touch .z.mica-import
+exits 1 "a file where it would be made" union import a.tar z
+like "it is named" "$(<"$ERR")" "\.z\.mica-import is in the way"
+rm .z.mica-import
 
 # A full disk.
 mkdir full
