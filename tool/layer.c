@@ -474,6 +474,35 @@ static void take_branch(struct nlattr **attrs, void *data)
 			      path);
 }
 
+/* Marks are read in both forms, and only those that are not a user's. */
+static int check_options(const struct wanted *w)
+{
+	char *line CLEANUP(free_string) = NULL;
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	const char *why = "is not in /proc/self/mountinfo";
+	unsigned int dev[2];
+	size_t size = 0;
+
+	while (file && getline(&line, &size, file) > 0) {
+		if (sscanf(line, "%*u %*u %u:%u", &dev[0], &dev[1]) != 2 ||
+		    dev[0] != w->stx.stx_dev_major || dev[1] != w->stx.stx_dev_minor)
+			continue;
+		/* In the names in its options the characters between them are escaped. */
+		line[strcspn(line, "\n")] = 0;
+		why = strrchr(line, ' ');
+		if (strstr(why, ",userxattr"))
+			why = "was mounted in a user namespace: name the layers there";
+		else if (strstr(why, ",lowerdir=") || strstr(why, "=ro+"))
+			why = "reads marks of one form only in a branch; name the layers";
+		else
+			why = NULL;
+		break;
+	}
+	if (file)
+		fclose(file);
+	return why ? fail_at(w->path, why) : MICA_OK;
+}
+
 static int add_branches(struct wanted *w)
 {
 	struct nl_sock *sock CLEANUP(family_close) = family_open();
@@ -481,7 +510,7 @@ static int add_branches(struct wanted *w)
 
 	if (!sock)
 		return MICA_FAILED;
-	ret = family_dump(sock, MICA_CMD_UNION_GET, 0, take_union, w);
+	ret = check_options(w) ?: family_dump(sock, MICA_CMD_UNION_GET, 0, take_union, w);
 	if (!ret && !w->id)
 		return fail("%s: is not in a union that is listed", w->path);
 	if (!ret)

@@ -128,4 +128,25 @@ exits 0 "without it" union diff mnt
 exits 1 "what is in a union is none" union diff mnt/etc
 like "that is said" "$(<"$ERR")" "not the root of a union"
 umount mnt
+
+# Branches that the union does not read as layers are.
+mkdir other work
+while read -r options; do
+	mount -t mica -o "${options//@/$PWD}" none mnt || exit 1
+	for command in diff export; do
+		exits 1 "$command of a union with $options" union $command mnt
+		like "that is why" "$(<"$ERR")" "mnt: reads marks of one form only"
+	done
+	umount mnt
+done <<'END'
+dirs=@/layer1=ro+dot:@/layer2=ro
+dirs=@/other=rw:@/layer1=ro+overlay
+lowerdir=@/layer1:@/layer2
+lowerdir=@/layer2,upperdir=@/other,workdir=@/work
+END
+# shellcheck disable=SC2016	# they are that shell's
+unshare -Urm sh -c 'mount -t mica -o "dirs=$PWD/layer1=ro:$PWD/layer2=ro" none mnt && exec "$0" union diff mnt' \
+	"$MICA" >"$OUT" 2>"$ERR"
+is "a union of a user namespace" "$?" 1
+like "where it can be read is said" "$(<"$ERR")" "mnt: was mounted in a user namespace"
 finish
