@@ -496,19 +496,17 @@ static int mark_meta(const struct mica_copy *c)
 	       lower_set_mark(c->b, c->temp, "metacopy", "", 0);
 }
 
-static void show_data_part(struct mica_inode *mi)
+static void show_data(struct mica_inode *mi, struct mica_part *data)
 {
 	/* Pairs with mica_data_part(). */
-	smp_store_release(&mi->data, &mi->data_part);
+	smp_store_release(&mi->data, data);
 }
 
-/* Where the data is from now on, or stays. */
+/* Where the data is from now on, or stays. Old parts live as long as the inode. */
 static void publish_data(const struct mica_copy *c, struct mica_inode *mi)
 {
-	if (c->meta && !mi->data) {
-		mi->data_part = mica_part_get(&mi->parts->part[0]);
-		show_data_part(mi);
-	}
+	if (c->meta && !mi->data)
+		show_data(mi, &mi->parts->part[0]);
 	set_bit(MICA_I_DATA_CHECKED, &mi->flags);
 }
 
@@ -893,7 +891,7 @@ static int find_data(struct dentry *dentry)
 				       &mi->data_part);
 		release_dentry_name_snapshot(&name);
 		if (!ret)
-			show_data_part(mi);
+			show_data(mi, &mi->data_part);
 	}
 	dput(parent);
 	return ret;
@@ -957,7 +955,7 @@ int mica_adopt_data(struct inode *inode, struct mica_branch *b, struct dentry *d
 					       data);
 		if (!ret) {
 			mi->data_part = mica_part_of(b, dget(data));
-			show_data_part(mi);
+			show_data(mi, &mi->data_part);
 		}
 	}
 	if (!ret)

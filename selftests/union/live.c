@@ -206,6 +206,31 @@ TEST_F(live, the_order_of_branches_can_be_changed)
 	HAS("mnt/f", "1");
 }
 
+/* If one was not let go of, their file system could not be unmounted. */
+TEST_F(live, attributes_without_data_in_one_layer_after_the_other)
+{
+	static const char * const tops[] = { "l2", "l3" };
+	unsigned int i;
+	int fd;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(fill("l1/f", 1 << 20, 1));
+	DO(mount_union_with("up:l1", "metacopy=on"));
+	/* The file stays in memory. */
+	fd = open("mnt/f", O_RDONLY);
+	ASSERT_LE(0, fd);
+	for (i = 0; i < ARRAY_SIZE(tops); i++) {
+		DO(chmod("mnt/f", 0600 + i));
+		DO(truncate("mnt/f", 200000 - 50000 * i));
+		CHANGED(snapshot(tops[i]));
+	}
+	DO(chmod("mnt/f", 0640));
+	DO(filled("mnt/f", 150000, 1));
+	DO(close(fd));
+	DO(umount("mnt"));
+	DO(filled("up/f", 200000, 1));
+}
+
 TEST_F(live, the_mode_of_a_branch_can_be_changed)
 {
 	int id, fd;
