@@ -64,8 +64,11 @@ static void check_needs(struct mica_branch *b, const __le64 *right,
 {
 	unsigned int i, missing = 0;
 
+	/* The union may be in use, and a rename may add to the list. */
+	mutex_lock(&b->needs_lock);
 	for (i = 0; i < b->nr_needs; i++)
 		missing += !is_in(right, nr, b->needs[i]);
+	mutex_unlock(&b->needs_lock);
 	b->incomplete = missing;
 	if (missing)
 		pr_warn("%s: %u of the %u layers that it needs are not to the right of it: what was renamed or is a metacopy there cannot be used\n",
