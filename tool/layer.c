@@ -487,8 +487,7 @@ static int check_options(const struct wanted *w)
 		if (sscanf(line, "%*u %*u %u:%u", &dev[0], &dev[1]) != 2 ||
 		    dev[0] != w->stx.stx_dev_major || dev[1] != w->stx.stx_dev_minor)
 			continue;
-		/* In the names in its options the characters between them are escaped. */
-		line[strcspn(line, "\n")] = 0;
+		/* In names of branches blanks, commas and "=" are escaped. */
 		why = strrchr(line, ' ');
 		if (strstr(why, ",userxattr"))
 			why = "was mounted in a user namespace: name the layers there";

@@ -4,6 +4,7 @@
  * gzip, nor at what comes behind the last entry; here both must be right.
  */
 #include <errno.h>
+#include <locale.h>
 #include <string.h>
 #include <unistd.h>
 #include "tar_stream.h"
@@ -83,6 +84,16 @@ static void count_zeroes(struct tar_stream *s, const char *buf, size_t len)
 	s->size += len;
 }
 
+/* The last block, and while a header is read all that come. */
+static void keep(struct tar_stream *s, const char *buf, size_t len)
+{
+	if (!s->keep)
+		s->nr_kept = 0;
+	s->kept = xrealloc(s->kept, s->nr_kept + len + 1);
+	memcpy(s->kept + s->nr_kept, buf, len);
+	s->nr_kept += len;
+}
+
 /* What is not compressed any more. */
 static la_ssize_t give_tar(struct archive *a, void *data, const void **buf)
 {
@@ -96,13 +107,60 @@ static la_ssize_t give_tar(struct archive *a, void *data, const void **buf)
 		return -1;
 	}
 	count_zeroes(s, block, (size_t)len);
+	keep(s, block, (size_t)len);
 	*buf = block;
 	return len;
 }
 
+static const char *damaged(struct archive *a)
+{
+	return because("the archive is damaged: %s",
+		       archive_error_string(a) ?: "a header has a value that cannot be");
+}
+
 const char *tar_error(struct tar_stream *s)
 {
-	return because("the archive is damaged: %s", archive_error_string(s->tar) ?: "?");
+	return damaged(s->tar);
+}
+
+/*
+ * Names that are not ASCII are a warning, and are there as they are; but that hides
+ * other warnings. libarchive 2 took names as they come: so read, the header has none
+ * of those.
+ */
+static const char *check_header(struct tar_stream *s)
+{
+	uint64_t begin = (uint64_t)archive_read_header_position(s->tar);
+	uint64_t end = (uint64_t)archive_filter_bytes(s->tar, 0);
+	const char *header = s->kept + s->nr_kept - (s->size - begin);
+	struct archive *again = archive_read_new();
+	struct archive_entry *entry;
+	const char *why = NULL;
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	if (archive_read_support_format_tar(again) ||
+	    archive_read_set_options(again, "compat-2x") ||
+	    archive_read_open_memory(again, header, (size_t)(end - begin)) ||
+	    archive_read_next_header(again, &entry))
+		why = damaged(again);
+	setlocale(LC_CTYPE, "C");
+	archive_read_free(again);
+	return why;
+}
+
+/* @entry is the next one, or NULL at the end. Its names are bytes. */
+const char *tar_next(struct tar_stream *s, struct archive_entry **entry)
+{
+	int ret;
+
+	s->keep = true;
+	ret = archive_read_next_header(s->tar, entry);
+	s->keep = false;
+	if (ret == ARCHIVE_WARN && archive_errno(s->tar) == EILSEQ)
+		return check_header(s);
+	if (ret == ARCHIVE_EOF)
+		*entry = NULL;
+	return ret == ARCHIVE_OK || ret == ARCHIVE_EOF ? NULL : tar_error(s);
 }
 
 /* gzip begins with two bytes that nothing else does. */
@@ -172,6 +230,7 @@ void tar_close(struct tar_stream *s)
 {
 	archive_read_free(s->tar);
 	archive_read_free(s->plain);
+	free(s->kept);
 	if (s->is_gzip)
 		inflateEnd(&s->gzip);
 }

@@ -500,32 +500,22 @@ static int entry_fail(const char *file, const char *path, const char *why)
 	return fail_at(at, why);
 }
 
-/* Names that are not ASCII are a warning, and are there as they are. */
-static bool is_error(struct import *x, int ret)
-{
-	return ret != ARCHIVE_OK &&
-	       !(ret == ARCHIVE_WARN && archive_errno(x->tar.tar) == EILSEQ);
-}
-
 static int import_entries(struct import *x, const char *file)
 {
 	struct archive_entry *entry;
 	uint64_t end = 0;
 	const char *why;
-	int ret;
 
-	while ((ret = archive_read_next_header(x->tar.tar, &entry)) != ARCHIVE_EOF) {
-		if (is_error(x, ret))
-			return fail("%s: %s", file, tar_error(&x->tar));
+	while (!(why = tar_next(&x->tar, &entry)) && entry) {
 		why = import_entry(x, entry);
 		if (why)
 			return entry_fail(file, archive_entry_pathname(entry) ?: "", why);
 		if (archive_read_data_skip(x->tar.tar) < ARCHIVE_OK)
-			return fail("%s: %s", file, tar_error(&x->tar));
+			return fail_at(file, tar_error(&x->tar));
 		end = (uint64_t)archive_filter_bytes(x->tar.tar, 0);
 	}
-	why = tar_check_end(&x->tar, end);
-	return why ? fail("%s: %s", file, why) : MICA_OK;
+	why = why ?: tar_check_end(&x->tar, end);
+	return why ? fail_at(file, why) : MICA_OK;
 }
 
 /* What can be done only when all entries are there. */

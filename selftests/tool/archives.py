@@ -173,6 +173,12 @@ ARCHIVES = {
     "holes-backwards": lambda: tar(sparse(10000, (5000, 3, b"abc"), (0, 3, b"abc"))),
     "holes-of-a-directory": lambda: tar(directory("d", pax_headers={
         "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "99"})),
+    "bad-map": lambda: tar(file("a", pax_headers={"GNU.sparse.map": "0,2,x,y"})),
+    "bad-map-of-a-name": lambda: tar(file("\u00e9", pax_headers={"GNU.sparse.map": "0,2,x,y"})),
+    "bad-map-of-a-long-name": lambda: tar(file("\u00e9" * 99999, pax_headers={
+        "GNU.sparse.map": "0,2,x,y"})),
+    "bad-map-behind-a-file": lambda: tar(file("a", bytes(1 << 20)), file("b\udcff", pax_headers={
+        "GNU.sparse.map": "0,2,x,y", "path": "b\u00e9"})),
     # Damage.
     "nothing": lambda: b"",
     "text": lambda: b"This is no archive.\n" * 100,

@@ -52,6 +52,7 @@ touch top/new/empty top/new/$'a\nb' "top/new/$(printf 'e\xcc\x81')" "top/new/$(p
 truncate -s 3M top/new/hole
 truncate -s 9M top/new/holes
 echo data | dd of=top/new/holes bs=1 seek=4M conv=notrunc status=none
+cp --sparse=always top/new/holes top/new/$'l\xc3\xb6cher'
 touch -d '1965-03-04 05:06:07.25' top/new/hole
 touch -d '2100-01-01 00:00:00.123456789' top/new/holes
 setfattr -n user.a -v b top/new/holes

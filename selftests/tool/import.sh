@@ -149,6 +149,10 @@ negative-size damaged: .*negative
 holes-behind-the-end sparse: has data .*behind its end$
 holes-backwards sparse: has data before what it has
 holes-of-a-directory damaged: .*sparse
+bad-map damaged: .*cannot be$
+bad-map-of-a-name damaged: .*cannot be$
+bad-map-of-a-long-name damaged: .*cannot be$
+bad-map-behind-a-file damaged: .*cannot be$
 nothing cannot be read
 text cannot be read as tar
 cut-in-a-header damaged: Truncated
