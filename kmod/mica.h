@@ -78,6 +78,7 @@ struct mica_union_snap {
 struct mica_branch_snap {
 	u32 id;
 	bool rw;
+	bool incomplete;	/* layers that it needs are missing */
 	dev_t dev;
 	u64 ino;
 	char fstype[32];

@@ -468,6 +468,10 @@ static void take_branch(struct nlattr **attrs, void *data)
 
 	if (w->ret || attr_u32(attrs, MICA_A_BRANCH_UNION) != w->id)
 		return;
+	if (attrs[MICA_A_BRANCH_INCOMPLETE]) {
+		w->ret = fail_at(path ?: "?", "needs a layer that is not to the right of it");
+		return;
+	}
 	w->ret = add_layer(w->layers, path ?: "?");
 	if (!w->ret && !is_branch(w->layers->layer[w->layers->nr - 1].fd, attrs))
 		w->ret = fail("%s: is not the branch any more: something is mounted on it, or it was moved; name the layers under paths that lead to them",

@@ -112,7 +112,7 @@ static la_ssize_t give_tar(struct archive *a, void *data, const void **buf)
 	return len;
 }
 
-static const char *damaged(struct archive *a)
+static const char *tell_damage(struct archive *a)
 {
 	return because("the archive is damaged: %s",
 		       archive_error_string(a) ?: "a header has a value that cannot be");
@@ -120,7 +120,7 @@ static const char *damaged(struct archive *a)
 
 const char *tar_error(struct tar_stream *s)
 {
-	return damaged(s->tar);
+	return tell_damage(s->tar);
 }
 
 /*
@@ -142,7 +142,7 @@ static const char *check_header(struct tar_stream *s)
 	    archive_read_set_options(again, "compat-2x") ||
 	    archive_read_open_memory(again, header, (size_t)(end - begin)) ||
 	    archive_read_next_header(again, &entry))
-		why = damaged(again);
+		why = tell_damage(again);
 	setlocale(LC_CTYPE, "C");
 	archive_read_free(again);
 	return why;

@@ -224,6 +224,7 @@ enum mica_union_attr {
  * @MICA_A_BRANCH_MINOR: u32, minor number of its st_dev
  * @MICA_A_BRANCH_INO: u64, its st_ino: who opens the path may get something else
  * @MICA_A_BRANCH_PAD: for alignment, to be skipped
+ * @MICA_A_BRANCH_INCOMPLETE: flag, layers that it needs are not to the right of it
  */
 enum mica_branch_attr {
 	/* private: */
@@ -239,6 +240,7 @@ enum mica_branch_attr {
 	MICA_A_BRANCH_MINOR,
 	MICA_A_BRANCH_INO,
 	MICA_A_BRANCH_PAD,
+	MICA_A_BRANCH_INCOMPLETE,
 
 	/* private: */
 	__MICA_A_BRANCH_MAX,

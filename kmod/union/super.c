@@ -527,6 +527,7 @@ static int snap_branch(const struct mica_branch *b, struct mica_branch_snap *sna
 	snap->ino = stat.ino;
 	snap->id = b->id;
 	snap->rw = b->rw;
+	snap->incomplete = b->incomplete;
 	strscpy(snap->fstype, b->mnt->mnt_sb->s_type->name, sizeof(snap->fstype));
 	snap->path = kstrdup(b->name, GFP_KERNEL);
 	return snap->path ? 0 : -ENOMEM;

@@ -129,8 +129,20 @@ exits 1 "what is in a union is none" union diff mnt/etc
 like "that is said" "$(<"$ERR")" "not the root of a union"
 umount mnt
 
+# A layer in the place of the one that was there when something was renamed.
+mkdir other work copy
+run union mount other layer1 mnt
+mv mnt/usr/lib mnt/usr/other
+umount mnt
+cp -a layer1/. copy
+run union mount other copy mnt
+for command in diff export; do
+	exits 1 "$command of a union with another layer" union $command mnt
+	like "that is seen" "$(<"$ERR")" "/other: needs a layer that is not to the right"
+done
+umount mnt
+
 # Branches that the union does not read as layers are.
-mkdir other work
 while read -r options; do
 	mount -t mica -o "${options//@/$PWD}" none mnt || exit 1
 	for command in diff export; do
