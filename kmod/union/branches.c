@@ -4,8 +4,6 @@
 #include <linux/slab.h>
 #include "union.h"
 
-#define MICA_META_DIR ".wh..wh.mica"
-
 static void disown(struct inode *inode)
 {
 	spin_lock(&inode->i_lock);

@@ -841,16 +841,20 @@ static struct mica_branch *find_top(const struct mica_super *ms,
 	return top ?: ERR_PTR(-EROFS);
 }
 
+static int refuse_full(const char *name, struct mica_reason *why)
+{
+	return mica_refuse(why, -ENOTEMPTY, name, "is not empty");
+}
+
+/* A snapshot that a crash cut short may have left a work directory. */
 static int check_is_empty(struct super_block *sb, const struct mica_spec *spec,
 			  struct mica_reason *why)
 {
 	const struct cred *old = mica_override_creds(sb);
-	int ret = lower_is_empty(&spec->path);
+	int ret = lower_is_empty(&spec->path, &QSTR(MICA_META_DIR));
 
 	revert_creds(old);
-	if (ret)
-		return min(ret, 0);
-	return mica_refuse(why, -ENOTEMPTY, spec->name, "is not empty");
+	return ret ? min(ret, 0) : refuse_full(spec->name, why);
 }
 
 static int seal_and_insert(struct super_block *sb, struct mica_branch *top,
@@ -887,7 +891,9 @@ static int snapshot(struct super_block *sb, struct mica_union_change *c,
 	if (IS_ERR(b))
 		return PTR_ERR(b);
 	c->branch = b->id;
-	err = seal_and_insert(sb, top, b, why);
+	/* Of files that are not there any more. */
+	err = b->index ? refuse_full(b->name, why) :
+			 seal_and_insert(sb, top, b, why);
 	if (err)
 		mica_branch_remove(ms, b);
 	return err;

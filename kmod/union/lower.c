@@ -322,6 +322,7 @@ int lower_setattr(const struct mica_branch *b, struct dentry *dentry,
 
 struct any_ctx {
 	struct dir_context ctx;
+	const struct qstr *but;
 	bool found;
 };
 
@@ -330,19 +331,21 @@ static bool find_any(struct dir_context *ctx, const char *name, int len,
 {
 	struct any_ctx *any = container_of(ctx, struct any_ctx, ctx);
 
-	any->found |= name[0] != '.' || (len > 1 && (len > 2 || name[1] != '.'));
+	any->found |= (name[0] != '.' || (len > 1 && (len > 2 || name[1] != '.'))) &&
+		      (len != any->but->len || memcmp(name, any->but->name, len));
 	return !any->found;
 }
 
 /**
  * lower_is_empty - is there nothing in a directory?
  * @path: the directory
+ * @but: a name that does not count
  *
  * Return: 1, 0 or an error.
  */
-int lower_is_empty(const struct path *path)
+int lower_is_empty(const struct path *path, const struct qstr *but)
 {
-	struct any_ctx any = { .ctx.actor = find_any };
+	struct any_ctx any = { .ctx.actor = find_any, .but = but };
 	int err = lower_iterate(path, &any.ctx);
 
 	return err ?: !any.found;

@@ -29,6 +29,8 @@
 #include "../mica.h"
 
 #define MICA_MAX_BRANCHES	1024
+/* Of a writable branch, what is not shown. */
+#define MICA_META_DIR		".wh..wh.mica"
 #define MICA_PROTECTED		(S_APPEND | S_IMMUTABLE)
 /* How deep redirects may be nested; each costs some of the stack. */
 #define MICA_MAX_REDIRECTS	8
@@ -495,7 +497,7 @@ int lower_rename(const struct mica_branch *b, struct dentry *old_dir,
 		 const struct qstr *old_name, const struct inode *inode,
 		 struct dentry *new_dir, const struct qstr *new_name,
 		 unsigned int flags);
-int lower_is_empty(const struct path *path);
+int lower_is_empty(const struct path *path, const struct qstr *but);
 int lower_setattr(const struct mica_branch *b, struct dentry *dentry,
 		  struct iattr *attr);
 

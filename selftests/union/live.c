@@ -206,6 +206,18 @@ TEST_F(live, the_order_of_branches_can_be_changed)
 	HAS("mnt/f", "1");
 }
 
+TEST_F(live, a_snapshot_that_was_cut_short_can_be_made_again)
+{
+	NOT_ON_OVERLAY("its layers stay");
+	DO(run("mkdir -p l2/.wh..wh.mica/work/x l3/.wh..wh.mica/index"));
+	DO(mount_union("up:l1"));
+	FAILS(ENOTEMPTY, snapshot("l3"));
+	CHANGED(snapshot("l2"));
+	ASSERT_STREQ("", ls("l2/.wh..wh.mica/work"));
+	DO(put("mnt/f", "new"));
+	HAS("l2/f", "new");
+}
+
 /* If one was not let go of, their file system could not be unmounted. */
 TEST_F(live, attributes_without_data_in_one_layer_after_the_other)
 {
