@@ -284,7 +284,8 @@ static int move_to_bin(struct mica_drop *d)
  *
  * Nobody changes anything in the union. The caller has the mounter's credentials.
  *
- * Return: 0 or an error, and then nothing has changed.
+ * Return: 0 or an error, and then the name is what it was. If that is an error of the
+ * branch, other names of files that were dropped with it may show what is below.
  */
 int mica_drop_do(struct mica_drop *d)
 {
