@@ -30,6 +30,7 @@ struct mica_tail {
 };
 
 static int mica_info(struct mica_call *call, void *arg);
+static int mica_union_own_run(struct mica_call *call, void *arg);
 
 static const struct mica_ioctl_entry mica_ioctls[] = {
 	[_IOC_NR(MICA_INFO)] = {
@@ -63,6 +64,13 @@ static const struct mica_ioctl_entry mica_ioctls[] = {
 		.run = mica_guest_note_run,
 		.tail = offsetof(struct mica_guest_note, reason_ptr),
 		.full_size = sizeof(struct mica_guest_note),
+	},
+	[_IOC_NR(MICA_UNION_OWN)] = {
+		.run = mica_union_own_run,
+		.tail = offsetof(struct mica_union_own, reason_ptr),
+		.full_size = sizeof(struct mica_union_own),
+		.flags = MICA_OWN_CHANGE,
+		.gives = true,
 	},
 };
 
@@ -212,6 +220,15 @@ static int mica_info(struct mica_call *call, void *arg)
 		info->caps |= MICA_CAP_KVM;
 	info->session = call->session->id;
 	return 0;
+}
+
+static int mica_union_own_run(struct mica_call *call, void *arg)
+{
+	struct mica_union_own *o = arg;
+	bool change = o->flags & MICA_OWN_CHANGE;
+
+	return mica_need_zero(call, change ? 0 : o->branch, "branch") ?:
+	       mica_own_begin(&call->session->owned, o, &call->why);
 }
 
 int mica_chardev_init(void)

@@ -502,6 +502,49 @@ struct mica_guest_note {
  */
 #define MICA_GUEST_NOTE		_IO(MICA_IOC_TYPE, 0x04)
 
+/* It is going to be changed, so no union may have it as a branch. */
+#define MICA_OWN_CHANGE		_BITUL(0)
+
+/**
+ * struct mica_union_own - argument of MICA_UNION_OWN
+ * @size: sizeof(struct mica_union_own)
+ * @flags: zero or MICA_OWN_CHANGE
+ * @fd: descriptor of a directory
+ * @branch: with MICA_OWN_CHANGE, number of a branch that it may be all the same,
+ *	or zero
+ * @hash: out: what layers that need it know it by, or zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_union_own {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 branch;
+	__aligned_u64 hash;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_UNION_OWN - keep unions and overlays from writing to a directory
+ *
+ * As long as the session is open, the directory @fd is nobody's writable branch
+ * or upper directory. A session can have one. @hash is what stands for it in
+ * trusted.overlay.mica.layers, as the bytes are there.
+ *
+ * Errors:
+ * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE).
+ * * EBADF, ENOTDIR - @fd is no directory.
+ * * EBUSY - it is somebody's writable branch or upper directory, or with
+ *   MICA_OWN_CHANGE a branch (MICA_REASON_BRANCH).
+ * * EEXIST - the session has one already.
+ * * EFAULT, E2BIG, EINVAL, EOPNOTSUPP as above; ENOMEM.
+ */
+#define MICA_UNION_OWN		_IO(MICA_IOC_TYPE, 0x05)
+
 /* The branch is writable; without it, it is not. */
 #define MICA_BRANCH_RW		_BITUL(0)
 /* Whiteouts are read in this form; without either, in both. */
@@ -514,7 +557,7 @@ struct mica_guest_note {
  * @flags: MICA_BRANCH_*; else zero
  * @fd: descriptor of a directory that is to be a branch, else zero
  * @branch: number of a branch; out: that of a new one
- * @pos: position from the left, else zero
+ * @pos: position from the left; of MICA_UNION_REPLACE, how many; else zero
  * @reserved: must be zero
  * @reason_ptr: where a failure is explained, or zero
  * @reason_len: bytes at @reason_ptr
@@ -657,5 +700,22 @@ struct mica_union_reset {
  * * EFAULT, EINTR, ENOMEM, and errors of reading and writing the branches.
  */
 #define MICA_UNION_RESET	_IO(MICA_IOC_TYPE, 0x25)
+
+/**
+ * MICA_UNION_REPLACE - one branch in place of some that it was made of
+ *
+ * The directory @fd becomes a branch in place of the branch @branch and those to
+ * the right of it, @pos branches in all, in one step. They must not be writable,
+ * and @fd must stand for them: its trusted.overlay.mica.merged, a list like that
+ * of trusted.overlay.mica.layers, has what they are known by. It has to show what
+ * they show; then nothing changes for those who use the union, and open files go
+ * on in the new branch.
+ *
+ * Errors: as of MICA_UNION_ADD, and
+ * * ENOENT - the union has no such branch (MICA_REASON_BRANCH).
+ * * EINVAL - there are not so many branches, one of them is writable or is read
+ *   in one form only, or @fd does not stand for it (MICA_REASON_BRANCH).
+ */
+#define MICA_UNION_REPLACE	_IO(MICA_IOC_TYPE, 0x26)
 
 #endif /* _UAPI_MICA_H */

@@ -63,6 +63,7 @@ enum mica_command {
  * @MICA_EVENT_BRANCH_MOVE: that branch has another position
  * @MICA_EVENT_SNAPSHOT: that branch is the new top, a snapshot has been made
  * @MICA_EVENT_RESET: MICA_A_EVENT_PATH shows again what was below it
+ * @MICA_EVENT_MERGE: that branch is there in place of some that it was made of
  */
 enum mica_event_type {
 	MICA_EVENT_CLAIM = 1,
@@ -79,6 +80,7 @@ enum mica_event_type {
 	MICA_EVENT_BRANCH_MOVE,
 	MICA_EVENT_SNAPSHOT,
 	MICA_EVENT_RESET,
+	MICA_EVENT_MERGE,
 };
 
 /**

@@ -149,6 +149,7 @@ int mica_session_release(struct inode *inode, struct file *file)
 	if (session->claim)
 		mica_claim_put(session->claim);
 	session->claim = NULL;
+	mica_own_end(session->owned);
 	if (!session->queue) {
 		mica_session_forget(session);
 		return 0;

@@ -4,7 +4,27 @@
 #include <linux/slab.h>
 #include "union.h"
 
-static void disown(struct inode *inode)
+/**
+ * mica_own - take a directory, so that no union or overlay can write to it
+ * @inode: the directory
+ *
+ * The mark is overlayfs's, so that the two keep out of each other's way.
+ *
+ * Return: 0, or -EBUSY if somebody has it.
+ */
+int mica_own(struct inode *inode)
+{
+	bool taken;
+
+	spin_lock(&inode->i_lock);
+	taken = inode_state_read_once(inode) & I_OVL_INUSE;
+	if (!taken)
+		inode_state_set(inode, I_OVL_INUSE);
+	spin_unlock(&inode->i_lock);
+	return taken ? -EBUSY : 0;
+}
+
+void mica_disown(struct inode *inode)
 {
 	spin_lock(&inode->i_lock);
 	inode_state_clear(inode, I_OVL_INUSE);
@@ -81,13 +101,14 @@ static void leave(struct mica_branch *b, struct dentry *index)
 	for (i = 0; i < ARRAY_SIZE(b->owned); i++) {
 		if (!b->owned[i])
 			continue;
-		disown(b->owned[i]);
+		mica_disown(b->owned[i]);
 		iput(b->owned[i]);
 		b->owned[i] = NULL;
 	}
 	dput(b->work);
 	dput(index);
 	b->work = NULL;
+	WRITE_ONCE(b->index, NULL);
 }
 
 /* All but the mount. */
@@ -95,6 +116,7 @@ static void free_branch(struct mica_branch *b)
 {
 	percpu_ref_exit(&b->ref);
 	kfree(b->needs);
+	kfree(b->merged);
 	kfree(b->name);
 	kfree(b);
 }
@@ -260,22 +282,14 @@ void mica_branches_free(struct mica_branches *set, const struct cred *cred)
  * @b: the branch
  * @inode: the directory
  *
- * The mark is overlayfs's, so that the two keep out of each other's way.
- *
  * Return: 0, or -EBUSY if a union or an overlay has it.
  */
 int mica_branch_own(struct mica_branch *b, struct inode *inode)
 {
-	bool taken;
+	int err = mica_own(inode);
 
-	spin_lock(&inode->i_lock);
-	taken = inode_state_read_once(inode) & I_OVL_INUSE;
-	if (!taken)
-		inode_state_set(inode, I_OVL_INUSE);
-	spin_unlock(&inode->i_lock);
-	if (taken)
-		return -EBUSY;
-
+	if (err)
+		return err;
 	ihold(inode);
 	b->owned[b->owned[0] ? 1 : 0] = inode;
 	return 0;

@@ -411,7 +411,7 @@ static struct dentry *find_in_index(struct super_block *sb,
 	struct inode *inode;
 	int err;
 
-	copy = mica_index_find(sb, &part, &b);
+	copy = mica_index_find(mica_branches(sb), &part, &b);
 	if (IS_ERR_OR_NULL(copy))
 		return copy;
 	if (IS_WHITEOUT(d_inode(copy)) || !from) {

@@ -275,7 +275,7 @@ static struct inode *get_linked(struct super_block *sb,
 		mica_parts_free(parts);
 		goto out;
 	}
-	copy = mica_index_find(sb, part, &b);
+	copy = mica_index_find(mica_branches(sb), part, &b);
 	if (IS_ERR(copy)) {
 		mica_parts_free(parts);
 		inode = ERR_CAST(copy);
@@ -335,7 +335,8 @@ void mica_add_part(struct inode *inode, struct mica_parts *parts)
 	unsigned int i, j = 0;
 
 	parts->old = mi->parts;
-	if (mi->key != real) {
+	/* One of those that stand for one name each is not found. */
+	if (real != mica_real_inode(inode)) {
 		__remove_inode_hash(inode);
 		WRITE_ONCE(mi->key, real);
 		__insert_inode_hash(inode, key_hash(real));

@@ -57,7 +57,7 @@ bool mica_links_stay(const struct super_block *sb, const struct mica_part *part)
 
 /**
  * mica_index_find - look for a copy that was made through another name
- * @sb: the union
+ * @set: the branches of the union
  * @part: a file with several names
  * @b: out: the branch of the copy
  *
@@ -65,11 +65,10 @@ bool mica_links_stay(const struct super_block *sb, const struct mica_part *part)
  *
  * Return: the copy, counted; NULL if there is none; or an error.
  */
-struct dentry *mica_index_find(struct super_block *sb,
+struct dentry *mica_index_find(const struct mica_branches *set,
 			       const struct mica_part *part,
 			       struct mica_branch **b)
 {
-	const struct mica_branches *set = mica_branches(sb);
 	struct mica_origin o = {};
 	struct dentry *index, *copy;
 	char name[NAME_MAX + 1];
@@ -101,7 +100,7 @@ bool mica_links_same(struct inode *inode, const struct mica_part *part)
 
 	if (!test_bit(MICA_I_INDEXED, &mica_i(inode)->flags))
 		return false;
-	copy = mica_index_find(inode->i_sb, part, &b);
+	copy = mica_index_find(mica_branches(inode->i_sb), part, &b);
 	if (IS_ERR_OR_NULL(copy))
 		return false;
 	ret = d_inode(copy) == mica_real_inode(inode);
@@ -323,7 +322,7 @@ int mica_links_shown(struct super_block *sb, const struct mica_part *part)
 
 	if (d_is_dir(part->dentry) || d_inode(part->dentry)->i_nlink <= 1)
 		return 0;
-	entry = mica_index_find(sb, part, &b);
+	entry = mica_index_find(mica_branches(sb), part, &b);
 	if (IS_ERR_OR_NULL(entry))
 		return PTR_ERR_OR_ZERO(entry);
 	of = IS_WHITEOUT(d_inode(entry)) ? 'L' : 'U';

@@ -26,6 +26,7 @@
  * @sb: the union
  * @set: the branches that it will have
  * @mode: one whose mode changes, or NULL
+ * @instead: a branch that comes in place of others, or NULL
  * @drop: what is dropped, if the branches stay what they are
  * @view: what it will be
  * @why: out: why it cannot be done
@@ -37,6 +38,7 @@ struct mica_switch {
 	struct super_block *sb;
 	struct mica_branches *set;
 	struct mica_branch *mode;
+	struct mica_branch *instead;
 	struct mica_drop *drop;
 	struct mica_view view;
 	struct mica_reason *why;
@@ -216,20 +218,126 @@ static int judge_dir(struct mica_switch *sw, struct dentry *dentry,
 	return visit(sw, dentry, found);
 }
 
+static bool is_in_set(const struct mica_branches *set, const struct mica_branch *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->nr; i++)
+		if (set->branch[i] == b)
+			return true;
+	return false;
+}
+
+/* Is it the same in a branch that comes in place of that of the file? */
+static bool moves(const struct mica_switch *sw, const struct inode *inode,
+		  const struct mica_parts *found)
+{
+	const struct mica_branch *was = mica_parts(inode)->part[0].b;
+
+	return sw->instead && found && found->part[0].b == sw->instead &&
+	       !is_in_set(sw->set, was) &&
+	       !inode_wrong_type(inode, d_inode(found->part[0].dentry)->i_mode);
+}
+
+/* A name from the right of those branches shows the copy that was made of them. */
+static void follow_index(const struct mica_switch *sw, struct inode *inode,
+			 struct mica_part *part)
+{
+	const struct cred *old;
+	struct mica_branch *b;
+	struct dentry *copy;
+
+	if (part->b == sw->instead || !test_bit(MICA_I_INDEXED, &mica_i(inode)->flags))
+		return;
+	old = mica_override_creds(inode->i_sb);
+	copy = mica_index_find(sw->set, part, &b);
+	revert_creds(old);
+	if (IS_ERR_OR_NULL(copy))
+		return;
+	if (b == sw->instead && !IS_WHITEOUT(d_inode(copy))) {
+		mica_part_put(part);
+		*part = mica_part_of(b, copy);
+	} else {
+		dput(copy);
+	}
+}
+
+/*
+ * Another inode may be that file already. Those that stand for one name each are
+ * not found, so there may be several for one file, which stay so.
+ */
+static struct inode *taken_by(struct inode *inode, struct inode *real)
+{
+	struct inode *other = NULL;
+
+	if (real != mica_real_inode(inode))
+		other = mica_ilookup(inode->i_sb, real);
+	if (other != inode)
+		return other;
+	iput(other);
+	return NULL;
+}
+
+static bool is_taken(struct inode *inode, struct inode *real)
+{
+	struct inode *other = taken_by(inode, real);
+
+	iput(other);
+	return other;
+}
+
+/* Who has it open goes on there, as after a copy-up. Takes over @found. */
+static bool move_file(struct inode *inode, struct mica_parts *found)
+{
+	struct mutex *link_lock = &mica_super(inode->i_sb)->link_lock;
+	const struct mica_part *part = &found->part[0];
+	struct mica_inode *mi = mica_i(inode);
+	const struct cred *old = mica_override_creds(inode->i_sb);
+	struct inode *other;
+
+	mutex_lock(&mi->lock);
+	/* Another name of it may just be looked up. */
+	mutex_lock(link_lock);
+	other = taken_by(inode, d_inode(part->dentry));
+	if (!other) {
+		/* All of its names that are not below are there. */
+		if (!test_bit(MICA_I_INDEXED, &mi->flags))
+			mi->links = 0;
+		mica_add_part(inode, found);
+	}
+	mutex_unlock(link_lock);
+	if (!other && mi->data && !mica_is_metacopy_on_disk(part->b, part->dentry))
+		WRITE_ONCE(mi->data, NULL);
+	mutex_unlock(&mi->lock);
+	revert_creds(old);
+	if (other)
+		mica_parts_free(found);
+	iput(other);
+	return !other;
+}
+
 static int judge_file(struct mica_switch *sw, struct dentry *dentry,
 		      struct mica_parts *found)
 {
-	const struct inode *inode = d_inode(dentry);
-	bool stays = found && (d_inode(found->part[0].dentry) ==
-			       mica_real_inode(inode) ||
-			       mica_links_same(d_inode(dentry), &found->part[0]));
+	struct inode *inode = d_inode(dentry), *real;
+	bool stays, move;
 	int err = 0;
 
+	if (sw->instead && found)
+		follow_index(sw, inode, &found->part[0]);
+	real = found ? d_inode(found->part[0].dentry) : NULL;
+	move = moves(sw, inode, found) && !is_taken(inode, real);
+
+	stays = move || (found && (real == mica_real_inode(inode) ||
+				   mica_links_same(inode, &found->part[0])));
 	if (!stays && !sw->commit && d_mountpoint(dentry))
 		err = refuse_in_use(sw, dentry, "something is mounted there");
 	else if (!stays)
 		vanish(sw, dentry);
-	mica_parts_free(found);
+	if (!move || !sw->commit)
+		mica_parts_free(found);
+	else if (!move_file(inode, found))
+		vanish(sw, dentry);
 	return err;
 }
 
@@ -408,6 +516,10 @@ static void publish(struct mica_switch *sw)
 		ms->branches->branch[i]->pos = MICA_MAX_BRANCHES;
 	for (i = 0; i < set->nr; i++)
 		set->branch[i]->pos = i;
+	/* What was in those that were replaced is copied from there. */
+	for (i = 0; sw->instead && i < ms->branches->nr; i++)
+		if (ms->branches->branch[i]->pos == MICA_MAX_BRANCHES)
+			ms->branches->branch[i]->pos = sw->instead->pos;
 	if (sw->mode)
 		mica_branch_set_mode(sw->mode, !sw->mode->rw);
 	mica_inherit_forbidden(set, sw->sb->s_user_ns);
@@ -642,9 +754,6 @@ static int check_new(struct super_block *sb, const struct mica_spec *spec,
 	unsigned int i;
 	int err;
 
-	if (set->nr == MICA_MAX_BRANCHES)
-		return mica_refuse(why, -EINVAL, spec->name,
-				   "there are %d branches already", set->nr);
 	if (spec->path.dentry->d_sb->s_stack_depth >= sb->s_stack_depth)
 		return mica_refuse(why, -EINVAL, spec->name,
 				   "is stacked deeper than the union was when it was mounted");
@@ -673,9 +782,12 @@ static struct mica_branch *new_branch(struct super_block *sb,
 	if (IS_ERR(b))
 		return b;
 	old = mica_override_creds(sb);
-	err = b->rw ? mica_make_writable(why, b, ms->format, NULL, ms->branches,
-					 min(pos, ms->branches->nr)) :
-		      mica_branch_find_index(b);
+	err = mica_find_merged(b);
+	if (!err)
+		err = b->rw ? mica_make_writable(why, b, ms->format, NULL,
+						 ms->branches,
+						 min(pos, ms->branches->nr)) :
+			      mica_branch_find_index(b);
 	revert_creds(old);
 	if (!err)
 		return b;
@@ -683,22 +795,33 @@ static struct mica_branch *new_branch(struct super_block *sb,
 	return ERR_PTR(err);
 }
 
+/* Makes a set ready that has a new branch. */
+static int prepare_set(struct super_block *sb, struct mica_branches *set)
+{
+	const struct cred *old = mica_override_creds(sb);
+	int err = mica_number_filesystems(set) ?: mica_find_needs(set);
+
+	revert_creds(old);
+	return err;
+}
+
 /* Puts a new one among the branches, and perhaps changes the mode of another. */
 static int insert(struct super_block *sb, struct mica_branch *b,
 		  unsigned int pos, struct mica_branch *mode,
 		  struct mica_reason *why)
 {
-	struct mica_branches *set = changed_set(mica_super(sb), NULL, b, pos);
-	const struct cred *old;
+	struct mica_super *ms = mica_super(sb);
+	struct mica_branches *set;
 	int err;
 
+	if (ms->branches->nr == MICA_MAX_BRANCHES)
+		return mica_refuse(why, -EINVAL, b->name,
+				   "there are %d branches already",
+				   MICA_MAX_BRANCHES);
+	set = changed_set(ms, NULL, b, pos);
 	if (!set)
 		return -ENOMEM;
-	old = mica_override_creds(sb);
-	err = mica_number_filesystems(set) ?: mica_find_needs(set);
-	revert_creds(old);
-	if (!err)
-		err = switch_branches(sb, set, mode, why);
+	err = prepare_set(sb, set) ?: switch_branches(sb, set, mode, why);
 	if (err)
 		mica_set_free(set);
 	return err;
@@ -899,6 +1022,99 @@ static int snapshot(struct super_block *sb, struct mica_union_change *c,
 	return err;
 }
 
+/* Can those be replaced that are @nr branches from @first on? */
+static int check_replaced(const struct mica_branches *set, unsigned int first,
+			  unsigned int nr, struct mica_reason *why)
+{
+	const struct mica_branch *b;
+
+	if (!nr || nr > set->nr - first)
+		return mica_fail(why, -EINVAL, MICA_REASON_BRANCH, NULL,
+				 "there are %u branches from there on",
+				 set->nr - first);
+	for (; nr--; first++) {
+		b = set->branch[first];
+		if (b->rw)
+			return mica_refuse(why, -EINVAL, b->name,
+					   "can be written to; make a snapshot first");
+		if (b->read != (MICA_FORM_DOT | MICA_FORM_OVERLAY))
+			return mica_refuse(why, -EINVAL, b->name,
+					   "is read in one form only");
+	}
+	return 0;
+}
+
+static struct mica_branches *replaced_set(const struct mica_branches *old,
+					  unsigned int first, unsigned int nr,
+					  struct mica_branch *b)
+{
+	struct mica_branches *set = mica_branches_alloc(old->nr - nr + 1);
+	unsigned int i;
+
+	for (i = 0; set && i < old->nr; i++) {
+		if (i == first)
+			mica_branches_append(set, b);
+		if (i < first || i >= first + nr)
+			mica_branches_append(set, old->branch[i]);
+	}
+	return set;
+}
+
+/* Takes over @b if it succeeds. */
+static int put_instead(struct super_block *sb, struct mica_branch *b,
+		       unsigned int first, unsigned int nr,
+		       struct mica_reason *why)
+{
+	struct mica_super *ms = mica_super(sb);
+	const struct mica_branches *old = ms->branches;
+	struct mica_switch sw = { .sb = sb, .instead = b, .why = why };
+	unsigned int i;
+	int err = 0;
+
+	for (i = first; i < first + nr; i++) {
+		if (!old->branch[i]->hash && !old->branch[i]->nr_merged)
+			return mica_refuse(why, -EINVAL, old->branch[i]->name,
+					   "cannot be told from others, its file system has no UUID");
+		if (!mica_stands_for(b, old->branch[i]))
+			return mica_refuse(why, -EINVAL, b->name,
+					   "was not made of %s",
+					   old->branch[i]->name);
+	}
+	sw.set = replaced_set(old, first, nr, b);
+	if (!sw.set)
+		return -ENOMEM;
+	err = prepare_set(sb, sw.set) ?: switch_over(&sw);
+	if (err) {
+		mica_set_free(sw.set);
+		return err;
+	}
+	for (i = first; i < first + nr; i++)
+		mica_branch_remove(ms, old->branch[i]);
+	return 0;
+}
+
+static int replace(struct super_block *sb, struct mica_union_change *c,
+		   struct mica_spec *spec, struct mica_reason *why)
+{
+	struct mica_super *ms = mica_super(sb);
+	struct mica_branch *first = find(ms, c->branch, why), *b;
+	int err;
+
+	if (IS_ERR(first))
+		return PTR_ERR(first);
+	err = check_replaced(ms->branches, first->pos, c->pos, why);
+	if (err)
+		return err;
+	b = new_branch(sb, spec, first->pos, why);
+	if (IS_ERR(b))
+		return PTR_ERR(b);
+	err = put_instead(sb, b, first->pos, c->pos, why);
+	c->branch = b->id;
+	if (err)
+		mica_branch_remove(ms, b);
+	return err;
+}
+
 static void send_event(const struct mica_super *ms, enum mica_event_type type,
 		       const char *path, const char *text)
 {
@@ -1063,6 +1279,7 @@ static int do_change(struct super_block *sb,
 		     struct mica_reason *why)
 {
 	struct mica_super *ms = mica_super(sb);
+	u32 before = c->branch;
 	char *name;
 	int err;
 
@@ -1076,7 +1293,10 @@ static int do_change(struct super_block *sb,
 	name = name_of(ms, c->branch);
 	err = command->run(sb, c, spec, why);
 	if (!err) {
-		name = name ?: name_of(ms, c->branch);
+		if (c->branch != before) {
+			kfree(name);
+			name = name_of(ms, c->branch);
+		}
 		send_event(ms, command->event, NULL, name);
 	}
 	mutex_unlock(&ms->change_lock);
@@ -1128,6 +1348,8 @@ static const struct mica_branch_command commands[] = {
 	       .run = move_branch, .event = MICA_EVENT_BRANCH_MOVE, .no_fd = true),
 	CHANGE(MICA_UNION_SNAPSHOT, 0,
 	       .run = snapshot, .event = MICA_EVENT_SNAPSHOT, .no_branch = true, .no_pos = true),
+	CHANGE(MICA_UNION_REPLACE, 0,
+	       .run = replace, .event = MICA_EVENT_MERGE),
 };
 
 static int find_id(struct super_block *sb, const char *name, u32 *id)
@@ -1193,7 +1415,7 @@ long mica_dir_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return mica_run_command(file, NULL, &reset_command, arg);
 	if (file->f_path.dentry != file_inode(file)->i_sb->s_root ||
 	    cmd != _IO(MICA_IOC_TYPE, _IOC_NR(cmd)) ||
-	    nr >= ARRAY_SIZE(commands))
+	    nr >= ARRAY_SIZE(commands) || !commands[nr].run)
 		return -ENOTTY;
 	return mica_run_command(file, NULL, &commands[nr].entry, arg);
 }

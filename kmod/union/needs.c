@@ -6,6 +6,9 @@
  * to: with others in their place the tree would be a wrong one. So a branch in
  * which there are such has a list of those layers on its root, a hash of the file
  * handle for each. Where one of them is missing, they are not followed.
+ *
+ * A layer that others were merged into stands for them: it has a list of what they
+ * were known by.
  */
 #include <linux/mount.h>
 #include <linux/siphash.h>
@@ -13,15 +16,16 @@
 #include "origin.h"
 
 #define NEEDS "mica.layers"
+#define MERGED "mica.merged"
 
 /* The hash that a layer is known by, 0 if it cannot be told from others. */
-__le64 mica_layer_hash(const struct mica_branch *b)
+__le64 mica_layer_hash(const struct mica_branch *b, struct dentry *root)
 {
 	static const siphash_key_t no_secret;
 	struct mica_origin o;
 	u8 value[U8_MAX];
 
-	mica_encode(b, b->mnt->mnt_root, &o);
+	mica_encode(b, root, &o);
 	if (!o.size || uuid_is_null(&o.head.uuid))
 		return 0;
 	memcpy(value, &o.head, sizeof(o.head));
@@ -37,14 +41,15 @@ static bool is_in(const __le64 *list, unsigned int nr, __le64 hash)
 	return false;
 }
 
-/* Reads the list of a branch; *nr is how many are on it. */
-static int read_needs(struct mica_branch *b, __le64 **list, unsigned int *nr)
+/* Reads a list of a branch; *nr is how many are on it. */
+static int read_list(struct mica_branch *b, const char *mark, __le64 **list,
+		     unsigned int *nr)
 {
 	int size;
 
 	*list = NULL;
 	*nr = 0;
-	size = lower_get_mark(b, b->mnt->mnt_root, NEEDS, NULL, 0);
+	size = lower_get_mark(b, b->mnt->mnt_root, mark, NULL, 0);
 	if (size == -ENODATA || size == -EOPNOTSUPP || !size)
 		return 0;
 	if (size < 0)
@@ -52,22 +57,61 @@ static int read_needs(struct mica_branch *b, __le64 **list, unsigned int *nr)
 	*list = kmalloc(size, GFP_KERNEL);
 	if (!*list)
 		return -ENOMEM;
-	size = lower_get_mark(b, b->mnt->mnt_root, NEEDS, *list, size);
+	size = lower_get_mark(b, b->mnt->mnt_root, mark, *list, size);
 	if (size < 0)
 		return size;
 	*nr = size / sizeof(**list);
 	return 0;
 }
 
-static void check_needs(struct mica_branch *b, const __le64 *right,
-			unsigned int nr)
+/**
+ * mica_find_merged - see which layers a branch stands for
+ * @b: the branch
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: 0 or an error.
+ */
+int mica_find_merged(struct mica_branch *b)
 {
-	unsigned int i, missing = 0;
+	/* No redirect and no metacopy is believed there. */
+	return b->userxattr ? 0 :
+	       read_list(b, MERGED, &b->merged, &b->nr_merged);
+}
+
+static bool is_known_as(const struct mica_branch *b, __le64 hash)
+{
+	return hash && (b->hash == hash || is_in(b->merged, b->nr_merged, hash));
+}
+
+/**
+ * mica_stands_for - is a branch known by all that another one is?
+ * @b: the branch
+ * @other: the other one
+ */
+bool mica_stands_for(const struct mica_branch *b, const struct mica_branch *other)
+{
+	unsigned int i;
+
+	for (i = 0; i < other->nr_merged; i++)
+		if (!is_known_as(b, other->merged[i]))
+			return false;
+	return !other->hash || is_known_as(b, other->hash);
+}
+
+static void check_needs(const struct mica_branches *set, unsigned int pos)
+{
+	struct mica_branch *b = set->branch[pos];
+	unsigned int i, j, missing = 0;
 
 	/* The union may be in use, and a rename may add to the list. */
 	mutex_lock(&b->needs_lock);
-	for (i = 0; i < b->nr_needs; i++)
-		missing += !is_in(right, nr, b->needs[i]);
+	for (i = 0; i < b->nr_needs; i++) {
+		j = pos + 1;
+		while (j < set->nr && !is_known_as(set->branch[j], b->needs[i]))
+			j++;
+		missing += j == set->nr;
+	}
 	mutex_unlock(&b->needs_lock);
 	b->incomplete = missing;
 	if (missing)
@@ -85,29 +129,20 @@ static void check_needs(struct mica_branch *b, const __le64 *right,
  */
 int mica_find_needs(struct mica_branches *set)
 {
-	unsigned int i = set->nr, nr = 0;
-	__le64 *right;
+	unsigned int i;
 	int err = 0;
 
-	/* Those to the right of the branch, the rightmost first. */
-	right = kvcalloc(set->nr, sizeof(*right), GFP_KERNEL);
-	if (!right)
-		return -ENOMEM;
-	while (i-- && !err) {
+	for (i = 0; i < set->nr && !err; i++) {
 		struct mica_branch *b = set->branch[i];
 
-		/* No redirect and no metacopy is believed there. */
 		if (b->userxattr)
 			continue;
 		if (!b->needs_read) {
-			err = read_needs(b, &b->needs, &b->nr_needs);
+			err = read_list(b, NEEDS, &b->needs, &b->nr_needs);
 			b->needs_read = true;
 		}
-		check_needs(b, right, nr);
-		if (b->hash)
-			right[nr++] = b->hash;
+		check_needs(set, i);
 	}
-	kvfree(right);
 	return err;
 }
 
@@ -118,10 +153,12 @@ int mica_find_needs(struct mica_branches *set)
  */
 bool mica_needs(struct mica_branch *b, const struct mica_branch *on)
 {
-	bool ret;
+	unsigned int i;
+	bool ret = false;
 
 	mutex_lock(&b->needs_lock);
-	ret = on->hash && is_in(b->needs, b->nr_needs, on->hash);
+	for (i = 0; i < b->nr_needs && !ret; i++)
+		ret = is_known_as(on, b->needs[i]);
 	mutex_unlock(&b->needs_lock);
 	return ret;
 }
@@ -247,8 +284,8 @@ int mica_is_sealed(const struct mica_branch *b, const struct mica_branches *set,
 	for (i = 0; size >= 0 && i < left; i++) {
 		const struct mica_branch *other = set->branch[i];
 
-		if (other->hash ? other->hash == seal->hash :
-				  !strcmp(other->name, seal->name)) {
+		if (is_known_as(other, seal->hash) ||
+		    (!other->hash && !strcmp(other->name, seal->name))) {
 			kfree(seal);
 			return 0;
 		}

@@ -246,7 +246,7 @@ struct mica_branch *mica_make_branch(struct mica_reason *why,
 	b->rw = spec->rw;
 	b->was_rw = spec->rw;
 	b->userxattr = mica_in_userns(sb);
-	b->hash = mica_layer_hash(b);
+	b->hash = mica_layer_hash(b, b->mnt->mnt_root);
 	if (!spec->rw)
 		mica_branch_allow_writes(b, false);
 	return b;
@@ -364,11 +364,14 @@ static int prepare_branches(struct mica_options *opts, struct mica_super *ms)
 	unsigned int i;
 	int err = 0;
 
-	for (i = 0; i < set->nr && !err; i++)
-		err = set->branch[i]->rw ?
-		      mica_make_writable(&opts->why, set->branch[i],
-					 opts->format, workdir, set, i) :
-		      mica_branch_find_index(set->branch[i]);
+	for (i = 0; i < set->nr && !err; i++) {
+		err = mica_find_merged(set->branch[i]);
+		if (!err)
+			err = set->branch[i]->rw ?
+			      mica_make_writable(&opts->why, set->branch[i],
+						 opts->format, workdir, set, i) :
+			      mica_branch_find_index(set->branch[i]);
+	}
 	if (!err)
 		err = mica_number_filesystems(set) ?: mica_find_needs(set);
 	revert_creds(old);
@@ -552,6 +555,40 @@ int mica_union_branch(u32 id, u32 index, struct mica_branch_snap *snap)
 unlock:
 	mutex_unlock(&unions_lock);
 	return err;
+}
+
+static bool has_branch(struct mica_super *ms, const struct inode *root, u32 but)
+{
+	int look = srcu_read_lock(&ms->srcu);
+	const struct mica_branches *set = mica_branches(ms->sb);
+	bool ret = false;
+	unsigned int i;
+
+	for (i = 0; i < set->nr && !ret; i++)
+		ret = set->branch[i]->id != but &&
+		      d_inode(set->branch[i]->mnt->mnt_root) == root;
+	srcu_read_unlock(&ms->srcu, look);
+	return ret;
+}
+
+/**
+ * mica_is_branch - is a directory a branch of any union?
+ * @root: the directory
+ * @but: a branch that does not count
+ */
+bool mica_is_branch(const struct inode *root, u32 but)
+{
+	struct mica_super *ms;
+	bool ret = false;
+
+	mutex_lock(&unions_lock);
+	list_for_each_entry(ms, &unions, list) {
+		ret = has_branch(ms, root, but);
+		if (ret)
+			break;
+	}
+	mutex_unlock(&unions_lock);
+	return ret;
 }
 
 static void mica_kill_sb(struct super_block *sb)

@@ -74,6 +74,8 @@ struct layer_format;
  * @needs_lock: taken to add to the two that follow; nothing of ours comes after
  * @needs: hashes of the layers that they lead to, as noted on the root
  * @nr_needs: how many
+ * @merged: hashes of the layers that it stands for, likewise
+ * @nr_merged: how many
  * @ref: parts of inodes that are in it
  * @free_work: frees it when there are none any more
  * @leaving: of the union, how many are still to be freed
@@ -106,6 +108,8 @@ struct mica_branch {
 	struct mutex needs_lock;	/* adding to the list */
 	__le64 *needs;
 	unsigned int nr_needs;
+	__le64 *merged;
+	unsigned int nr_merged;
 	struct inode *owned[2];
 	struct percpu_ref ref;
 	struct work_struct free_work;
@@ -439,6 +443,9 @@ void mica_branch_set_mode(struct mica_branch *b, bool rw);
 void mica_branch_retire(struct mica_super *ms, struct mica_branch *b);
 void mica_branch_remove(struct mica_super *ms, struct mica_branch *b);
 void mica_branches_free(struct mica_branches *set, const struct cred *cred);
+bool mica_is_branch(const struct inode *root, u32 but);
+int mica_own(struct inode *inode);
+void mica_disown(struct inode *inode);
 int mica_branch_own(struct mica_branch *branch, struct inode *inode);
 int mica_branch_prepare_work(struct mica_branch *branch,
 			     const struct path *workdir);
@@ -557,7 +564,7 @@ bool mica_dot_whiteout_name(const char *name, int len);
 /* links.c */
 bool mica_links_stay(const struct super_block *sb,
 		     const struct mica_part *part);
-struct dentry *mica_index_find(struct super_block *sb,
+struct dentry *mica_index_find(const struct mica_branches *set,
 			       const struct mica_part *part,
 			       struct mica_branch **b);
 int mica_index_add(struct inode *inode, struct mica_branch *b,
@@ -577,7 +584,9 @@ bool mica_links_same(struct inode *inode, const struct mica_part *part);
 
 /* needs.c */
 int mica_find_needs(struct mica_branches *set);
-__le64 mica_layer_hash(const struct mica_branch *b);
+int mica_find_merged(struct mica_branch *b);
+bool mica_stands_for(const struct mica_branch *b, const struct mica_branch *other);
+__le64 mica_layer_hash(const struct mica_branch *b, struct dentry *root);
 int mica_seal(struct mica_branch *b, const struct mica_branch *above);
 void mica_unseal(struct mica_branch *b);
 int mica_is_sealed(const struct mica_branch *b,

@@ -74,6 +74,17 @@ FIXTURE_VARIANT_ADD(ioctl, guest_note)
 	.err = EINVAL,
 };
 
+/* Standard input is no directory. */
+FIXTURE_VARIANT_ADD(ioctl, union_own)
+{
+	.cmd = MICA_UNION_OWN,
+	.size = sizeof(struct mica_union_own),
+	.tail = offsetof(struct mica_union_own, reason_ptr),
+	.flags = 1,
+	.err = ENOTDIR,
+	.gives = true,
+};
+
 FIXTURE_SETUP(ioctl)
 {
 	ASSERT_EQ(0, module_load());
@@ -260,7 +271,7 @@ TEST_F(call, unknown_commands)
 	unsigned int nr;
 
 	put32(page, 64);
-	for (nr = 5; nr < 256; nr++)
+	for (nr = 6; nr < 256; nr++)
 		EXPECT_EQ(ENOTTY, call(self->fd, _IO(MICA_IOC_TYPE, nr), page));
 	for (nr = 0; nr < 256; nr++)
 		EXPECT_EQ(ENOTTY, call(self->fd, _IO(MICA_IOC_TYPE + 1, nr),

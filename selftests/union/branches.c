@@ -80,6 +80,13 @@ int snapshot(const char *path)
 	return change_with(MICA_UNION_SNAPSHOT, &c, path);
 }
 
+int replace_branches(int id, unsigned int nr, const char *path)
+{
+	struct mica_union_change c = { .branch = id, .pos = nr };
+
+	return change_with(MICA_UNION_REPLACE, &c, path);
+}
+
 /* "dirs=/a/up=rw:/b/l1=ro,…" */
 static void shorten(const char *dirs, char *to)
 {

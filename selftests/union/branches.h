@@ -33,6 +33,8 @@ int del_branch(int id);
 int set_mode(int id, unsigned int flags);
 int move_branch(int id, unsigned int pos);
 int snapshot(const char *path);
+/* @path comes in place of so many branches, from that one to the right. */
+int replace_branches(int id, unsigned int nr, const char *path);
 
 /* The last parts of their paths, and their modes: "up=rw l1=ro". */
 const char *branches_of(const char *target);

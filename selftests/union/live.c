@@ -3,6 +3,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/xattr.h>
 #include "kselftest_harness.h"
 #include "branches.h"
 #include "util.h"
@@ -313,6 +314,168 @@ TEST_F(live, a_snapshot_does_not_change_any_more)
 	HAS("mnt/f", "two");
 	ASSERT_FALSE(there("mnt/gone"));
 	HAS("mnt/d/new", "new");
+}
+
+/* Takes a directory; the session stays open. Returns it, or -1. */
+static int own(const char *path, unsigned int flags, int branch, __le64 *hash)
+{
+	struct mica_union_own o = {
+		.size = sizeof(o), .flags = flags, .branch = branch,
+		.reason_ptr = (unsigned long)&why, .reason_len = sizeof(why),
+	};
+	int session = open("/dev/mica", O_RDWR | O_CLOEXEC), ret, err;
+
+	o.fd = open(path, O_PATH);
+	ret = ioctl(session, MICA_UNION_OWN, &o);
+	err = errno;
+	close(o.fd);
+	if (ret)
+		close(session);
+	else if (hash)
+		*hash = o.hash;
+	errno = err;
+	return ret ? -1 : session;
+}
+
+/* @path is known as a and b from now on. */
+static int stand_for(const char *path, __le64 a, __le64 b)
+{
+	const __le64 both[] = { a, b };
+
+	return setxattr(path, "trusted.overlay.mica.merged", both, sizeof(both), 0);
+}
+
+TEST_F(live, a_branch_comes_in_place_of_those_that_it_was_made_of)
+{
+	char text[8] = "";
+	int id, fd, dir;
+	__le64 a, b;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(run("mkdir l1/d l2/d l3/d m m/d && echo 1 | tee l1/d/f m/d/f >/dev/null && "
+	       "echo 2 | tee l2/g m/g >/dev/null && echo 3 >l3/h && ln l2/g l2/gg && ln m/g m/gg"));
+	DO(mount_union("up:l3"));
+	id = add_branch("l1", 0, 1);
+	ASSERT_LT(0, id);
+	ASSERT_LT(0, add_branch("l2", 0, 2));
+	fd = open("mnt/d/f", O_RDWR);
+	ASSERT_LE(0, fd);
+	dir = open("mnt/d", O_RDONLY);
+	ASSERT_LE(0, dir);
+	HAS("mnt/g", "2\n");
+
+	FAILS(EINVAL, replace_branches(id, 0, "m"));
+	FAILS(EINVAL, replace_branches(id, 4, "m"));
+	FAILS(ENOENT, replace_branches(1000000, 1, "m"));
+	FAILS(ENOENT, replace_branches(id + 2, 1, "m"));
+	close(own("l1", 0, 0, &a));
+	close(own("l2", 0, 0, &b));
+	ASSERT_NE(0, a);
+	ASSERT_NE(0, b);
+	FAILS(EINVAL, replace_branches(id, 2, "m"));
+	DO(stand_for("m", a, a));
+	FAILS(EINVAL, replace_branches(id, 2, "m"));
+	DO(stand_for("m", a, b));
+	ASSERT_EQ(0, replace_branches(id, 2, "m")) {
+		TH_LOG("%s", why.text);
+	}
+	FAILS(ENOENT, del_branch(id));
+	HAS("mnt/d/f", "1\n");
+	HAS("mnt/gg", "2\n");
+	HAS("mnt/h", "3\n");
+	DO(remove_all("l1/d"));
+	DO(remove_all("l2/g"));
+	ASSERT_EQ(2, read(fd, text, sizeof(text)));
+	ASSERT_STREQ("1\n", text);
+	ASSERT_EQ(2, write(fd, "x\n", 2));
+	HAS("mnt/d/f", "1\nx\n");
+	HAS("up/d/f", "1\nx\n");
+	HAS("m/d/f", "1\n");
+	ASSERT_EQ(0, faccessat(dir, "f", F_OK, 0));
+	DO(add("mnt/g", "y\n"));
+	HAS("mnt/gg", "2\ny\n");
+	DO(rename("mnt/d", "mnt/e"));
+	HAS("mnt/e/f", "1\nx\n");
+	DO(unlink("mnt/e/f"));
+	ASSERT_FALSE(there("mnt/e/f"));
+	close(fd);
+	close(dir);
+}
+
+TEST_F(live, what_cannot_be_told_from_others_is_not_replaced)
+{
+	int id;
+
+	NOT_ON_OVERLAY("its layers stay");
+	/* It has no file handles. */
+	DO(mkdir("m", 0755) | mount("none", "l1", "ramfs", 0, NULL));
+	DO(put("l1/f", "1"));
+	DO(mount_union("up:l3"));
+	id = add_branch("l1", 0, 1);
+	ASSERT_LT(0, id);
+	FAILS(EINVAL, replace_branches(id, 1, "m"));
+	ASSERT_NE(NULL, strstr((char *)why.text, "no UUID"));
+	HAS("mnt/f", "1");
+	DO(umount("mnt"));
+	DO(umount("l1"));
+}
+
+TEST_F(live, names_below_go_on_with_a_copy_that_is_replaced)
+{
+	__le64 hash;
+	int id, fd;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(put("l3/f", "1") | link("l3/f", "l3/g"));
+	DO(mount_union_with("l2:l3", "copyup=top"));
+	id = add_branch("up", MICA_BRANCH_RW, 0);
+	ASSERT_LT(0, id);
+	DO(add("mnt/f", "+"));
+	HAS("mnt/g", "1+");
+	fd = open("mnt/g", O_RDWR | O_APPEND);
+	ASSERT_LE(0, fd);
+	DO(set_mode(id, 0));
+	DO(move_branch(id, 1));
+	/* Not by links: the copy is another file there. */
+	DO(run("cp -a up m"));
+	close(own("up", 0, 0, &hash));
+	DO(stand_for("m", hash, hash));
+	ASSERT_EQ(0, replace_branches(id, 1, "m")) {
+		TH_LOG("%s", why.text);
+	}
+	ASSERT_EQ(1, write(fd, "-", 1));
+	HAS("mnt/f", "1+-");
+	HAS("mnt/g", "1+-");
+	HAS("m/f", "1+");
+	HAS("up/f", "1+");
+	close(fd);
+}
+
+TEST_F(live, a_directory_that_is_owned_is_not_written_to)
+{
+	int session, other, id;
+
+	NOT_ON_OVERLAY("it owns nothing of ours");
+	session = own("up", 0, 0, NULL);
+	ASSERT_LE(0, session);
+	FAILS(EBUSY, own("up", 0, 0, NULL));
+	FAILS(EBUSY, mount_union("up:l1"));
+	close(session);
+	DO(mount_union("up"));
+	id = add_branch("l1", 0, 1);
+	ASSERT_LT(0, id);
+	FAILS(EBUSY, own("up", 0, 0, NULL));
+	FAILS(EBUSY, own("up", MICA_OWN_CHANGE, id, NULL));
+	FAILS(EBUSY, own("l1", MICA_OWN_CHANGE, 0, NULL));
+	session = own("l1", 0, 0, NULL);
+	ASSERT_LE(0, session);
+	close(session);
+	session = own("l1", MICA_OWN_CHANGE, id, NULL);
+	ASSERT_LE(0, session);
+	other = own("l2", MICA_OWN_CHANGE, 0, NULL);
+	ASSERT_LE(0, other);
+	close(other);
+	close(session);
 }
 
 TEST_HARNESS_MAIN
