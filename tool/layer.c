@@ -10,9 +10,9 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
+#include "branches.h"
 #include "layer.h"
 #include "mica.h"
-#include "nl.h"
 
 static char *last_reason;
 
@@ -431,65 +431,30 @@ static int add_layer(struct layers *layers, const char *path)
 	return MICA_OK;
 }
 
-/* A union whose branches are looked for. */
-struct wanted {
-	struct layers *layers;
-	struct statx stx;
-	const char *path;
-	uint32_t id;
-	int ret;
-};
-
-static void take_union(struct nlattr **attrs, void *data)
+static int add_branch(struct layers *layers, const struct branch *branch)
 {
-	struct wanted *w = data;
-
-	if (attr_u32(attrs, MICA_A_UNION_MAJOR) == w->stx.stx_dev_major &&
-	    attr_u32(attrs, MICA_A_UNION_MINOR) == w->stx.stx_dev_minor)
-		w->id = attr_u32(attrs, MICA_A_UNION_ID);
-}
-
-/* Something may be mounted over a branch: the union itself, for one. */
-static bool is_branch(int fd, struct nlattr **attrs)
-{
-	const struct nlattr *ino = attrs[MICA_A_BRANCH_INO];
-	struct stat st;
-
-	return !fstat(fd, &st) && ino && nla_len(ino) == sizeof(uint64_t) &&
-	       st.st_ino == nla_get_u64(ino) &&
-	       major(st.st_dev) == attr_u32(attrs, MICA_A_BRANCH_MAJOR) &&
-	       minor(st.st_dev) == attr_u32(attrs, MICA_A_BRANCH_MINOR);
-}
-
-static void take_branch(struct nlattr **attrs, void *data)
-{
-	const char *path = attr_string(attrs, MICA_A_BRANCH_PATH);
-	struct wanted *w = data;
-
-	if (w->ret || attr_u32(attrs, MICA_A_BRANCH_UNION) != w->id)
-		return;
-	if (attrs[MICA_A_BRANCH_INCOMPLETE]) {
-		w->ret = fail_at(path ?: "?", "needs a layer that is not to the right of it");
-		return;
-	}
-	w->ret = add_layer(w->layers, path ?: "?");
-	if (!w->ret && !is_branch(w->layers->layer[w->layers->nr - 1].fd, attrs))
-		w->ret = fail("%s: is not the branch any more: something is mounted on it, or it was moved; name the layers under paths that lead to them",
-			      path);
+	if (branch->incomplete)
+		return fail_at(branch->path, "needs a layer that is not to the right of it");
+	if (add_layer(layers, branch->path))
+		return MICA_FAILED;
+	if (is_branch(branch, layers->layer[layers->nr - 1].fd))
+		return MICA_OK;
+	return fail("%s: is not the branch any more: something is mounted on it, or it was moved; name the layers under paths that lead to them",
+		    branch->path);
 }
 
 /* Marks are read in both forms, and only those that are not a user's. */
-static int check_options(const struct wanted *w)
+static int check_options(const char *path, dev_t dev)
 {
 	char *line CLEANUP(free_string) = NULL;
 	FILE *file = fopen("/proc/self/mountinfo", "re");
 	const char *why = "is not in /proc/self/mountinfo";
-	unsigned int dev[2];
+	unsigned int number[2];
 	size_t size = 0;
 
 	while (file && getline(&line, &size, file) > 0) {
-		if (sscanf(line, "%*u %*u %u:%u", &dev[0], &dev[1]) != 2 ||
-		    dev[0] != w->stx.stx_dev_major || dev[1] != w->stx.stx_dev_minor)
+		if (sscanf(line, "%*u %*u %u:%u", &number[0], &number[1]) != 2 ||
+		    makedev(number[0], number[1]) != dev)
 			continue;
 		/* In names of branches blanks, commas and "=" are escaped. */
 		why = strrchr(line, ' ');
@@ -503,22 +468,28 @@ static int check_options(const struct wanted *w)
 	}
 	if (file)
 		fclose(file);
-	return why ? fail_at(w->path, why) : MICA_OK;
+	return why ? fail_at(path, why) : MICA_OK;
 }
 
-static int add_branches(struct wanted *w)
+static int add_branches(struct layers *layers, const char *path)
 {
-	struct nl_sock *sock CLEANUP(family_close) = family_open();
+	struct branches branches CLEANUP(branches_free) = {};
+	int fd CLEANUP(close_fd) = -1;
+	struct statx stx;
+	size_t i;
 	int ret;
 
-	if (!sock)
-		return MICA_FAILED;
-	ret = check_options(w) ?: family_dump(sock, MICA_CMD_UNION_GET, 0, take_union, w);
-	if (!ret && !w->id)
-		return fail("%s: is not in a union that is listed", w->path);
-	if (!ret)
-		ret = family_dump(sock, MICA_CMD_BRANCH_GET, w->id, take_branch, w);
-	return ret ?: w->ret;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, 0, &stx))
+		return fail("%s: %s", path, strerror(errno));
+	if (!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return fail("%s: is not the root of a union", path);
+	ret = check_options(path, makedev(stx.stx_dev_major, stx.stx_dev_minor)) ?:
+	      branches_read(&branches, fd, path);
+	for (i = 0; !ret && i < branches.nr; i++)
+		ret = add_branch(layers, &branches.branch[i]);
+	layers->complete = true;
+	return ret;
 }
 
 static bool is_union(const char *path)
@@ -545,20 +516,14 @@ void allow_many_files(void)
  */
 int layers_open(struct layers *layers, char **paths, size_t nr)
 {
-	struct wanted w = { .layers = layers, .path = paths[0] };
 	int ret = MICA_OK;
 	size_t i;
 
 	if (geteuid())
 		return fail("only root can read overlayfs's attributes");
 	allow_many_files();
-	if (nr == 1 && is_union(paths[0])) {
-		if (statx(AT_FDCWD, paths[0], 0, 0, &w.stx))
-			return fail("%s: %s", paths[0], strerror(errno));
-		if (!(w.stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
-			return fail("%s: is not the root of a union", paths[0]);
-		return add_branches(&w);
-	}
+	if (nr == 1 && is_union(paths[0]))
+		return add_branches(layers, paths[0]);
 	for (i = 0; !ret && i < nr; i++)
 		ret = add_layer(layers, paths[i]);
 	return ret;

@@ -37,9 +37,11 @@ struct layers {
 		int fd;
 	} *layer;
 	size_t nr;
+	bool complete;		/* there are none below them */
 };
 
 void allow_many_files(void);
+
 int layers_open(struct layers *layers, char **paths, size_t nr);
 void layers_close(struct layers *layers);
 
@@ -54,16 +56,27 @@ const char *part_open(struct part *part, const struct part *dir, const char *nam
 void part_close(struct part *part);
 bool same_file(const struct part *a, const struct part *b);
 
-/* What a name is: a directory has all its parts, anything else the first. */
+/*
+ * What a name is: a directory has all its parts, anything else the first. It may go on
+ * in layers below these.
+ */
 struct node {
 	struct part *part;
-	size_t nr;		/* 0: nothing has that name */
+	size_t nr;		/* 0: nothing has that name here */
 	struct part data;	/* of a file, if it is in another layer */
+	char *below;		/* where it goes on, as a path from their root, or NULL */
+	bool dot;		/* what ends it has the dot form */
+	bool lost;		/* it was renamed, and what it was is not here */
 };
 
 const char *node_root(struct node *root, const struct layers *layers, size_t from);
 const char *node_find(struct node *found, const struct layers *layers,
 		      const struct node *dir, const char *name);
+const char *node_find_data(struct node *data, const struct layers *layers,
+			   const struct node *dir, const char *name,
+			   const struct part *file);
+const char *node_find_whole(struct node *found, const struct layers *layers,
+			    const struct node *dir, const char *name);
 void node_close(struct node *node);
 bool node_is_dir(const struct node *node);
 const struct part *node_data(const struct node *node);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a name is in several layers: as kmod/union/lookup.c does it. */
-#include <string.h>
+/*
+ * What a name is in several layers that may have others below them: as
+ * kmod/union/lookup.c does it, and where it would go on.
+ */
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 #include "layer.h"
 
@@ -14,6 +17,7 @@ void node_close(struct node *node)
 	for (i = 0; i < node->nr; i++)
 		part_close(&node->part[i]);
 	free(node->part);
+	free_string(&node->below);
 	part_close(&node->data);
 	*node = NO_NODE;
 }
@@ -37,11 +41,18 @@ int node_open_data(const struct node *node)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+static bool is_dot_opaque(int dir)
+{
+	return !faccessat(dir, DOT_OPAQUE, F_OK, AT_SYMLINK_NOFOLLOW) ||
+	       !faccessat(dir, DOT_OPAQUE_OLD, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
 /* Takes over the descriptor of @part. */
-static void add_part(struct node *node, const struct part *part)
+static void add_part(struct node *node, struct part *part)
 {
 	node->part = xrealloc(node->part, (node->nr + 1) * sizeof(*node->part));
 	node->part[node->nr++] = *part;
+	*part = NO_FILE;
 }
 
 /* The root, as the layers from @from on show it. */
@@ -55,182 +66,233 @@ const char *node_root(struct node *root, const struct layers *layers, size_t fro
 		const struct part layer = { .layer = from, .fd = layers->layer[from].fd };
 		struct part part;
 
-		why = part_open(&part, &layer, ".");
-		if (!why) {
-			add_part(root, &part);
-			why = is_opaque(&opaque, part.fd);
-		}
+		why = part_open(&part, &layer, ".") ?: is_opaque(&opaque, part.fd);
+		root->dot = opaque && is_dot_opaque(part.fd);
+		add_part(root, &part);
+	}
+	if (!opaque && !layers->complete)
+		root->below = xstrdup("");
+	return why;
+}
+
+/**
+ * struct search - a look-up under way
+ * @layers: all of them
+ * @in: the directory that is looked in
+ * @own: the same, if it is not the caller's
+ * @name: what is looked for there
+ * @i: part of the directory that comes next
+ * @found: what has been found
+ * @redirected: how many parts that had at the last redirect
+ * @data: it is data of a file that is looked for
+ * @ended: nothing more can come
+ * @depth: redirects in one another
+ */
+struct search {
+	const struct layers *layers;
+	const struct node *in;
+	struct node own;
+	char *name;
+	size_t i;
+	struct node *found;
+	size_t redirected;
+	bool data;
+	bool ended;
+	int depth;
+};
+
+static const char *search(struct search *s);
+
+/* Finds the directory that the last name of @path is looked for in. */
+static const char *walk(struct search *s, size_t from, char *path, char **last)
+{
+	struct node dir, next;
+	const char *why;
+
+	why = node_root(&dir, s->layers, from);
+	*last = strsep(&path, "/");
+	while (!why && path) {
+		struct search step = {
+			.layers = s->layers, .in = &dir, .name = xstrdup(*last),
+			.own = NO_NODE, .found = &next, .depth = s->depth + 1,
+		};
+
+		next = NO_NODE;
+		why = search(&step);
+		if (next.nr && !node_is_dir(&next))
+			node_close(&next);
+		node_close(&dir);
+		dir = next;
+		*last = strsep(&path, "/");
+	}
+	node_close(&s->own);
+	s->own = dir;
+	return why;
+}
+
+/* It goes on under another name, right of @layer. */
+static const char *follow(struct search *s, size_t layer, const char *redirect)
+{
+	char *path CLEANUP(free_string) = xstrdup(redirect);
+	char *last = path;
+	const char *why = NULL;
+
+	s->redirected = s->found->nr;
+	if (*redirect == '/') {
+		if (s->depth == MAX_REDIRECTS)
+			return because("leads through too many redirects");
+		why = walk(s, layer + 1, path + 1, &last);
+		s->in = &s->own;
+		s->i = 0;
+	}
+	free(s->name);
+	s->name = xstrdup(last);
+	return why;
+}
+
+static void end(struct search *s, bool dot)
+{
+	s->ended = true;
+	s->found->dot = dot;
+}
+
+static const char *take_dir(struct search *s, struct part *entry, const struct part *dir)
+{
+	char *to CLEANUP(free_string) = NULL;
+	size_t layer = entry->layer;
+	bool opaque;
+	const char *why;
+
+	why = is_opaque(&opaque, entry->fd);
+	if (!why && opaque)
+		end(s, is_dot_opaque(entry->fd));
+	else if (!why)
+		why = read_redirect(&to, entry->fd);
+	if (!opaque && !to && is_hidden(dir->fd, s->name))
+		end(s, true);
+	add_part(s->found, entry);
+	return why ?: to ? follow(s, layer, to) : NULL;
+}
+
+static const char *take_data(struct search *s, struct part *entry)
+{
+	char *to CLEANUP(free_string) = NULL;
+	bool metacopy = false;
+	const char *why;
+
+	if (!S_ISREG(entry->st.st_mode))
+		return because("has its data in what is no file");
+	why = is_metacopy(&metacopy, entry->fd);
+	if (!why && metacopy)
+		why = read_redirect(&to, entry->fd);
+	if (!why && to)
+		return follow(s, entry->layer, to);
+	if (!metacopy) {
+		add_part(s->found, entry);
+		end(s, false);
 	}
 	return why;
 }
 
-struct search {
-	const struct layers *layers;
-	struct node *found;
-	bool data;		/* a file is found, and its data looked for */
-	size_t redirected;	/* how many parts there were at the last redirect */
-	int depth;
-};
-
-static const char *search(struct search *s, const struct node *dir, const char *name);
-
-/* Where a directory goes on in the layers below: not at all, or perhaps @to. */
-static const char *take_dir(struct search *s, struct part *entry,
-			    const struct part *dir, const char *name, bool *more,
-			    char **to)
+/* Looks in one part of the directory. */
+static const char *search_part(struct search *s)
 {
-	bool opaque;
-	const char *why;
-
-	*more = false;
-	add_part(s->found, entry);
-	why = is_opaque(&opaque, entry->fd);
-	if (why || opaque)
-		return why;
-	why = read_redirect(to, entry->fd);
-	*more = *to || !is_hidden(dir->fd, name);
-	return why;
-}
-
-/* A file may be without its data; then that is looked for. */
-static const char *take_file(struct search *s, struct part *entry, bool *more, char **to)
-{
-	bool metacopy = false;
-	const char *why = NULL;
-
-	if (S_ISREG(entry->st.st_mode))
-		why = is_metacopy(&metacopy, entry->fd);
-	if (!why && metacopy)
-		why = read_redirect(to, entry->fd);
-	*more = metacopy;
-	if (!s->data)
-		add_part(s->found, entry);
-	else if (!metacopy)
-		s->found->data = *entry;
-	else
-		part_close(entry);
-	s->data |= metacopy;
-	return why;
-}
-
-/* Looks at an entry; takes over its descriptor. */
-static const char *take_entry(struct search *s, struct part *entry,
-			      const struct part *dir, const char *name, bool *more,
-			      char **to)
-{
-	bool is_dir = S_ISDIR(entry->st.st_mode);
+	const struct part *dir = &s->in->part[s->i++];
+	struct part entry CLEANUP(part_close) = NO_FILE;
 	enum entry_kind kind;
 	const char *hides;
 	const char *why;
 
-	why = entry_kind(&kind, entry, name, &hides);
-	/* Only directories go on in directories, and only files have data. */
-	if (why || kind != ENTRY_PLAIN || (is_dir && s->data) ||
-	    (!is_dir && !s->data && s->found->nr) ||
-	    (s->data && !S_ISREG(entry->st.st_mode))) {
-		part_close(entry);
-		*more = false;
-		return why;
-	}
-	return is_dir ? take_dir(s, entry, dir, name, more, to) :
-			take_file(s, entry, more, to);
-}
-
-/* What was found elsewhere becomes the rest of what is looked for. */
-static void take_rest(struct search *s, struct node *rest)
-{
-	size_t i;
-
-	if (!rest->nr)
-		return;
-	if (!s->data && node_is_dir(rest)) {
-		for (i = 0; i < rest->nr; i++)
-			add_part(s->found, &rest->part[i]);
-		rest->nr = 0;
-	} else if (s->data && S_ISREG(rest->part[0].st.st_mode)) {
-		struct part *from = rest->data.fd < 0 ? &rest->part[0] : &rest->data;
-
-		s->found->data = *from;
-		*from = NO_FILE;
-	}
-}
-
-static const char *find(struct node *found, const struct layers *layers,
-			const struct node *dir, const char *name, int depth);
-
-/* Goes on at @path, from the root of the layers from @from on. */
-static const char *search_path(struct search *s, size_t from, char *path)
-{
-	struct node dir CLEANUP(node_close) = NO_NODE;
-	const char *why;
-	char *name;
-
-	if (s->depth == MAX_REDIRECTS)
-		return because("leads through too many redirects");
-	why = node_root(&dir, s->layers, from);
-	while (!why && dir.nr && (name = strsep(&path, "/"))) {
-		struct node next;
-
-		why = find(&next, s->layers, &dir, name, s->depth + 1);
-		if (!why && path && !node_is_dir(&next))
-			node_close(&next);
-		node_close(&dir);
-		dir = next;
-	}
-	if (!why)
-		take_rest(s, &dir);
-	return why;
-}
-
-static const char *search(struct search *s, const struct node *dir, const char *name)
-{
-	char *other CLEANUP(free_string) = NULL;
-	const char *why = NULL;
-	bool more = true;
-	size_t i;
-
-	for (i = 0; !why && more && i < dir->nr; i++) {
-		const struct part *part = &dir->part[i];
-		struct part entry;
-		char *to = NULL;
-
-		why = part_open(&entry, part, name);
-		if (!why && entry.fd < 0)
-			more = !is_hidden(part->fd, name);
-		else if (!why)
-			why = take_entry(s, &entry, part, name, &more, &to);
-		if (!to)
-			continue;
-		free(other);
-		other = to;
-		name = other;
-		s->redirected = s->found->nr;
-		if (!why && *to == '/')
-			return search_path(s, part->layer + 1, to + 1);
-	}
-	return why;
-}
-
-static const char *find(struct node *found, const struct layers *layers,
-			const struct node *dir, const char *name, int depth)
-{
-	struct search s = { .layers = layers, .found = found, .depth = depth };
-	const char *why;
-
-	*found = NO_NODE;
-	why = search(&s, dir, name);
-	if (!why && s.data && found->data.fd < 0)
-		why = because("has its data in a layer below that is not given");
-	else if (!why && !s.data && s.redirected && s.redirected == found->nr)
-		why = because("was renamed, and the rest of it is in a layer below that is not given");
+	why = part_open(&entry, dir, s->name);
 	if (why)
-		node_close(found);
+		return why;
+	if (entry.fd < 0) {
+		if (is_hidden(dir->fd, s->name))
+			end(s, true);
+		return NULL;
+	}
+	why = entry_kind(&kind, &entry, s->name, &hides);
+	if (why)
+		return why;
+	if (kind == ENTRY_PLAIN && s->data)
+		return take_data(s, &entry);
+	if (kind == ENTRY_PLAIN && S_ISDIR(entry.st.st_mode))
+		return take_dir(s, &entry, dir);
+	/* In a directory, only directories go on. */
+	if (kind == ENTRY_PLAIN && !s->found->nr)
+		add_part(s->found, &entry);
+	end(s, false);
+	return NULL;
+}
+
+/* Frees what belongs to the search. */
+static const char *search(struct search *s)
+{
+	const char *why = NULL;
+
+	while (!why && !s->ended && s->i < s->in->nr)
+		why = search_part(s);
+	if (!why && !s->ended && s->in->below) {
+		s->found->below = xprintf("%s/%s", s->in->below, s->name);
+		s->found->lost = s->redirected && s->redirected == s->found->nr;
+	}
+	node_close(&s->own);
+	free(s->name);
 	return why;
 }
 
-/* Finds what a directory of some layers has under a name, perhaps nothing. */
+/* Finds what a directory has under a name, perhaps nothing. */
 const char *node_find(struct node *found, const struct layers *layers,
 		      const struct node *dir, const char *name)
 {
-	return find(found, layers, dir, name, 0);
+	struct search s = {
+		.layers = layers, .in = dir, .own = NO_NODE,
+		.name = xstrdup(name), .found = found,
+	};
+
+	*found = NO_NODE;
+	return search(&s);
+}
+
+/* Finds the data of a metacopy that is called @name in @dir. */
+const char *node_find_data(struct node *data, const struct layers *layers,
+			   const struct node *dir, const char *name, const struct part *file)
+{
+	struct search s = {
+		.layers = layers, .in = dir, .own = NO_NODE,
+		.name = xstrdup(name), .found = data, .data = true,
+	};
+	char *to CLEANUP(free_string) = NULL;
+	const char *why;
+
+	*data = NO_NODE;
+	while (s.i < dir->nr && dir->part[s.i].layer <= file->layer)
+		s.i++;
+	why = read_redirect(&to, file->fd);
+	if (!why && to)
+		why = follow(&s, file->layer, to);
+	return why ?: search(&s);
+}
+
+/* Finds what a directory has under a name, and the data of a file, all of it here. */
+const char *node_find_whole(struct node *found, const struct layers *layers,
+			    const struct node *dir, const char *name)
+{
+	struct node data CLEANUP(node_close) = NO_NODE;
+	bool metacopy = false;
+	const char *why;
+
+	why = node_find(found, layers, dir, name);
+	if (!why && found->lost)
+		return because("was renamed, and the rest of it is in a layer below that is not given");
+	if (!why && found->nr && S_ISREG(found->part[0].st.st_mode))
+		why = is_metacopy(&metacopy, found->part[0].fd);
+	if (why || !metacopy)
+		return why;
+	why = node_find_data(&data, layers, dir, name, &found->part[0]);
+	if (!why && !data.nr)
+		return because("has its data in a layer below that is not given");
+	if (!why)
+		found->data = data.part[--data.nr];
+	return why;
 }

@@ -6,18 +6,13 @@
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include "branches.h"
 #include "dev.h"
-#include "nl.h"
 
 /* A change of the branches of a mounted union. */
 struct change {
 	const char *mount;		/* where the union is */
 	int fd;				/* the same */
-	uint32_t major;
-	uint32_t minor;
-	uint32_t id;			/* of the union */
-	const char *branch;		/* as it was given */
-	uint32_t branch_id;
 };
 
 static void close_change(struct change *c)
@@ -27,57 +22,24 @@ static void close_change(struct change *c)
 
 static int open_union(struct change *c, const char *path)
 {
-	struct statx stx;
-
 	c->mount = path;
 	c->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (c->fd < 0 || statx(c->fd, "", AT_EMPTY_PATH, 0, &stx))
-		return fail("%s: %s", path, strerror(errno));
-	c->major = stx.stx_dev_major;
-	c->minor = stx.stx_dev_minor;
+	return c->fd < 0 ? fail("%s: %s", path, strerror(errno)) : MICA_OK;
+}
+
+static int find_branch(const struct change *c, const char *name, uint32_t *id)
+{
+	struct branches branches CLEANUP(branches_free) = {};
+	const struct branch *branch;
+	int ret = branches_read(&branches, c->fd, c->mount);
+
+	if (ret)
+		return ret;
+	branch = branches_find(&branches, name);
+	if (!branch)
+		return fail("%s: has no branch %s; see mica union list", c->mount, name);
+	*id = branch->id;
 	return MICA_OK;
-}
-
-static void take_union(struct nlattr **attrs, void *data)
-{
-	struct change *c = data;
-
-	if (attr_u32(attrs, MICA_A_UNION_MAJOR) == c->major &&
-	    attr_u32(attrs, MICA_A_UNION_MINOR) == c->minor)
-		c->id = attr_u32(attrs, MICA_A_UNION_ID);
-}
-
-static void take_branch(struct nlattr **attrs, void *data)
-{
-	const char *path = attr_string(attrs, MICA_A_BRANCH_PATH);
-	uint32_t id = attr_u32(attrs, MICA_A_BRANCH_ID);
-	struct change *c = data;
-	uint64_t number;
-
-	if (attr_u32(attrs, MICA_A_BRANCH_UNION) != c->id)
-		return;
-	if ((path && !strcmp(path, c->branch)) ||
-	    (parse_number(c->branch, 10, UINT32_MAX, &number) && number == id))
-		c->branch_id = id;
-}
-
-/* A branch by its number or its path, as mica union list has them. */
-static int find_branch(struct change *c, const char *branch)
-{
-	struct nl_sock *sock CLEANUP(family_close) = family_open();
-	int ret;
-
-	c->branch = branch;
-	if (!sock)
-		return MICA_FAILED;
-	ret = family_dump(sock, MICA_CMD_UNION_GET, 0, take_union, c);
-	if (!ret && !c->id)
-		return fail("%s: is not in a union", c->mount);
-	if (!ret)
-		ret = family_dump(sock, MICA_CMD_BRANCH_GET, c->id, take_branch, c);
-	if (!ret && !c->branch_id)
-		return fail("%s: has no branch %s; see mica union list", c->mount, branch);
-	return ret;
 }
 
 /* The mount point of what is at @fd, to be freed, or NULL. */
@@ -136,9 +98,8 @@ static int run(struct change *c, unsigned int command, struct mica_union_change 
 static int run_on_branch(unsigned int command, struct mica_union_change arg, char **argv)
 {
 	struct change c CLEANUP(close_change) = { .fd = -1 };
-	int ret = open_union(&c, argv[0]) ?: find_branch(&c, argv[1]);
+	int ret = open_union(&c, argv[0]) ?: find_branch(&c, argv[1], &arg.branch);
 
-	arg.branch = c.branch_id;
 	return ret ?: run(&c, command, arg);
 }
 

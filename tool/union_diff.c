@@ -283,8 +283,8 @@ static int diff_dir(struct diff *d, const char *path, const struct pair *dir)
 		if (!is_plain_name(name, strlen(name)))
 			continue;
 		below = xprintf("%s/%s", path, name);
-		why = node_find(&pair.now, &d->layers, &dir->now, name) ?:
-		      node_find(&pair.before, &d->layers, &dir->before, name);
+		why = node_find_whole(&pair.now, &d->layers, &dir->now, name) ?:
+		      node_find_whole(&pair.before, &d->layers, &dir->before, name);
 		ret = why ? fail_at(below, why) : diff_name(d, below, &pair);
 	}
 	d->depth--;

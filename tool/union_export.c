@@ -363,7 +363,7 @@ static int export_name(struct export *x, const char *path, const struct node *di
 	const char *why;
 	int ret;
 
-	why = node_find(&node, &x->layers, dir, name);
+	why = node_find_whole(&node, &x->layers, dir, name);
 	if (!why && node_is_dir(&node) && !whole)
 		why = is_opaque(&opaque, node.part[0].fd);
 	if (!why && node_is_dir(&node) && !whole && !opaque)

@@ -119,12 +119,16 @@ one_sentence "a union over one of its branches"
 like "the branch is named" "$(<"$ERR")" "/layer1: is not the branch any more"
 umount layer1
 umount mnt
+mkdir top/lost
+setfattr -n trusted.overlay.redirect -v /nowhere top/lost
+touch top/lost/f
 run union mount top layer2 layer1 mnt
 mount --bind layer3 layer2
 exits 1 "another directory over a branch" union export mnt
 like "that is seen" "$(<"$ERR")" "/layer2: is not the branch any more"
 umount layer2
-exits 0 "without it" union diff mnt
+exits 0 "without it" union diff --json mnt
+like "what leads to nothing has what is in it" "$(changes)" "added /lost,added /lost/f"
 exits 1 "what is in a union is none" union diff mnt/etc
 like "that is said" "$(<"$ERR")" "not the root of a union"
 umount mnt
