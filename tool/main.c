@@ -48,6 +48,8 @@ static const struct command commands[] = {
 	  "a layer becomes the archive of a layer of an OCI image" },
 	{ "union", "import", union_import,
 	  "such an archive becomes a layer" },
+	{ "union", "merge", union_merge,
+	  "several layers become one" },
 	{ "monitor", NULL, monitor,
 	  "print events as they come" },
 };

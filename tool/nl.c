@@ -151,6 +151,7 @@ const char *event_name(enum mica_event_type type)
 		[MICA_EVENT_BRANCH_MOVE] = "branch-move",
 		[MICA_EVENT_SNAPSHOT] = "snapshot",
 		[MICA_EVENT_RESET] = "reset",
+		[MICA_EVENT_MERGE] = "merge",
 	};
 
 	if (type < ARRAY_SIZE(names) && names[type])

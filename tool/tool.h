@@ -42,6 +42,7 @@ int union_reset(int argc, char **argv);
 int union_diff(int argc, char **argv);
 int union_export(int argc, char **argv);
 int union_import(int argc, char **argv);
+int union_merge(int argc, char **argv);
 int monitor(int argc, char **argv);
 
 /* main.c: options and messages */

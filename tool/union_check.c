@@ -230,6 +230,23 @@ static void check_layers(struct check *c)
 		tell(c, "wrong", "both", "a list of layers that is none");
 }
 
+/* What mica union merge leaves, and what it has not finished. */
+static void check_merge(struct check *c)
+{
+	char *merged CLEANUP(free_string) = NULL;
+	char *merge CLEANUP(free_string) = NULL;
+	ssize_t len;
+
+	merge = attribute(c, "mica.merge", &len);
+	if (merge)
+		tell(c, "merge", "both",
+		     "takes part in a merge that has not come to its end: run that again");
+	merged = attribute(c, "mica.merged", &len);
+	if (merged)
+		tell(c, "merged", "both", "stands for %zd layer%s that it was made of",
+		     len / 8, len == 8 ? "" : "s");
+}
+
 /* Returns whether there is something in it to look at. */
 static bool check_entry(struct check *c, const char *name)
 {
@@ -238,6 +255,7 @@ static bool check_entry(struct check *c, const char *name)
 	if (is_root) {
 		c->path = ".";
 		check_layers(c);
+		check_merge(c);
 	} else if (!strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX))) {
 		/* In the root, unions and aufs keep what is their own. */
 		if (strchr(c->path, '/') || strncmp(name, DOT_META, strlen(DOT_META)) ||

@@ -7,7 +7,7 @@
 commands=("host check" "device list" "device show" "guest exec" "guest list"
 	  "union mount" "union list" "union check" "union add" "union del"
 	  "union mode" "union move" "union snapshot" "union reset" "union diff" "union export"
-	  "union import" "monitor")
+	  "union import" "union merge" "monitor")
 
 for option in --help -h; do
 	for command in "" host device guest union "${commands[@]}"; do
@@ -59,6 +59,8 @@ exits 2 "union export without a layer" union export --gzip
 exits 2 "union import without a directory" union import
 exits 2 "union import with an argument too many" union import a b c
 exits 2 "union import with another form of whiteouts" union import --whiteout aufs a b
+exits 2 "union merge of one layer" union merge "$WORK"
+exits 2 "union merge into a mounted union" union merge --mounted / --into a b c
 
 exits 1 "guest exec of what does not exist" \
 	guest exec --device 00:00.0 -- /no/such/program

@@ -1,0 +1,902 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One layer from several: each name once, as they show it together, and what hides
+ * something in layers below them. Files are hard links of what they were where that
+ * can be, so no data is moved.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/limits.h>
+#include <search.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/xattr.h>
+#include "merge.h"
+
+/* A copy that other names of its file find by the handle of its origin. */
+struct indexed {
+	struct part file;	/* without a descriptor, see open_indexed() */
+	char *name;		/* the origin, see layers.rst */
+	unsigned char key[NAME_MAX / 2];
+	size_t key_len;
+	bool lost;		/* it is no copy, but counts names that were removed */
+	bool here;		/* and the file is in these layers */
+};
+
+/* Something that was copied, under its first name. */
+struct copied {
+	dev_t dev;
+	ino_t ino;
+	int fd;
+};
+
+struct build {
+	int target;
+	const struct layers *layers;
+	const struct hashes *own;
+	struct progress *progress;
+	struct indexed *index;
+	size_t nr_indexed;
+	void *copied;		/* tree of struct copied */
+	char *path;		/* of what is looked at */
+	bool copy;		/* no links to what is in the layers */
+	bool leads;		/* something leads to layers below */
+};
+
+/* A directory of the new layer, and what it is made of. */
+struct target {
+	const struct node *from;
+	int fd;
+	bool impure;		/* names in it have another number than their own */
+};
+
+#define ORIGIN_HEAD 5			/* version, magic, length, flags, type */
+#define ORIGIN_FID (ORIGIN_HEAD + 16)	/* the UUID of the file system */
+
+/*
+ * A file system is told by the rest of the handle as well: there is a random number
+ * in it.
+ */
+static size_t make_key(unsigned char *key, unsigned char type, const void *fid, size_t len)
+{
+	if (len > NAME_MAX / 2 - 1)
+		return 0;
+	key[0] = type;
+	memcpy(key + 1, fid, len);
+	return len + 1;
+}
+
+static size_t origin_key(unsigned char *key, const unsigned char *origin, size_t len)
+{
+	if (len <= ORIGIN_FID || origin[0] || origin[1] != 0xfb || origin[2] != len)
+		return 0;
+	return make_key(key, origin[4], origin + ORIGIN_FID, len - ORIGIN_FID);
+}
+
+static size_t name_key(unsigned char *key, const char *name)
+{
+	unsigned char origin[NAME_MAX / 2];
+	size_t len = strlen(name) / 2, i;
+
+	if (strlen(name) != 2 * len || len > sizeof(origin))
+		return 0;
+	for (i = 0; i < len; i++)
+		if (sscanf(name + 2 * i, "%2hhx", &origin[i]) != 1)
+			return 0;
+	return origin_key(key, origin, len);
+}
+
+static char *fd_path(int fd)
+{
+	return xprintf("/proc/self/fd/%d", fd);
+}
+
+static size_t file_key(unsigned char *key, const struct part *file)
+{
+	char *path CLEANUP(free_string) = fd_path(file->fd);
+	union {
+		struct file_handle handle;
+		char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	} h;
+	unsigned char origin[UCHAR_MAX];
+	size_t key_len = 0;
+	ssize_t len;
+	int id;
+
+	len = getxattr(path, MARK "origin", origin, sizeof(origin));
+	if (len > 0)
+		key_len = origin_key(key, origin, (size_t)len);
+	if (key_len)
+		return key_len;
+	h.handle.handle_bytes = MAX_HANDLE_SZ;
+	if (name_to_handle_at(file->fd, "", &h.handle, &id, AT_EMPTY_PATH))
+		return 0;
+	return make_key(key, (unsigned char)h.handle.handle_type, h.handle.f_handle,
+			h.handle.handle_bytes);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct indexed *x = a, *y = b;
+	int ret = memcmp(x->key, y->key, x->key_len < y->key_len ? x->key_len : y->key_len);
+
+	if (!ret && x->key_len != y->key_len)
+		ret = x->key_len < y->key_len ? -1 : 1;
+	if (!ret && x->file.layer != y->file.layer)
+		ret = x->file.layer < y->file.layer ? -1 : 1;
+	return ret;
+}
+
+/* Opens a directory of the union's own in a layer; none is no failure. */
+static const char *open_meta(struct part *dir, const struct part *root, const char *name)
+{
+	const char *why = part_open(dir, root, name);
+
+	if (dir->fd >= 0 && !S_ISDIR(dir->st.st_mode))
+		part_close(dir);
+	return why;
+}
+
+static const char *add_indexed(struct build *b, const struct part *index, const char *name)
+{
+	struct indexed x = { .name = xstrdup(name) };
+	const char *why = part_open(&x.file, index, name);
+	bool is_there = x.file.fd >= 0;
+
+	x.key_len = name_key(x.key, name);
+	part_close(&x.file);
+	if (!is_there || !x.key_len) {
+		free(x.name);
+		return why;
+	}
+	x.lost = S_ISCHR(x.file.st.st_mode);
+	b->index = xrealloc(b->index, (b->nr_indexed + 1) * sizeof(x));
+	b->index[b->nr_indexed++] = x;
+	return why;
+}
+
+static const char *open_indexed(struct part *file, const struct build *b,
+				const struct indexed *x)
+{
+	char *path CLEANUP(free_string) = xprintf(META_DIR "/index/%s", x->name);
+	const struct part root = {
+		.layer = x->file.layer, .fd = b->layers->layer[x->file.layer].fd,
+	};
+	const char *why = part_open(file, &root, path);
+
+	return why ?: file->fd < 0 ? because("has gone from the index") : NULL;
+}
+
+static const char *read_index(struct build *b, size_t layer)
+{
+	const struct part root = { .layer = layer, .fd = b->layers->layer[layer].fd };
+	struct part meta CLEANUP(part_close) = NO_FILE, index CLEANUP(part_close) = NO_FILE;
+	struct names names CLEANUP(names_free) = {};
+	size_t i;
+	const char *why;
+
+	why = open_meta(&meta, &root, META_DIR);
+	if (!why && meta.fd >= 0)
+		why = open_meta(&index, &meta, "index");
+	if (!why && index.fd >= 0)
+		why = names_read(&names, index.fd);
+	for (i = 0; !why && i < names.nr; i++)
+		why = add_indexed(b, &index, names.name[i]);
+	return why;
+}
+
+static const char *read_indices(struct build *b)
+{
+	const char *why = NULL;
+	size_t i;
+
+	for (i = 0; !why && i < b->layers->nr; i++)
+		why = read_index(b, i);
+	if (b->nr_indexed)
+		qsort(b->index, b->nr_indexed, sizeof(*b->index), by_key);
+	return why;
+}
+
+/* The copy of a file that has several names, in a layer left of it, or NULL. */
+static const struct indexed *find_indexed(struct build *b, const struct part *file)
+{
+	struct indexed wanted = {};
+	size_t low = 0, high = b->nr_indexed, middle;
+	struct indexed *x;
+
+	if (!b->nr_indexed || file->st.st_nlink < 2)
+		return NULL;
+	wanted.key_len = file_key(wanted.key, file);
+	while (low < high) {
+		middle = (low + high) / 2;
+		if (by_key(&b->index[middle], &wanted) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < b->nr_indexed; low++) {
+		x = &b->index[low];
+		if (x->key_len != wanted.key_len ||
+		    memcmp(x->key, wanted.key, wanted.key_len))
+			return NULL;
+		if (x->lost)
+			x->here = true;
+		else if (x->file.layer < file->layer)
+			return x;
+	}
+	return NULL;
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct copied *x = a, *y = b;
+
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+static const struct copied *find_copied(struct build *b, const struct part *file)
+{
+	const struct copied wanted = { .dev = file->st.st_dev, .ino = file->st.st_ino };
+	const struct copied * const *node = tfind(&wanted, &b->copied, by_inode);
+
+	return node ? *node : NULL;
+}
+
+/* A file with several names stays one. */
+static const char *note_copied(struct build *b, const struct part *file, const struct place *to)
+{
+	struct copied *c;
+
+	if (file->st.st_nlink < 2)
+		return NULL;
+	c = xmalloc(sizeof(*c));
+	*c = (struct copied){
+		.dev = file->st.st_dev, .ino = file->st.st_ino,
+		.fd = openat(to->dir, to->name, O_PATH | O_NOFOLLOW | O_CLOEXEC),
+	};
+	if (c->fd < 0 || !tsearch(c, &b->copied, by_inode)) {
+		free(c);
+		return because_errno();
+	}
+	return NULL;
+}
+
+static void free_copied(void *node)
+{
+	struct copied *c = node;
+
+	close_fd(&c->fd);
+	free(c);
+}
+
+/* Where the data of a file is, and its attributes do not say it. */
+struct data {
+	struct node at;
+	bool is_meta;
+	bool stays;		/* the file says so as it is */
+};
+
+static void data_close(struct data *d)
+{
+	node_close(&d->at);
+}
+
+static const char *find_data(struct data *d, struct build *b, const struct node *dir,
+			     const char *name, const struct part *file)
+{
+	char *redirect CLEANUP(free_string) = NULL;
+	char *own CLEANUP(free_string) = NULL;
+	const char *why;
+
+	d->at = NO_NODE;
+	if (!S_ISREG(file->st.st_mode))
+		return NULL;
+	why = is_metacopy(&d->is_meta, file->fd);
+	if (why || !d->is_meta)
+		return why;
+	why = node_find_data(&d->at, b->layers, dir, name, file) ?:
+	      read_redirect(&redirect, file->fd);
+	if (why || d->at.nr)
+		return why;
+	if (!d->at.below)
+		return because("its data is in none of the layers");
+	b->leads = true;
+	own = dir->below ? xprintf("%s/%s", dir->below, name) : NULL;
+	d->stays = (redirect ?: own) && !strcmp(redirect ?: own, d->at.below);
+	return NULL;
+}
+
+static bool skip_data_marks(const char *name)
+{
+	return !strcmp(name, MARK "metacopy") || !strcmp(name, MARK "redirect");
+}
+
+static bool skip_redirect(const char *name)
+{
+	return !strcmp(name, MARK "redirect");
+}
+
+static const char *set_mark(const struct place *to, const char *mark, const void *value,
+			    size_t len)
+{
+	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d/%s", to->dir, to->name);
+
+	if (lsetxattr(path, mark, value, len, 0))
+		return because("%s: %s", mark, strerror(errno));
+	return NULL;
+}
+
+static const char *copy_file(struct build *b, const struct place *to, const struct part *file,
+			     const struct data *data)
+{
+	const struct timespec times[2] = { file->st.st_atim, file->st.st_mtim };
+	const char *below = data->at.below;
+	const char *why;
+
+	if (data->at.nr)
+		why = copy_node(to, file, data->at.part[0].fd, skip_data_marks,
+				b->progress);
+	else if (data->stays)
+		why = copy_node(to, file, -1, NULL, b->progress);
+	else if (data->is_meta)
+		why = copy_node(to, file, -1, skip_redirect, b->progress) ?:
+		      set_mark(to, MARK "redirect", below, strlen(below));
+	else
+		why = copy_node(to, file, file->fd, NULL, b->progress);
+	if (!why && utimensat(to->dir, to->name, times, AT_SYMLINK_NOFOLLOW))
+		return because_errno();
+	return why ?: note_copied(b, file, to);
+}
+
+static bool link_to(int fd, const struct place *to)
+{
+	return !linkat(fd, "", to->dir, to->name, AT_EMPTY_PATH);
+}
+
+/* @dir and @name are where its data is looked for, if it is without. */
+static const char *put_file(struct build *b, const struct place *to, const struct part *file,
+			    const struct node *dir, const char *name)
+{
+	const struct copied *copied = find_copied(b, file);
+	struct data data CLEANUP(data_close) = { .at = NO_NODE };
+	const char *why;
+
+	if (copied)
+		return link_to(copied->fd, to) ? NULL : because_errno();
+	why = find_data(&data, b, dir, name, file);
+	if (why)
+		return why;
+	if (!b->copy && (!data.is_meta || data.stays)) {
+		if (link_to(file->fd, to))
+			return NULL;
+		if (errno == EMLINK)
+			return because("has as many names as its file system allows");
+		if (errno != EXDEV)
+			return because_errno();
+	}
+	return copy_file(b, to, file, &data);
+}
+
+static const char *make_whiteout(const struct target *dir, const char *name, bool dot)
+{
+	char *file CLEANUP(free_string) = xprintf("%s%s", dot ? DOT_PREFIX : "", name);
+
+	return mknodat(dir->fd, file, dot ? S_IFREG | 0444 : S_IFCHR, 0) ?
+	       because_errno() : NULL;
+}
+
+/* Overlayfs's attributes of a directory, but those that are made anew. */
+static bool skip_dir_marks(const char *name)
+{
+	static const char * const marks[] = { "opaque", "redirect", "impure" };
+	size_t i;
+
+	if (strncmp(name, MARK, strlen(MARK)) != 0)
+		return false;
+	name += strlen(MARK);
+	for (i = 0; i < ARRAY_SIZE(marks); i++)
+		if (!strcmp(name, marks[i]))
+			return true;
+	return !strncmp(name, "mica.", 5);
+}
+
+/* To ignore marks that mean something to others would be to show another tree. */
+static bool has_user_marks(const struct part *dir)
+{
+	char list[XATTR_LIST_MAX];
+	ssize_t len = flistxattr(dir->fd, list, sizeof(list));
+	const char *name;
+
+	for (name = list; name < list + len; name += strlen(name) + 1)
+		if (!strncmp(name, "user.overlay.", strlen("user.overlay.")))
+			return true;
+	return false;
+}
+
+static bool is_impure(const struct node *dir)
+{
+	size_t i;
+
+	for (i = 0; i < dir->nr; i++) {
+		char *path CLEANUP(free_string) = fd_path(dir->part[i].fd);
+		char value;
+
+		if (getxattr(path, MARK "impure", &value, 1) == 1 && value == 'y')
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What is to the right of a directory: nothing more, or @from->below, where by its
+ * place in the new layer it would be @by_place.
+ */
+static const char *mark_dir(struct build *b, const struct target *dir, const char *by_place)
+{
+	const struct place self = { .dir = dir->fd, .name = "." };
+	const char *below = dir->from->below;
+
+	if (below && (!by_place || strcmp(below, by_place))) {
+		b->leads = true;
+		return set_mark(&self, MARK "redirect", below, strlen(below));
+	}
+	if (below || !by_place)
+		return NULL;
+	if (!dir->from->dot)
+		return set_mark(&self, MARK "opaque", "y", 1);
+	return mknodat(dir->fd, DOT_OPAQUE, S_IFREG | 0444, 0) ? because_errno() : NULL;
+}
+
+static const char *fill_dir(struct build *b, struct target *dir);
+
+static const char *finish_dir(struct build *b, const struct target *dir, const char *by_place)
+{
+	const struct place self = { .dir = dir->fd, .name = "." };
+	const char *why = mark_dir(b, dir, by_place);
+
+	if (!why && dir->impure)
+		why = set_mark(&self, MARK "impure", "y", 1);
+	return why ?: copy_attributes(&self, &dir->from->part[0], skip_dir_marks);
+}
+
+static const char *put_dir(struct build *b, const struct target *dir, const char *name,
+			   const struct node *found)
+{
+	char *by_place CLEANUP(free_string) = NULL;
+	int fd CLEANUP(close_fd) = -1;
+	struct target made;
+	const char *why;
+
+	if (mkdirat(dir->fd, name, 0700))
+		return because_errno();
+	fd = openat(dir->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return because_errno();
+	if (dir->from->below)
+		by_place = xprintf("%s/%s", dir->from->below, name);
+	made = (struct target){ .from = found, .fd = fd };
+	why = fill_dir(b, &made);
+	return why ?: finish_dir(b, &made, by_place);
+}
+
+static const char *put_name(struct build *b, struct target *dir, const char *name)
+{
+	const struct place to = { .dir = dir->fd, .name = name };
+	struct node found CLEANUP(node_close) = NO_NODE;
+	struct part copy CLEANUP(part_close) = NO_FILE;
+	const struct indexed *x;
+	const struct part *file;
+	const char *why;
+
+	why = node_find(&found, b->layers, dir->from, name);
+	if (why)
+		return why;
+	if (!found.nr)
+		return found.below || !dir->from->below ? NULL :
+		       make_whiteout(dir, name, found.dot);
+	if (node_is_dir(&found))
+		return put_dir(b, dir, name, &found);
+	file = &found.part[0];
+	x = find_indexed(b, file);
+	if (!x)
+		return put_file(b, &to, file, dir->from, name);
+	dir->impure = true;
+	why = open_indexed(&copy, b, x);
+	/* The index has it as well, perhaps as its only name so far. */
+	copy.st.st_nlink++;
+	return why ?: put_file(b, &to, &copy, dir->from, name);
+}
+
+/* What means nothing to a union may mean something to others, so it is not lost. */
+static const char *check_reserved(int dir, const char *name, bool is_root)
+{
+	const char *rest = name + strlen(DOT_PREFIX);
+	struct stat st;
+
+	if (is_root && !strcmp(name, META_DIR))
+		return NULL;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+		return because("%s: %s", name, strerror(errno));
+	if (S_ISREG(st.st_mode) &&
+	    (is_plain_name(rest, strlen(rest)) || !strcmp(name, DOT_OPAQUE)))
+		return NULL;
+	return because("has %s, a reserved name", name);
+}
+
+static const char *list_part(struct names *names, int dir, bool is_root)
+{
+	struct names all CLEANUP(names_free) = {};
+	const char *why = names_read(&all, dir);
+	size_t i;
+
+	for (i = 0; !why && i < all.nr; i++) {
+		const char *name = all.name[i];
+
+		if (!strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX))) {
+			why = check_reserved(dir, name, is_root);
+			name += strlen(DOT_PREFIX);
+		}
+		if (is_plain_name(name, strlen(name)))
+			names_add(names, name);
+	}
+	return why;
+}
+
+/* Of all parts; what a whiteout hides is one, too. */
+static const char *list_names(struct names *names, const struct node *dir, bool is_root)
+{
+	const char *why = NULL;
+	size_t i;
+
+	for (i = 0; !why && i < dir->nr; i++)
+		why = has_user_marks(&dir->part[i]) ?
+		      because("has marks of a union in a user namespace") :
+		      list_part(names, dir->part[i].fd, is_root);
+	names_sort(names);
+	return why;
+}
+
+static const char *fill_dir(struct build *b, struct target *dir)
+{
+	struct names names CLEANUP(names_free) = {};
+	const char *why = list_names(&names, dir->from, !*b->path);
+	size_t i, len = strlen(b->path);
+
+	dir->impure = is_impure(dir->from);
+	for (i = 0; !why && i < names.nr; i++) {
+		char *path = xprintf("%s/%s", b->path, names.name[i]);
+
+		free(b->path);
+		b->path = path;
+		b->progress->done++;
+		progress_tell(b->progress);
+		why = put_name(b, dir, names.name[i]);
+		/* Else it is what the reason is about. */
+		if (!why)
+			b->path[len] = 0;
+	}
+	return why;
+}
+
+/* The mark of how many names a copy has in the union, until its own are counted. */
+#define LINKS MARK "mica.links"
+#define NLINK MARK "nlink"
+
+static bool read_number(const char *path, const char *mark, char kind, int *number)
+{
+	char value[16] = "";
+
+	return getxattr(path, mark, value, sizeof(value) - 1) > 0 && value[0] == kind &&
+	       sscanf(value + 1, "%d", number) == 1;
+}
+
+static const char *note_links(const struct place *to, const struct part *copy)
+{
+	char *path CLEANUP(free_string) = fd_path(copy->fd);
+	char *value CLEANUP(free_string) = NULL;
+	int added;
+
+	if (!read_number(path, NLINK, 'U', &added))
+		return NULL;
+	value = xprintf("U%d", (int)copy->st.st_nlink + added);
+	return set_mark(to, LINKS, value, strlen(value));
+}
+
+/*
+ * A copy that no name here shows may be one that a name below leads to. Without data,
+ * it stays as it is: that is found by that name, if at all.
+ */
+static const char *put_copy(struct build *b, const struct place *to, const struct part *copy,
+			    const struct node *root)
+{
+	bool is_meta = false;
+	const char *why = NULL;
+
+	if (S_ISREG(copy->st.st_mode))
+		why = is_metacopy(&is_meta, copy->fd);
+	if (why || !is_meta || find_copied(b, copy))
+		return why ?: put_file(b, to, copy, root, to->name);
+	if (!b->copy && link_to(copy->fd, to))
+		return NULL;
+	b->leads = true;
+	return copy_node(to, copy, -1, NULL, b->progress);
+}
+
+static const char *put_indexed(struct build *b, int index, const struct indexed *x,
+			       const struct node *root)
+{
+	const struct place to = { .dir = index, .name = x->name };
+	struct part file CLEANUP(part_close) = NO_FILE;
+	const char *why;
+
+	if (x->lost && x->here)
+		return NULL;
+	why = open_indexed(&file, b, x);
+	if (!why && x->lost)
+		return copy_node(&to, &file, -1, NULL, b->progress);
+	return why ?: put_copy(b, &to, &file, root) ?: note_links(&to, &file);
+}
+
+static int make_dir(int dir, const char *name)
+{
+	if (mkdirat(dir, name, 0700) && errno != EEXIST)
+		return -1;
+	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Of the copies of one file, the leftmost; a count of what is lost, if there is none. */
+static const char *put_index(struct build *b, const struct node *root)
+{
+	int meta CLEANUP(close_fd) = -1, index CLEANUP(close_fd) = -1;
+	size_t i, last;
+	const char *why = NULL;
+
+	if (!b->nr_indexed)
+		return NULL;
+	meta = make_dir(b->target, META_DIR);
+	index = meta < 0 ? -1 : make_dir(meta, "index");
+	if (index < 0)
+		return because_errno();
+	for (i = 0; !why && i < b->nr_indexed; i = last) {
+		const struct indexed *x = &b->index[i];
+
+		for (last = i; last < b->nr_indexed && !strcmp(b->index[last].name, x->name);
+		     last++)
+			if (x->lost && !b->index[last].lost)
+				x = &b->index[last];
+		why = put_indexed(b, index, x, root);
+	}
+	return why;
+}
+
+static const char *fix_links(const struct place *copy)
+{
+	char *value CLEANUP(free_string) = NULL;
+	char *path CLEANUP(free_string) = NULL;
+	struct stat st;
+	const char *why;
+	int links;
+
+	path = xprintf("/proc/self/fd/%d/%s", copy->dir, copy->name);
+	if (!read_number(path, LINKS, 'U', &links) || lstat(path, &st))
+		return NULL;
+	value = xprintf("U%+d", links - (int)st.st_nlink);
+	why = set_mark(copy, NLINK, value, strlen(value));
+	if (!why && lremovexattr(path, LINKS))
+		return because_errno();
+	return why;
+}
+
+/**
+ * merge_fix_links - count the names of copies anew
+ * @target: the layer, when nothing else has names of what is in it any more
+ */
+const char *merge_fix_links(int target)
+{
+	struct names names CLEANUP(names_free) = {};
+	int index CLEANUP(close_fd) = -1;
+	const char *why = NULL;
+	size_t i;
+
+	index = openat(target, META_DIR "/index", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (index >= 0)
+		why = names_read(&names, index);
+	for (i = 0; !why && i < names.nr; i++) {
+		const struct place at = { .dir = index, .name = names.name[i] };
+
+		why = fix_links(&at);
+	}
+	return why;
+}
+
+void hashes_add(struct hashes *hashes, uint64_t hash)
+{
+	size_t i;
+
+	for (i = 0; i < hashes->nr; i++)
+		if (hashes->hash[i] == hash)
+			return;
+	if (!hash)
+		return;
+	hashes->hash = xrealloc(hashes->hash, (hashes->nr + 1) * sizeof(hash));
+	hashes->hash[hashes->nr++] = hash;
+}
+
+static bool has_hash(const struct hashes *hashes, uint64_t hash)
+{
+	size_t i;
+
+	for (i = 0; i < hashes->nr; i++)
+		if (hashes->hash[i] == hash)
+			return true;
+	return false;
+}
+
+static void hashes_free(struct hashes *hashes)
+{
+	free(hashes->hash);
+}
+
+/* The value of an attribute of the root of a layer, or NULL. */
+static char *root_mark(const struct build *b, size_t layer, const char *mark, size_t *len)
+{
+	int fd = b->layers->layer[layer].fd;
+	ssize_t ret = fgetxattr(fd, mark, NULL, 0);
+	char *value;
+
+	if (ret < 0)
+		return NULL;
+	value = xmalloc((size_t)ret + 1);
+	ret = fgetxattr(fd, mark, value, (size_t)ret);
+	if (ret < 0) {
+		free(value);
+		return NULL;
+	}
+	value[ret] = 0;
+	*len = (size_t)ret;
+	return value;
+}
+
+static void add_list(struct hashes *hashes, const struct build *b, size_t layer,
+		     const char *mark, const struct hashes *without)
+{
+	char *list CLEANUP(free_string) = NULL;
+	size_t len = 0, i;
+	uint64_t hash;
+
+	list = root_mark(b, layer, mark, &len);
+	for (i = 0; i + sizeof(hash) <= len; i += sizeof(hash)) {
+		memcpy(&hash, list + i, sizeof(hash));
+		if (!without || !has_hash(without, hash))
+			hashes_add(hashes, hash);
+	}
+}
+
+/* What does not find a place is what was merged longest ago. */
+static const char *write_merged(const struct build *b, const struct hashes *merged)
+{
+	size_t nr = merged->nr;
+
+	while (nr && fsetxattr(b->target, MARK "mica.merged", merged->hash,
+			       nr * sizeof(*merged->hash), 0)) {
+		if (errno != ENOSPC && errno != E2BIG && errno != ERANGE)
+			return because_errno();
+		nr /= 2;
+	}
+	return NULL;
+}
+
+/* Is a layer sealed below one that is none of these? */
+static bool is_sealed_outside(const struct build *b, const struct hashes *merged,
+			      const char *seal, size_t len)
+{
+	uint64_t hash;
+	size_t i;
+
+	if (len <= sizeof(hash))
+		return false;
+	memcpy(&hash, seal, sizeof(hash));
+	if (hash)
+		return !has_hash(merged, hash);
+	for (i = 0; i < b->layers->nr; i++)
+		if (!strcmp(seal + sizeof(hash), b->layers->layer[i].path))
+			return false;
+	return true;
+}
+
+static const char *write_seal(const struct build *b, const struct place *root,
+			      const struct hashes *merged)
+{
+	size_t i, len;
+
+	for (i = 0; i < b->layers->nr; i++) {
+		char *seal CLEANUP(free_string) = root_mark(b, i, MARK "mica.sealed", &len);
+
+		if (seal && is_sealed_outside(b, merged, seal, len))
+			return set_mark(root, MARK "mica.sealed", seal, len);
+	}
+	return NULL;
+}
+
+static const char *write_filesystems(const struct build *b, const struct place *root)
+{
+	size_t i, len;
+
+	for (i = 0; i < b->layers->nr; i++) {
+		char *table CLEANUP(free_string) = root_mark(b, i, MARK "mica.filesystems",
+							     &len);
+
+		if (table)
+			return set_mark(root, MARK "mica.filesystems", table, len);
+	}
+	return NULL;
+}
+
+static const char *mark_root(const struct build *b)
+{
+	const struct place root = { .dir = b->target, .name = "." };
+	struct hashes merged CLEANUP(hashes_free) = {};
+	struct hashes needs CLEANUP(hashes_free) = {};
+	const char *why = NULL;
+	size_t i;
+
+	for (i = 0; i < b->own->nr; i++)
+		hashes_add(&merged, b->own->hash[i]);
+	for (i = 0; i < b->layers->nr; i++)
+		add_list(&merged, b, i, MARK "mica.merged", NULL);
+	for (i = 0; b->leads && i < b->layers->nr; i++)
+		add_list(&needs, b, i, MARK "mica.layers", &merged);
+	if (needs.nr)
+		why = set_mark(&root, MARK "mica.layers", needs.hash,
+			       needs.nr * sizeof(*needs.hash));
+	return why ?: write_merged(b, &merged) ?: write_seal(b, &root, &merged) ?:
+	       write_filesystems(b, &root);
+}
+
+static const char *build(struct build *b)
+{
+	struct node root CLEANUP(node_close) = NO_NODE;
+	struct target target = { .from = &root, .fd = b->target };
+	const char *why;
+
+	why = node_root(&root, b->layers, 0) ?: read_indices(b) ?: fill_dir(b, &target);
+	if (why)
+		return why;
+	free(b->path);
+	b->path = xstrdup("");
+	return put_index(b, &root) ?: mark_root(b) ?: finish_dir(b, &target, "");
+}
+
+/**
+ * merge_build - make one layer of several
+ * @target: an empty directory
+ * @layers: the layers
+ * @own: what each of them is known by
+ * @copy: nothing of them is to be linked to
+ * @progress: how far it is
+ */
+int merge_build(int target, const struct layers *layers, const struct hashes *own,
+		bool copy, struct progress *progress)
+{
+	struct build b = {
+		.target = target, .layers = layers, .own = own, .copy = copy,
+		.progress = progress, .path = xstrdup(""),
+	};
+	char *path CLEANUP(free_string) = NULL;
+	const char *why = build(&b);
+	size_t i;
+
+	path = one_line(b.path);
+	for (i = 0; i < b.nr_indexed; i++)
+		free(b.index[i].name);
+	free(b.index);
+	tdestroy(b.copied, free_copied);
+	free(b.path);
+	if (!why)
+		return MICA_OK;
+	progress_end(progress);
+	return fail("%s: %s", *path ? path : "/", why);
+}
