@@ -65,6 +65,13 @@ static const struct mica_ioctl_entry mica_ioctls[] = {
 		.tail = offsetof(struct mica_guest_note, reason_ptr),
 		.full_size = sizeof(struct mica_guest_note),
 	},
+	[_IOC_NR(MICA_GUEST_CREATE)] = {
+		.run = mica_guest_create_run,
+		.tail = offsetof(struct mica_guest_create, reason_ptr),
+		.full_size = sizeof(struct mica_guest_create),
+		.flags = MICA_GUEST_CONTAINER,
+		.gives = true,
+	},
 	[_IOC_NR(MICA_UNION_OWN)] = {
 		.run = mica_union_own_run,
 		.tail = offsetof(struct mica_union_own, reason_ptr),

@@ -46,6 +46,11 @@
  * @MICA_REASON_ENDING: the session ended before the call was through
  * @MICA_REASON_BRANCH: a directory cannot be a branch, or not in this way
  * @MICA_REASON_IN_USE: something in the union is in use, and would not be there
+ * @MICA_REASON_GUEST: the session has a guest already, or none, or it belongs to
+ *	another process
+ * @MICA_REASON_KVM: KVM is not there, or refused something
+ * @MICA_REASON_VFIO: VFIO refused something
+ * @MICA_REASON_LIMIT: a limit of the process, or of the host, is reached
  */
 enum mica_reason_code {
 	MICA_REASON_NONE = 0,
@@ -68,6 +73,10 @@ enum mica_reason_code {
 	MICA_REASON_ENDING,
 	MICA_REASON_BRANCH,
 	MICA_REASON_IN_USE,
+	MICA_REASON_GUEST,
+	MICA_REASON_KVM,
+	MICA_REASON_VFIO,
+	MICA_REASON_LIMIT,
 };
 
 /**
@@ -108,6 +117,7 @@ struct mica_pci_addr {
 #define MICA_CAP_IOMMU		_BITULL(3)	/* an IOMMU is in use */
 #define MICA_CAP_EVENTS		_BITULL(4)	/* generic netlink family mica */
 #define MICA_CAP_BRANCHES	_BITULL(5)	/* MICA_UNION_ADD to _SNAPSHOT */
+#define MICA_CAP_ASSEMBLY	_BITULL(12)	/* MICA_GUEST_CREATE and what follows it */
 
 /**
  * struct mica_info - argument of MICA_INFO
@@ -544,6 +554,87 @@ struct mica_union_own {
  * * EFAULT, E2BIG, EINVAL, EOPNOTSUPP as above; ENOMEM.
  */
 #define MICA_UNION_OWN		_IO(MICA_IOC_TYPE, 0x05)
+
+/**
+ * struct mica_guest_device - a descriptor that is asked for
+ * @addr: the function
+ * @fd: out: the descriptor that VFIO gives for it
+ * @reserved: must be zero
+ */
+struct mica_guest_device {
+	struct mica_pci_addr addr;
+	__s32 fd;
+	__u32 reserved;
+};
+
+/* A descriptor of VFIO's container is asked for. */
+#define MICA_GUEST_CONTAINER	_BITUL(0)
+
+/**
+ * struct mica_guest_create - argument of MICA_GUEST_CREATE
+ * @size: sizeof(struct mica_guest_create)
+ * @flags: zero or MICA_GUEST_CONTAINER
+ * @vm_fd: out: descriptor of the VM
+ * @container_fd: out: descriptor of VFIO's container, or -1
+ * @devices_ptr: array of struct mica_guest_device, or zero
+ * @nr_devices: entries at @devices_ptr, at most MICA_CLAIM_MAX
+ * @reserved: must be zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_guest_create {
+	__u32 size;
+	__u32 flags;
+	__s32 vm_fd;
+	__s32 container_fd;
+	__aligned_u64 devices_ptr;
+	__u32 nr_devices;
+	__u32 reserved;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_GUEST_CREATE - a VM with the functions of the session
+ *
+ * Makes a VM with KVM's own interrupt controllers and opens the functions that the
+ * session holds, which VFIO resets if it can. Their IOMMU groups are in one
+ * container, which KVM knows of. The descriptors are those of KVM and VFIO: VCPUs
+ * are made by KVM_CREATE_VCPU on @vm_fd, registers are at the descriptors of the
+ * functions. A session that holds no function gets a VM without any.
+ *
+ * /dev/kvm, /dev/vfio/vfio and the groups in /dev/vfio are opened with the
+ * credentials of the caller, whose memory the VM is bound to: who has other
+ * memory, for instance after fork() or exec(), gets EIO from the commands on it.
+ *
+ * A session has one guest. It is let go when the session ends, or when a function
+ * is taken from the session by unplugging it or unbinding it; descriptors that
+ * were given out stay until they are closed, and so does what they stand for.
+ *
+ * Errors:
+ * * EFAULT - a pointer is bad; or another thread of the caller meddled with
+ *   memory that the call had mapped.
+ * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
+ * * EINVAL - the structure is too short, padding is not zero, an address cannot
+ *   be one, or @nr_devices is too large.
+ * * EOPNOTSUPP - an unknown flag.
+ * * EBUSY - the session has a guest (MICA_REASON_GUEST), or a process has a group
+ *   open (MICA_REASON_USER).
+ * * ENOENT - a function that is asked for is not there, or not of the session
+ *   (MICA_REASON_NO_DEVICE); or there is no KVM (MICA_REASON_KVM).
+ * * ENODEV - the session has ended (MICA_REASON_ENDING), a function is not bound to
+ *   vfio-pci any more (MICA_REASON_VFIO), or a container is asked for without
+ *   functions (MICA_REASON_NO_DEVICE).
+ * * EACCES - the caller may not open one of the files (MICA_REASON_KVM,
+ *   MICA_REASON_VFIO).
+ * * EPERM - interrupts are not isolated (MICA_REASON_NO_IOMMU).
+ * * EMFILE - no descriptor is left (MICA_REASON_LIMIT).
+ * * ENOMEM, EINTR, and what else KVM and VFIO return (MICA_REASON_KVM,
+ *   MICA_REASON_VFIO).
+ */
+#define MICA_GUEST_CREATE	_IO(MICA_IOC_TYPE, 0x09)
 
 /* The branch is writable; without it, it is not. */
 #define MICA_BRANCH_RW		_BITUL(0)

@@ -220,6 +220,30 @@ static struct mica_held *mica_custody_nth(struct mica_session *session,
 }
 
 /**
+ * mica_custody_function - a function that a session has
+ * @session: the session
+ * @index: which one
+ *
+ * Return: the function, with a reference, or NULL if it has no such.
+ */
+struct pci_dev *mica_custody_function(struct mica_session *session,
+				      unsigned int index)
+{
+	struct pci_dev *pdev = NULL;
+	struct mica_held *held;
+
+	spin_lock(&mica_custody_lock);
+	list_for_each_entry(held, &session->held, list) {
+		if (held->state != MICA_DEVICE_CLAIMED || index--)
+			continue;
+		pdev = pci_dev_get(held->pdev);
+		break;
+	}
+	spin_unlock(&mica_custody_lock);
+	return pdev;
+}
+
+/**
  * mica_custody_snap - describe a function of a session
  * @session: the session
  * @index: which one
@@ -251,11 +275,15 @@ static int mica_custody_notify(struct notifier_block *nb, unsigned long action,
 	struct device *dev = data;
 	struct mica_held *held;
 
-	if (action != BUS_NOTIFY_DEL_DEVICE)
+	if (action != BUS_NOTIFY_DEL_DEVICE &&
+	    action != BUS_NOTIFY_UNBIND_DRIVER)
 		return NOTIFY_DONE;
 	spin_lock(&mica_custody_lock);
 	held = mica_custody_find(to_pci_dev(dev));
-	if (held) {
+	if (held && action == BUS_NOTIFY_UNBIND_DRIVER) {
+		if (held->state == MICA_DEVICE_CLAIMED)
+			mica_session_leave(held->session);
+	} else if (held) {
 		held->unplugged = true;
 		held->state = MICA_DEVICE_UNPLUGGED;
 		held->error = -ENODEV;

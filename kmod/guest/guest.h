@@ -18,6 +18,7 @@
 struct inode;
 struct iommu_group;
 struct mica_claim_work;
+struct mica_vm;
 
 #define MICA_VFIO_DRIVER	"vfio-pci"
 
@@ -29,9 +30,11 @@ struct mica_claim_work;
  * @queue: ordered; made by the first claim, everything that may take long is
  *	done in it, the way back last
  * @make_queue: guards the making of @queue
- * @lock: guards @guest and @claim; a leaf
+ * @lock: guards @guest, @claim and @vm; a leaf
  * @guest: process of the guest, if one is noted
  * @claim: the call with MICA_CLAIM_ASYNC whose outcome is still to be fetched
+ * @vm: what MICA_GUEST_CREATE made, with a reference, or NULL
+ * @leave: lets @vm go when one of its functions leaves
  * @outcome: woken when @claim is done
  * @ending: the last descriptor is closed; a claim at work gives up
  * @owned: the directory of MICA_UNION_OWN, or NULL
@@ -50,9 +53,11 @@ struct mica_session {
 	char comm[TASK_COMM_LEN];
 	struct workqueue_struct *queue;
 	struct mutex make_queue;	/* @queue, until it is made */
-	spinlock_t lock;		/* @guest, @claim */
+	spinlock_t lock;		/* @guest, @claim, @vm */
 	struct pid *guest;
 	struct mica_claim_work *claim;
+	struct mica_vm *vm;
+	struct work_struct leave;
 	wait_queue_head_t outcome;
 	bool ending;
 	struct file *owned;
@@ -109,6 +114,7 @@ int mica_session_open(struct inode *inode, struct file *file);
 int mica_session_release(struct inode *inode, struct file *file);
 __poll_t mica_session_poll(struct file *file, struct poll_table_struct *table);
 struct workqueue_struct *mica_session_queue(struct mica_session *session);
+void mica_session_leave(struct mica_session *session);
 
 /* claim.c */
 int mica_claim_run(struct mica_call *call, void *arg);
@@ -165,6 +171,8 @@ void mica_custody_state(struct mica_held *held, enum mica_device_state state,
 bool mica_custody_unplugged(struct mica_held *held);
 u32 mica_custody_holder(struct pci_dev *pdev, bool *ending);
 unsigned int mica_custody_count(struct mica_session *session);
+struct pci_dev *mica_custody_function(struct mica_session *session,
+				      unsigned int index);
 int mica_custody_snap(struct mica_session *session, u32 index,
 		      struct mica_device_snap *snap);
 int mica_custody_init(void);
@@ -191,6 +199,11 @@ u64 mica_guest_caps(void);
 int mica_addr_find(const struct mica_pci_addr *addr, struct pci_dev **pdev,
 		   struct mica_reason *why);
 int mica_device_info_run(struct mica_call *call, void *arg);
+
+/* assembly.c */
+int mica_guest_create_run(struct mica_call *call, void *arg);
+void mica_vm_init(struct mica_session *session);
+void mica_vm_end(struct mica_session *session);
 
 /* note.c */
 int mica_guest_note_run(struct mica_call *call, void *arg);

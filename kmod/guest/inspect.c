@@ -32,6 +32,8 @@ u64 mica_guest_caps(void)
 		if (IS_ENABLED(CONFIG_VFIO_PCI))
 			caps |= MICA_CAP_CLAIM;
 	}
+	if (IS_ENABLED(CONFIG_KVM) && IS_ENABLED(CONFIG_KVM_VFIO))
+		caps |= MICA_CAP_ASSEMBLY;
 	return caps;
 }
 

@@ -120,6 +120,7 @@ int mica_session_open(struct inode *inode, struct file *file)
 	INIT_LIST_HEAD(&session->held);
 	INIT_WORK(&session->restore, mica_session_restore);
 	INIT_WORK(&session->reap, mica_session_reap);
+	mica_vm_init(session);
 	session->opener = get_pid(task_tgid(current));
 	get_task_comm(session->comm, current);
 
@@ -150,6 +151,7 @@ int mica_session_release(struct inode *inode, struct file *file)
 		mica_claim_put(session->claim);
 	session->claim = NULL;
 	mica_own_end(session->owned);
+	mica_vm_end(session);
 	if (!session->queue) {
 		mica_session_forget(session);
 		return 0;
@@ -191,6 +193,20 @@ struct workqueue_struct *mica_session_queue(struct mica_session *session)
 							 session->id);
 	mutex_unlock(&session->make_queue);
 	return session->queue;
+}
+
+/**
+ * mica_session_leave - a function is being taken from a session
+ * @session: the session, which has the function in the custody table
+ *
+ * Whoever takes it waits until its users have let it go, and the session's VM is
+ * one. The reaper's queue is ordered: the session is not freed before that.
+ *
+ * Context: any; only queues work.
+ */
+void mica_session_leave(struct mica_session *session)
+{
+	queue_work(mica_reaper, &session->leave);
 }
 
 static u32 mica_session_guest_pid(struct mica_session *session)

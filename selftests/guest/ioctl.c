@@ -74,6 +74,16 @@ FIXTURE_VARIANT_ADD(ioctl, guest_note)
 	.err = EINVAL,
 };
 
+/* A session without functions: this makes a guest, and another one is refused. */
+FIXTURE_VARIANT_ADD(ioctl, guest_create)
+{
+	.cmd = MICA_GUEST_CREATE,
+	.size = sizeof(struct mica_guest_create),
+	.tail = offsetof(struct mica_guest_create, reason_ptr),
+	.flags = 1,
+	.gives = true,
+};
+
 /* Standard input is no directory. */
 FIXTURE_VARIANT_ADD(ioctl, union_own)
 {
@@ -271,7 +281,7 @@ TEST_F(call, unknown_commands)
 	unsigned int nr;
 
 	put32(page, 64);
-	for (nr = 6; nr < 256; nr++)
+	for (nr = 0x10; nr < 256; nr++)
 		EXPECT_EQ(ENOTTY, call(self->fd, _IO(MICA_IOC_TYPE, nr), page));
 	for (nr = 0; nr < 256; nr++)
 		EXPECT_EQ(ENOTTY, call(self->fd, _IO(MICA_IOC_TYPE + 1, nr),

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The assembly: a VM, its memory and its interrupts, made for a session. */
+#ifndef _MICA_ASSEMBLY_H
+#define _MICA_ASSEMBLY_H
+
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+#include "guest.h"
+
+struct file;
+struct iommu_group;
+struct mm_struct;
+
+/**
+ * struct mica_args - an area for the arguments of ioctls
+ * @file: what is mapped; frees this
+ * @mapper: the task that maps it just now
+ * @data: the area, as the kernel sees it
+ * @addr: the same, as the caller sees it
+ * @len: bytes, whole pages
+ * @answers: ioctls write there
+ * @torn: it is not there any more, or not as it was
+ */
+struct mica_args {
+	struct file *file;
+	struct task_struct *mapper;
+	void *data;
+	unsigned long addr;
+	size_t len;
+	bool answers;
+	bool torn;
+};
+
+/**
+ * struct mica_vm_group - an IOMMU group of a VM
+ * @group: the group, with a reference
+ * @file: /dev/vfio/<number>, or NULL
+ */
+struct mica_vm_group {
+	struct iommu_group *group;
+	struct file *file;
+};
+
+/**
+ * struct mica_vm_device - a function of a VM
+ * @pdev: the function, with a reference
+ * @group: its group
+ * @file: what VFIO gives for it, or NULL
+ */
+struct mica_vm_device {
+	struct pci_dev *pdev;
+	struct mica_vm_group *group;
+	struct file *file;
+};
+
+/**
+ * struct mica_vm - what was assembled
+ * @ref: the session has one, and each call that works with it
+ * @lock: one call after the other
+ * @mm: the memory of who made it; only pinned, to be compared
+ * @ready: it has been made; guarded by @lock
+ * @kvm: the VM
+ * @link: KVM's device that knows of VFIO's groups, or NULL without groups
+ * @container: VFIO's container, or NULL without groups
+ * @groups: its groups
+ * @nr_groups: how many
+ * @nr_devices: entries of @devices
+ * @devices: its functions
+ *
+ * The files are let go with the last reference: so that the end of a session need
+ * not wait for a call that waits, for instance for memory of the caller's.
+ */
+struct mica_vm {
+	struct kref ref;
+	struct mutex lock;		/* one call after the other */
+	struct mm_struct *mm;
+	bool ready;
+	struct file *kvm;
+	struct file *link;
+	struct file *container;
+	struct mica_vm_group *groups;
+	unsigned int nr_groups;
+	unsigned int nr_devices;
+	struct mica_vm_device devices[];
+};
+
+/* args.c */
+struct mica_args *mica_args_open(size_t len, bool answers);
+void mica_args_close(struct mica_args *args);
+long mica_args_ioctl(struct mica_args *args, struct file *file,
+		     unsigned int cmd);
+long mica_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+int mica_fd_lend(struct file *file);
+void mica_fd_return(int fd);
+struct file *mica_fd_take(long fd, const char *name);
+
+/* vfio.c */
+int mica_vfio_open(struct mica_vm *vm, struct mica_reason *why);
+int mica_vfio_attach(struct mica_vm *vm, struct mica_reason *why);
+int mica_vfio_devices(struct mica_vm *vm, struct mica_reason *why);
+
+/* assembly.c */
+int mica_vm_step(struct mica_reason *why, long ret,
+		 enum mica_reason_code code, const char *subject,
+		 const char *what);
+struct file *mica_open_device(const char *path, int minor);
+
+#endif /* _MICA_ASSEMBLY_H */

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Guests that are made, and guests that are not; what is left of each. */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include "assembly.h"
+#include "vfio.h"
+#include "kselftest_harness.h"
+
+FIXTURE(create)
+{
+	struct guest guest;
+	struct mica_guest_device device;
+	struct mica_guest_create call;
+	char edu[BDF_LEN];
+	char pair[2][BDF_LEN];
+};
+
+FIXTURE_SETUP(create)
+{
+	ASSERT_EQ(0, module_load());
+	ASSERT_EQ(1, pci_find(pci_is_edu_alone, &self->edu, 1));
+	ASSERT_EQ(2, pci_find(pci_is_edu_paired, self->pair, 2));
+	self->guest = (struct guest){ session_open(), -1, -1, -1, {} };
+	ASSERT_LE(0, self->guest.session);
+	self->device = (struct mica_guest_device){ .addr = pci_addr(self->edu) };
+	self->call = (struct mica_guest_create){
+		.size = sizeof(self->call),
+		.devices_ptr = (unsigned long)&self->device,
+		.nr_devices = 1,
+		.reason_ptr = (unsigned long)&self->guest.why,
+		.reason_len = sizeof(self->guest.why),
+	};
+}
+
+FIXTURE_TEARDOWN(create)
+{
+	guest_end(&self->guest);
+	pci_wait_driver(self->edu, "", BACK_MS);
+	pci_wait_driver(self->pair[0], "", BACK_MS);
+	pci_wait_driver(self->pair[1], "", BACK_MS);
+}
+
+static bool works(struct guest *guest, const char *bdf)
+{
+	unsigned int id = 0;
+	struct vfio_region_info config = {
+		.argsz = sizeof(config),
+		.index = VFIO_PCI_CONFIG_REGION_INDEX,
+	};
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+
+	return !ioctl(guest->device, VFIO_DEVICE_GET_REGION_INFO, &config) &&
+	       pread(guest->device, &id, 4, config.offset) == 4 &&
+	       id == pci_id(bdf) &&
+	       !ioctl(guest->container, VFIO_IOMMU_GET_INFO, &info);
+}
+
+static int close_on_exec(int fd)
+{
+	return fcntl(fd, F_GETFD) == FD_CLOEXEC;
+}
+
+TEST_F(create, without_functions)
+{
+	int vcpu;
+
+	ASSERT_EQ(0, guest_create(&self->guest, NULL));
+	EXPECT_TRUE(close_on_exec(self->guest.vm));
+	EXPECT_EQ(-1, self->guest.container);
+	EXPECT_LT(0, ioctl(self->guest.vm, KVM_CHECK_EXTENSION,
+			   KVM_CAP_NR_MEMSLOTS));
+	/* The interrupt controllers are there already. */
+	EXPECT_EQ(-1, ioctl(self->guest.vm, KVM_CREATE_IRQCHIP, 0));
+	EXPECT_EQ(EEXIST, errno);
+	vcpu = ioctl(self->guest.vm, KVM_CREATE_VCPU, 0);
+	EXPECT_LE(0, vcpu);
+	close(vcpu);
+}
+
+TEST_F(create, with_a_function)
+{
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	ASSERT_EQ(0, guest_create(&self->guest, self->edu));
+	EXPECT_TRUE(close_on_exec(self->guest.vm));
+	EXPECT_TRUE(close_on_exec(self->guest.container));
+	EXPECT_TRUE(close_on_exec(self->guest.device));
+	EXPECT_TRUE(works(&self->guest, self->edu));
+	guest_end(&self->guest);
+	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+}
+
+TEST_F(create, with_functions_of_one_group_and_another)
+{
+	char three[3][BDF_LEN];
+	int session = self->guest.session;
+
+	memcpy(three[0], self->pair[0], BDF_LEN);
+	memcpy(three[1], self->edu, BDF_LEN);
+	memcpy(three[2], self->pair[1], BDF_LEN);
+	ASSERT_EQ(0, session_claim_many(session, three, 3, 0, NULL,
+					&self->guest.why));
+	ASSERT_EQ(0, guest_create(&self->guest, self->pair[1]));
+	EXPECT_TRUE(works(&self->guest, self->pair[1]));
+}
+
+TEST_F(create, session_ends_before_its_descriptors)
+{
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	ASSERT_EQ(0, guest_create(&self->guest, self->edu));
+	close(self->guest.session);
+	self->guest.session = -1;
+	sleep_us(300000);
+	EXPECT_STREQ("vfio-pci", pci_driver(self->edu));
+	EXPECT_TRUE(works(&self->guest, self->edu));
+	guest_end(&self->guest);
+	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+}
+
+TEST_F(create, vm_that_is_kept_keeps_no_function)
+{
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	self->call.nr_devices = 0;
+	ASSERT_EQ(0, ioctl(self->guest.session, MICA_GUEST_CREATE, &self->call));
+	self->guest.vm = self->call.vm_fd;
+	close(self->guest.session);
+	self->guest.session = -1;
+	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+}
+
+TEST_F(create, killed_with_all_of_it)
+{
+	int ready[2], status;
+	pid_t child;
+	char c;
+
+	ASSERT_EQ(0, pipe(ready));
+	child = fork();
+	if (!child) {
+		close(self->guest.session);
+		self->guest.session = session_open();
+		if (session_claim(self->guest.session, self->edu, 0,
+				  &self->guest.why) ||
+		    guest_create(&self->guest, self->edu))
+			_exit(1);
+		write(ready[1], "x", 1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	EXPECT_EQ(1, read(ready[0], &c, 1));
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+}
+
+TEST_F(create, one_guest_in_a_session)
+{
+	struct guest second = self->guest;
+
+	ASSERT_EQ(0, guest_create(&self->guest, NULL));
+	EXPECT_EQ(EBUSY, guest_create(&second, NULL));
+	EXPECT_EQ((unsigned int)MICA_REASON_GUEST, second.why.code);
+}
+
+TEST_F(create, group_that_somebody_has_open)
+{
+	int fds = fds_open();
+	struct vfio_use use;
+
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	ASSERT_EQ(0, vfio_use_group(&use, self->edu));
+	EXPECT_EQ(EBUSY, guest_create(&self->guest, self->edu));
+	EXPECT_EQ((unsigned int)MICA_REASON_USER, self->guest.why.code);
+	vfio_use_end(&use);
+	EXPECT_EQ(fds, fds_open());
+	EXPECT_EQ(0, guest_create(&self->guest, self->edu));
+}
+
+/*
+ * Each descriptor that is used on the way is refused in turn, until there are as
+ * many as it takes. What was there before is there after, and no more.
+ */
+TEST_F(create, as_many_descriptors_as_it_takes)
+{
+	struct rlimit old, limit;
+	int fds, err, failed = 0;
+
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
+	fds = fds_open();
+	limit = old;
+	for (limit.rlim_cur = 3; limit.rlim_cur < 64; limit.rlim_cur++) {
+		ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+		err = guest_create(&self->guest, self->edu);
+		ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
+		if (!err)
+			break;
+		failed++;
+		ASSERT_EQ(EMFILE, err);
+		ASSERT_EQ((unsigned int)MICA_REASON_LIMIT, self->guest.why.code);
+		ASSERT_NE(NULL, strstr((char *)self->guest.why.text, "ulimit"));
+		ASSERT_EQ(fds, fds_open());
+	}
+	EXPECT_EQ(0, err);
+	EXPECT_LE(3, failed);
+	EXPECT_TRUE(works(&self->guest, self->edu));
+}
+
+/* The area of arguments is memory, too. */
+TEST_F(create, no_room_in_the_address_space)
+{
+	struct rlimit old, limit;
+	int fds = fds_open(), err;
+
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	ASSERT_EQ(0, getrlimit(RLIMIT_AS, &old));
+	limit = old;
+	limit.rlim_cur = 4096;
+	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &limit));
+	err = guest_create(&self->guest, self->edu);
+	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &old));
+	EXPECT_EQ(ENOMEM, err);
+	EXPECT_EQ(fds, fds_open());
+	EXPECT_EQ(0, guest_create(&self->guest, self->edu));
+}
+
+TEST_F(create, each_allocation_fails)
+{
+	int nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	int n, fds, err = -1;
+	char text[16];
+
+	if (nth < 0)
+		SKIP(return, "the kernel cannot inject faults");
+	system("for f in failslab fail_page_alloc; do "
+	       "d=/sys/kernel/debug/$f; echo N >$d/ignore-gfp-wait; "
+	       "echo 0 >$d/verbose; done 2>/dev/null");
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	fds = fds_open();
+	for (n = 1; err && n < 2000; n++) {
+		snprintf(text, sizeof(text), "%d", n);
+		ASSERT_LT(0, pwrite(nth, text, strlen(text), 0));
+		err = guest_create(&self->guest, self->edu);
+		ASSERT_LT(0, pwrite(nth, "0", 1, 0));
+		if (err)
+			ASSERT_EQ(fds, fds_open());
+	}
+	EXPECT_EQ(0, err);
+	EXPECT_LT(20, n);
+	EXPECT_TRUE(works(&self->guest, self->edu));
+}
+
+TEST_F(create, unbound_by_an_administrator)
+{
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	self->call.nr_devices = 0;
+	ASSERT_EQ(0, ioctl(self->guest.session, MICA_GUEST_CREATE, &self->call));
+	close(self->call.vm_fd);
+	/* Waits for all users of the function, of which the session is one. */
+	EXPECT_EQ(0, write_text("/sys/bus/pci/drivers/vfio-pci/unbind",
+				self->edu));
+	EXPECT_STREQ("", pci_driver(self->edu));
+	EXPECT_EQ(ENODEV, guest_create(&self->guest, NULL));
+	EXPECT_EQ((unsigned int)MICA_REASON_VFIO, self->guest.why.code);
+}
+
+TEST_F(create, unplugged)
+{
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	self->call.nr_devices = 0;
+	ASSERT_EQ(0, ioctl(self->guest.session, MICA_GUEST_CREATE, &self->call));
+	EXPECT_EQ(0, pci_write(self->edu, "remove", "1"));
+	EXPECT_EQ(0, write_text("/sys/bus/pci/rescan", "1"));
+	EXPECT_TRUE(pci_is_edu(self->edu));
+	close(self->call.vm_fd);
+}
+
+static const struct {
+	const char *what;
+	int err;
+	unsigned int code;
+	const char *bdf;		/* in place of the function's */
+	unsigned int reserved;
+	unsigned int device_reserved;
+	unsigned int addr_reserved;
+	unsigned int nr_devices;
+	unsigned long devices;
+	unsigned int flags;
+} bad[] = {
+	{ "reserved", EINVAL, MICA_REASON_BAD_VALUE, .reserved = 1 },
+	{ "reserved of a device", EINVAL, MICA_REASON_BAD_VALUE,
+	  .device_reserved = 1 },
+	{ "no address", EINVAL, MICA_REASON_BAD_VALUE, .addr_reserved = 1 },
+	{ "no such function", ENOENT, MICA_REASON_NO_DEVICE, .bdf = "0000:e7:1d.5" },
+	{ "a function of somebody else", ENOENT, MICA_REASON_NO_DEVICE,
+	  .bdf = "0000:00:00.0" },
+	{ "too many", EINVAL, MICA_REASON_BAD_VALUE,
+	  .nr_devices = MICA_CLAIM_MAX + 1 },
+	{ "far too many", EINVAL, MICA_REASON_BAD_VALUE, .nr_devices = ~0u },
+	{ "nothing there", EFAULT, .devices = 8 },
+	{ "nothing can be there", EFAULT, .devices = ~0ul - 7 },
+	{ "unknown flag", EOPNOTSUPP, MICA_REASON_BAD_VALUE, .flags = 2 },
+};
+
+TEST_F(create, bad_input)
+{
+	int i, fds;
+
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	fds = fds_open();
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct mica_guest_create call = self->call;
+
+		memset(&self->guest.why, 0, sizeof(self->guest.why));
+		self->device.addr = pci_addr(bad[i].bdf ?: self->edu);
+		self->device.addr.reserved = bad[i].addr_reserved;
+		self->device.reserved = bad[i].device_reserved;
+		call.reserved = bad[i].reserved;
+		call.flags = bad[i].flags;
+		if (bad[i].nr_devices)
+			call.nr_devices = bad[i].nr_devices;
+		if (bad[i].devices)
+			call.devices_ptr = bad[i].devices;
+		TH_LOG("%s", bad[i].what);
+		EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_CREATE,
+				    &call));
+		EXPECT_EQ(bad[i].err, errno);
+		EXPECT_EQ(bad[i].code, self->guest.why.code);
+		EXPECT_EQ(!bad[i].code, !*self->guest.why.text);
+		EXPECT_EQ(fds, fds_open());
+	}
+	EXPECT_EQ(0, guest_create(&self->guest, self->edu));
+}
+
+TEST_F(create, container_of_no_function)
+{
+	self->call.nr_devices = 0;
+	self->call.flags = MICA_GUEST_CONTAINER;
+	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_CREATE, &self->call));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ((unsigned int)MICA_REASON_NO_DEVICE, self->guest.why.code);
+}
+
+/* Unmaps what the calls of the other threads map, and closes what they open. */
+static void *meddle(void *arg)
+{
+	char line[256], name[64];
+	unsigned long from, to;
+	int fd = 40;
+	FILE *maps;
+
+	while (!__atomic_load_n((bool *)arg, __ATOMIC_RELAXED)) {
+		maps = fopen("/proc/self/maps", "re");
+		while (maps && fgets(line, sizeof(line), maps)) {
+			if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %63s", &from,
+				   &to, name) == 3 && strstr(name, "mica-args"))
+				munmap((void *)from, to - from);
+		}
+		if (maps)
+			fclose(maps);
+		dup2(0, fd);
+		close(fd);
+		fd = fd < 50 ? fd + 1 : 40;
+	}
+	return NULL;
+}
+
+TEST_F(create, threads_that_meddle)
+{
+	int i, made = 0, hold[48], n = 0;
+	bool stop = false;
+	pthread_t thread;
+
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	/* New descriptors are going to be those that are closed. */
+	while (n < 48 && (hold[n] = dup(0)) < 39)
+		n++;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, meddle, &stop));
+	for (i = 0; i < 100 && !made; i++)
+		made = !guest_create(&self->guest, self->edu);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	while (n--)
+		close(hold[n]);
+	guest_end(&self->guest);
+	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+}
+
+TEST_HARNESS_MAIN
