@@ -72,6 +72,16 @@ static const struct mica_ioctl_entry mica_ioctls[] = {
 		.flags = MICA_GUEST_CONTAINER,
 		.gives = true,
 	},
+	[_IOC_NR(MICA_GUEST_MAP)] = {
+		.run = mica_guest_map_run,
+		.tail = offsetof(struct mica_guest_map, reason_ptr),
+		.full_size = sizeof(struct mica_guest_map),
+	},
+	[_IOC_NR(MICA_GUEST_UNMAP)] = {
+		.run = mica_guest_unmap_run,
+		.tail = offsetof(struct mica_guest_unmap, reason_ptr),
+		.full_size = sizeof(struct mica_guest_unmap),
+	},
 	[_IOC_NR(MICA_UNION_OWN)] = {
 		.run = mica_union_own_run,
 		.tail = offsetof(struct mica_union_own, reason_ptr),

@@ -51,6 +51,7 @@
  * @MICA_REASON_KVM: KVM is not there, or refused something
  * @MICA_REASON_VFIO: VFIO refused something
  * @MICA_REASON_LIMIT: a limit of the process, or of the host, is reached
+ * @MICA_REASON_RANGE: guest addresses that cannot be used, or are in use
  */
 enum mica_reason_code {
 	MICA_REASON_NONE = 0,
@@ -77,6 +78,7 @@ enum mica_reason_code {
 	MICA_REASON_KVM,
 	MICA_REASON_VFIO,
 	MICA_REASON_LIMIT,
+	MICA_REASON_RANGE,
 };
 
 /**
@@ -635,6 +637,110 @@ struct mica_guest_create {
  *   MICA_REASON_VFIO).
  */
 #define MICA_GUEST_CREATE	_IO(MICA_IOC_TYPE, 0x09)
+
+/* Neither the guest nor its functions can write there. */
+#define MICA_RANGE_READONLY	_BITUL(0)
+/* Functions do not reach it; for registers, and without functions. */
+#define MICA_RANGE_KVM_ONLY	_BITUL(1)
+
+/**
+ * struct mica_guest_range - memory of the caller in a guest
+ * @guest_addr: where the guest has it
+ * @user_addr: where the caller has it
+ * @length: bytes; all three are multiples of the size of a page
+ * @flags: MICA_RANGE_*
+ * @reserved: must be zero
+ */
+struct mica_guest_range {
+	__aligned_u64 guest_addr;
+	__aligned_u64 user_addr;
+	__aligned_u64 length;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/**
+ * struct mica_guest_map - argument of MICA_GUEST_MAP
+ * @size: sizeof(struct mica_guest_map)
+ * @flags: must be zero
+ * @range: what is to be mapped
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_guest_map {
+	__u32 size;
+	__u32 flags;
+	struct mica_guest_range range;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_GUEST_MAP - memory of the caller becomes memory of the guest
+ *
+ * The processor of the guest and the functions get it at the same address, by a
+ * memory slot of KVM's, 256 or higher, and by the IOMMU; or neither gets it. What
+ * functions reach is pinned: it counts against RLIMIT_MEMLOCK, unless the caller has
+ * CAP_IPC_LOCK. Memory that is populated before is mapped faster.
+ *
+ * The caller must not put other memory in its place as long as it is mapped: the
+ * functions would go on with the old one.
+ *
+ * Errors:
+ * * EFAULT - a pointer is bad; there is not memory in all of the range, or it
+ *   cannot be written to and is not mapped read-only; or another thread of the
+ *   caller meddled with memory that the call had mapped.
+ * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
+ * * EINVAL - the structure is too short, padding is not zero, something is not a
+ *   multiple of a page, the length is zero or goes round (MICA_REASON_BAD_VALUE);
+ *   or functions cannot have memory there, because writes there are interrupts,
+ *   it is reserved, or the IOMMU does not reach so far (MICA_REASON_RANGE).
+ * * EOPNOTSUPP - an unknown flag.
+ * * EEXIST - some of it is mapped already (MICA_REASON_RANGE).
+ * * ENOMEM - RLIMIT_MEMLOCK is too low; the reason says what it takes
+ *   (MICA_REASON_LIMIT). Or there is no memory.
+ * * ENOSPC - VFIO or KVM allow no more ranges (MICA_REASON_LIMIT).
+ * * ENOENT - the session has no guest (MICA_REASON_GUEST).
+ * * EIO - another process made it (MICA_REASON_GUEST).
+ * * EINTR - the caller was killed.
+ */
+#define MICA_GUEST_MAP		_IO(MICA_IOC_TYPE, 0x0a)
+
+/**
+ * struct mica_guest_unmap - argument of MICA_GUEST_UNMAP
+ * @size: sizeof(struct mica_guest_unmap)
+ * @flags: must be zero
+ * @guest_addr: as it was mapped
+ * @length: as it was mapped
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_guest_unmap {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 guest_addr;
+	__aligned_u64 length;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_GUEST_UNMAP - a range is no memory of the guest any more
+ *
+ * Neither the processor nor the functions reach it when the call returns. A range is
+ * unmapped as a whole.
+ *
+ * Errors:
+ * * EFAULT, E2BIG, EINVAL, EOPNOTSUPP, EIO, EINTR as of MICA_GUEST_MAP.
+ * * ENOENT - no range was mapped there with that length (MICA_REASON_RANGE), or the
+ *   session has no guest (MICA_REASON_GUEST).
+ * * ENOMEM - no memory; nothing has changed.
+ */
+#define MICA_GUEST_UNMAP	_IO(MICA_IOC_TYPE, 0x0b)
 
 /* The branch is writable; without it, it is not. */
 #define MICA_BRANCH_RW		_BITUL(0)

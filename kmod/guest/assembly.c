@@ -95,6 +95,7 @@ static void mica_vm_free(struct kref *ref)
 		mica_file_put(vm->devices[i].file);
 		pci_dev_put(vm->devices[i].pdev);
 	}
+	mica_maps_free(vm);
 	mica_file_put(vm->link);
 	for (i = 0; i < vm->nr_groups; i++) {
 		mica_file_put(vm->groups[i].file);
@@ -166,6 +167,8 @@ static struct mica_vm *mica_vm_new(struct mica_session *session)
 	}
 	kref_init(&vm->ref);
 	mutex_init(&vm->lock);
+	vm->maps = RB_ROOT;
+	ida_init(&vm->slots);
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
 	err = mica_vm_functions(vm, session, max);
@@ -461,6 +464,63 @@ int mica_guest_create_run(struct mica_call *call, void *arg)
 	mutex_unlock(&vm->lock);
 	mica_vm_put(vm);
 	return err;
+}
+
+static struct mica_vm *mica_vm_get(struct mica_session *session)
+{
+	struct mica_vm *vm;
+
+	spin_lock(&session->lock);
+	vm = session->vm;
+	if (vm)
+		kref_get(&vm->ref);
+	spin_unlock(&session->lock);
+	return vm;
+}
+
+static int mica_vm_lock(struct mica_vm *vm, struct mica_reason *why)
+{
+	if (vm->mm != current->mm)
+		return mica_fail(why, -EIO, MICA_REASON_GUEST, NULL,
+				 "another process made the guest, and KVM binds it to that process's memory");
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	if (vm->ready)
+		return 0;
+	mutex_unlock(&vm->lock);
+	return -ENOENT;
+}
+
+/**
+ * mica_vm_begin - a call works with the session's VM
+ * @call: the call
+ *
+ * Context: takes the VM's lock, until mica_vm_done().
+ * Return: the VM; -ENOENT without one, -EIO for who did not make it, -EINTR.
+ */
+struct mica_vm *mica_vm_begin(struct mica_call *call)
+{
+	struct mica_vm *vm = mica_vm_get(call->session);
+	int err = vm ? mica_vm_lock(vm, &call->why) : -ENOENT;
+
+	if (!err)
+		return vm;
+	if (vm)
+		mica_vm_put(vm);
+	if (err == -ENOENT)
+		mica_fail(&call->why, err, MICA_REASON_GUEST, NULL,
+			  "the session has no guest, or not any more; MICA_GUEST_CREATE makes one");
+	return ERR_PTR(err);
+}
+
+/**
+ * mica_vm_done - a call is done with the session's VM
+ * @vm: what mica_vm_begin() returned
+ */
+void mica_vm_done(struct mica_vm *vm)
+{
+	mutex_unlock(&vm->lock);
+	mica_vm_put(vm);
 }
 
 /**

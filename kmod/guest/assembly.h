@@ -3,8 +3,10 @@
 #ifndef _MICA_ASSEMBLY_H
 #define _MICA_ASSEMBLY_H
 
+#include <linux/idr.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
 #include <linux/types.h>
 #include "guest.h"
 
@@ -63,6 +65,12 @@ struct mica_vm_device {
  * @kvm: the VM
  * @link: KVM's device that knows of VFIO's groups, or NULL without groups
  * @container: VFIO's container, or NULL without groups
+ * @maps: memory that is mapped, by guest address
+ * @slots: numbers of KVM's memory slots that are in use
+ * @nr_maps: how many ranges are mapped
+ * @nr_iommu: those of them that devices reach
+ * @mapped: bytes that are mapped
+ * @pinned: those of them that devices reach
  * @groups: its groups
  * @nr_groups: how many
  * @nr_devices: entries of @devices
@@ -79,6 +87,12 @@ struct mica_vm {
 	struct file *kvm;
 	struct file *link;
 	struct file *container;
+	struct rb_root maps;
+	struct ida slots;
+	u32 nr_maps;
+	u32 nr_iommu;
+	u64 mapped;
+	u64 pinned;
 	struct mica_vm_group *groups;
 	unsigned int nr_groups;
 	unsigned int nr_devices;
@@ -100,7 +114,14 @@ int mica_vfio_open(struct mica_vm *vm, struct mica_reason *why);
 int mica_vfio_attach(struct mica_vm *vm, struct mica_reason *why);
 int mica_vfio_devices(struct mica_vm *vm, struct mica_reason *why);
 
+/* memory.c */
+int mica_map_add(struct mica_vm *vm, const struct mica_guest_range *range,
+		 struct mica_reason *why);
+void mica_maps_free(struct mica_vm *vm);
+
 /* assembly.c */
+struct mica_vm *mica_vm_begin(struct mica_call *call);
+void mica_vm_done(struct mica_vm *vm);
 int mica_vm_step(struct mica_reason *why, long ret,
 		 enum mica_reason_code code, const char *subject,
 		 const char *what);

@@ -205,6 +205,10 @@ int mica_guest_create_run(struct mica_call *call, void *arg);
 void mica_vm_init(struct mica_session *session);
 void mica_vm_end(struct mica_session *session);
 
+/* memory.c */
+int mica_guest_map_run(struct mica_call *call, void *arg);
+int mica_guest_unmap_run(struct mica_call *call, void *arg);
+
 /* note.c */
 int mica_guest_note_run(struct mica_call *call, void *arg);
 void mica_guest_note_drop(struct mica_session *session);

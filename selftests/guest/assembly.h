@@ -59,6 +59,41 @@ static inline void guest_end(struct guest *guest)
 	}
 }
 
+static inline int guest_map(struct guest *guest, unsigned long long at,
+			    const void *memory, unsigned long long length,
+			    unsigned int flags)
+{
+	struct mica_guest_map map = {
+		.size = sizeof(map),
+		.range = {
+			.guest_addr = at,
+			.user_addr = (unsigned long)memory,
+			.length = length,
+			.flags = flags,
+		},
+		.reason_ptr = (unsigned long)&guest->why,
+		.reason_len = sizeof(guest->why),
+	};
+
+	memset(&guest->why, 0, sizeof(guest->why));
+	return ioctl(guest->session, MICA_GUEST_MAP, &map) ? errno : 0;
+}
+
+static inline int guest_unmap(struct guest *guest, unsigned long long at,
+			      unsigned long long length)
+{
+	struct mica_guest_unmap unmap = {
+		.size = sizeof(unmap),
+		.guest_addr = at,
+		.length = length,
+		.reason_ptr = (unsigned long)&guest->why,
+		.reason_len = sizeof(guest->why),
+	};
+
+	memset(&guest->why, 0, sizeof(guest->why));
+	return ioctl(guest->session, MICA_GUEST_UNMAP, &unmap) ? errno : 0;
+}
+
 static inline int fds_open(void)
 {
 	DIR *dir = opendir("/proc/self/fd");

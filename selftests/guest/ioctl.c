@@ -84,6 +84,23 @@ FIXTURE_VARIANT_ADD(ioctl, guest_create)
 	.gives = true,
 };
 
+/* Without a guest. */
+FIXTURE_VARIANT_ADD(ioctl, guest_map)
+{
+	.cmd = MICA_GUEST_MAP,
+	.size = sizeof(struct mica_guest_map),
+	.tail = offsetof(struct mica_guest_map, reason_ptr),
+	.err = ENOENT,
+};
+
+FIXTURE_VARIANT_ADD(ioctl, guest_unmap)
+{
+	.cmd = MICA_GUEST_UNMAP,
+	.size = sizeof(struct mica_guest_unmap),
+	.tail = offsetof(struct mica_guest_unmap, reason_ptr),
+	.err = ENOENT,
+};
+
 /* Standard input is no directory. */
 FIXTURE_VARIANT_ADD(ioctl, union_own)
 {

@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MICA_GUEST_MAP and MICA_GUEST_UNMAP: memory of the caller is at a guest address
+ * for the processor, in a slot of KVM's, and for the devices, in the IOMMU; or for
+ * neither. What VFIO would refuse in a number is said in words before it is asked.
+ */
+#include <linux/capability.h>
+#include <linux/err.h>
+#include <linux/iommu.h>
+#include <linux/kvm.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/pci.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+#include "assembly.h"
+
+/* The slots below are for who made the VM. */
+#define MICA_SLOT_FIRST	256
+#define MICA_SLOT_LAST	32763
+
+/**
+ * struct mica_map - memory that is mapped
+ * @node: in the VM, by guest address
+ * @range: what the caller said
+ * @slot: number of KVM's slot
+ * @iommu: devices reach it
+ */
+struct mica_map {
+	struct rb_node node;
+	struct mica_guest_range range;
+	int slot;
+	bool iommu;
+};
+
+static u64 mica_range_last(const struct mica_guest_range *range)
+{
+	return range->guest_addr + range->length - 1;
+}
+
+static int mica_range_refuse(struct mica_reason *why, const char *what)
+{
+	return mica_fail(why, -EINVAL, MICA_REASON_BAD_VALUE, NULL,
+			 "%s of a range must be a multiple of %lu, and not zero for its length",
+			 what, PAGE_SIZE);
+}
+
+static int mica_range_check(const struct mica_guest_range *range,
+			    struct mica_reason *why)
+{
+	u32 unknown = range->flags & ~(MICA_RANGE_READONLY | MICA_RANGE_KVM_ONLY);
+
+	if (unknown)
+		return mica_fail(why, -EOPNOTSUPP, MICA_REASON_BAD_VALUE, NULL,
+				 "flags of a range has bits that are not known: %#x",
+				 unknown);
+	if (range->reserved)
+		return mica_fail(why, -EINVAL, MICA_REASON_BAD_VALUE, NULL,
+				 "reserved of a range must be zero");
+	if (!PAGE_ALIGNED(range->guest_addr))
+		return mica_range_refuse(why, "guest_addr");
+	if (!PAGE_ALIGNED(range->user_addr))
+		return mica_range_refuse(why, "user_addr");
+	if (!PAGE_ALIGNED(range->length) || !range->length)
+		return mica_range_refuse(why, "length");
+	if (mica_range_last(range) < range->guest_addr)
+		return mica_fail(why, -EINVAL, MICA_REASON_BAD_VALUE, NULL,
+				 "the range goes beyond the last guest address");
+	if (!access_ok(u64_to_user_ptr(range->user_addr), range->length))
+		return mica_fail(why, -EFAULT, MICA_REASON_BAD_VALUE, NULL,
+				 "user_addr and length are not in the memory of a process");
+	return 0;
+}
+
+/* The first mapping that ends at @addr or behind it, or NULL. */
+static struct mica_map *mica_map_from(struct mica_vm *vm, u64 addr)
+{
+	struct rb_node *node = vm->maps.rb_node;
+	struct mica_map *map, *found = NULL;
+
+	while (node) {
+		map = rb_entry(node, struct mica_map, node);
+		if (mica_range_last(&map->range) >= addr) {
+			found = map;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return found;
+}
+
+static bool mica_map_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct mica_map, node)->range.guest_addr <
+	       rb_entry(b, struct mica_map, node)->range.guest_addr;
+}
+
+static int mica_map_free(struct mica_vm *vm, const struct mica_guest_range *range,
+			 struct mica_reason *why)
+{
+	struct mica_map *map = mica_map_from(vm, range->guest_addr);
+
+	if (!map || map->range.guest_addr > mica_range_last(range))
+		return 0;
+	return mica_fail(why, -EEXIST, MICA_REASON_RANGE, NULL,
+			 "guest addresses %#llx to %#llx are mapped already",
+			 map->range.guest_addr, mica_range_last(&map->range));
+}
+
+/* Before pinning begins, which can take long. */
+static int mica_map_memlock(const struct mica_guest_range *range,
+			    struct mica_reason *why)
+{
+	u64 used = (u64)READ_ONCE(current->mm->locked_vm) << PAGE_SHIFT;
+	u64 limit = rlimit(RLIMIT_MEMLOCK);
+
+	if (used + range->length <= limit || capable(CAP_IPC_LOCK))
+		return 0;
+	return mica_fail(why, -ENOMEM, MICA_REASON_LIMIT, NULL,
+			 "devices need %llu KiB of memory locked, %llu KiB are, and RLIMIT_MEMLOCK is %llu KiB; raise it to %llu KiB (ulimit -l)",
+			 range->length >> 10, used >> 10, limit >> 10,
+			 (used + range->length + SZ_1K - 1) >> 10);
+}
+
+static const char *mica_region_name(enum iommu_resv_type type)
+{
+	switch (type) {
+	case IOMMU_RESV_MSI:
+	case IOMMU_RESV_SW_MSI:
+		return "what a device writes there is an interrupt";
+	case IOMMU_RESV_DIRECT:
+	case IOMMU_RESV_DIRECT_RELAXABLE:
+		return "the firmware of the host needs it for the device";
+	default:
+		return "it is reserved";
+	}
+}
+
+static int mica_map_reserved_for(struct mica_vm_device *dev,
+				 const struct mica_guest_range *range,
+				 struct mica_reason *why)
+{
+	struct iommu_resv_region *resv, *next;
+	LIST_HEAD(regions);
+	int err;
+
+	err = iommu_get_group_resv_regions(dev->group->group, &regions);
+	list_for_each_entry_safe(resv, next, &regions, list) {
+		u64 last = resv->start + resv->length - 1;
+
+		if (!err && resv->type != IOMMU_RESV_DIRECT_RELAXABLE &&
+		    resv->start <= mica_range_last(range) &&
+		    last >= range->guest_addr)
+			err = mica_fail(why, -EINVAL, MICA_REASON_RANGE,
+					pci_name(dev->pdev),
+					"%s cannot have memory at guest addresses %#llx to %#llx: %s",
+					pci_name(dev->pdev), (u64)resv->start,
+					last, mica_region_name(resv->type));
+		kfree(resv);
+	}
+	return err;
+}
+
+static int mica_map_reserved(struct mica_vm *vm,
+			     const struct mica_guest_range *range,
+			     struct mica_reason *why)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < vm->nr_devices && !err; i++)
+		err = mica_map_reserved_for(&vm->devices[i], range, why);
+	return err;
+}
+
+/*
+ * What VFIO tells of the container's IOMMU: a page for kfree(), or an error. It is a
+ * copy, since the caller's other threads can write to where VFIO has put it.
+ */
+static struct vfio_iommu_type1_info *mica_iommu_info(struct mica_vm *vm)
+{
+	struct mica_args *args = mica_args_open(PAGE_SIZE, true);
+	struct vfio_iommu_type1_info *info;
+	long ret;
+
+	if (IS_ERR(args))
+		return ERR_CAST(args);
+	info = args->data;
+	info->argsz = PAGE_SIZE;
+	ret = mica_args_ioctl(args, vm->container, VFIO_IOMMU_GET_INFO);
+	info = ret ? NULL : kmemdup(args->data, PAGE_SIZE, GFP_KERNEL_ACCOUNT);
+	mica_args_close(args);
+	if (ret)
+		return ERR_PTR(ret);
+	return info ?: ERR_PTR(-ENOMEM);
+}
+
+/* One of the capabilities behind the information, or NULL. */
+static const void *mica_iommu_cap(const struct vfio_iommu_type1_info *info,
+				  u16 id, size_t size)
+{
+	const struct vfio_info_cap_header *head;
+	u32 at = info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0;
+	u32 last = 0;
+
+	while (at > last && at <= PAGE_SIZE - size) {
+		head = (const void *)info + at;
+		if (head->id == id)
+			return head;
+		last = at;
+		at = head->next;
+	}
+	return NULL;
+}
+
+/* How many mappings VFIO still allows. */
+static u32 mica_iommu_left(const struct vfio_iommu_type1_info *info)
+{
+	const struct vfio_iommu_type1_info_dma_avail *cap =
+		mica_iommu_cap(info, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL,
+			       sizeof(*cap));
+
+	return cap ? cap->avail : 0;
+}
+
+static u64 mica_iommu_last(const struct vfio_iommu_type1_info *info)
+{
+	const struct vfio_iommu_type1_info_cap_iova_range *cap =
+		mica_iommu_cap(info, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+			       sizeof(*cap));
+	u64 last = 0;
+	u32 i, room;
+
+	if (!cap)
+		return U64_MAX;
+	room = ((const void *)info + PAGE_SIZE - (const void *)cap->iova_ranges) /
+	       sizeof(cap->iova_ranges[0]);
+	for (i = 0; i < min(cap->nr_iovas, room); i++)
+		last = max_t(u64, last, cap->iova_ranges[i].end);
+	return last;
+}
+
+static int mica_map_too_far(struct mica_reason *why, u64 addr)
+{
+	return mica_fail(why, -EINVAL, MICA_REASON_RANGE, NULL,
+			 "the IOMMU does not reach to guest address %#llx; put memory lower",
+			 addr);
+}
+
+static int mica_map_iommu_check(struct mica_vm *vm,
+				const struct mica_guest_range *range,
+				struct mica_reason *why)
+{
+	struct vfio_iommu_type1_info *info = mica_iommu_info(vm);
+	int err = 0;
+
+	if (IS_ERR(info))
+		return mica_vm_step(why, PTR_ERR(info), MICA_REASON_VFIO, NULL,
+				    "asking for the limits of the IOMMU");
+	if (!mica_iommu_left(info))
+		err = mica_fail(why, -ENOSPC, MICA_REASON_LIMIT, NULL,
+				"the container has %u mappings, and VFIO allows no more; map fewer, larger ranges, or raise dma_entry_limit of vfio_iommu_type1",
+				vm->nr_iommu);
+	else if (mica_range_last(range) > mica_iommu_last(info))
+		err = mica_map_too_far(why, mica_range_last(range));
+	kfree(info);
+	return err;
+}
+
+static int mica_map_check(struct mica_vm *vm,
+			  const struct mica_guest_range *range, bool iommu,
+			  struct mica_reason *why)
+{
+	int err = mica_range_check(range, why) ?:
+		  mica_map_free(vm, range, why);
+
+	if (err || !iommu)
+		return err;
+	return mica_map_reserved(vm, range, why) ?:
+	       mica_map_memlock(range, why) ?:
+	       mica_map_iommu_check(vm, range, why);
+}
+
+/* With a length of zero, the slot goes. */
+static long mica_map_kvm(struct mica_vm *vm, struct mica_args *args,
+			 const struct mica_map *map, u64 length)
+{
+	struct kvm_userspace_memory_region *region = args->data;
+
+	*region = (struct kvm_userspace_memory_region) {
+		.slot = map->slot,
+		.flags = map->range.flags & MICA_RANGE_READONLY ?
+			 KVM_MEM_READONLY : 0,
+		.guest_phys_addr = map->range.guest_addr,
+		.memory_size = length,
+		.userspace_addr = map->range.user_addr,
+	};
+	return mica_args_ioctl(args, vm->kvm, KVM_SET_USER_MEMORY_REGION);
+}
+
+static long mica_map_dma(struct mica_vm *vm, struct mica_args *args,
+			 const struct mica_map *map)
+{
+	struct vfio_iommu_type1_dma_map *dma = args->data;
+
+	*dma = (struct vfio_iommu_type1_dma_map) {
+		.argsz = sizeof(*dma),
+		.flags = VFIO_DMA_MAP_FLAG_READ |
+			 (map->range.flags & MICA_RANGE_READONLY ?
+			  0 : VFIO_DMA_MAP_FLAG_WRITE),
+		.vaddr = map->range.user_addr,
+		.iova = map->range.guest_addr,
+		.size = map->range.length,
+	};
+	return mica_args_ioctl(args, vm->container, VFIO_IOMMU_MAP_DMA);
+}
+
+/* VFIO writes here how much it has unmapped: the area is one for answers. */
+static long mica_unmap_dma(struct mica_vm *vm, struct mica_args *args,
+			   const struct mica_map *map)
+{
+	struct vfio_iommu_type1_dma_unmap *dma = args->data;
+	long ret;
+
+	*dma = (struct vfio_iommu_type1_dma_unmap) {
+		.argsz = sizeof(*dma),
+		.iova = map->range.guest_addr,
+		.size = map->range.length,
+	};
+	ret = mica_args_ioctl(args, vm->container, VFIO_IOMMU_UNMAP_DMA);
+	if (!ret && READ_ONCE(dma->size) != map->range.length)
+		ret = -EFAULT;
+	return ret;
+}
+
+/* VFIO does not tell memory that is not there from an IOMMU that is too narrow. */
+static int mica_map_dma_failed(const struct mica_map *map, long ret,
+			       struct mica_reason *why)
+{
+	char __user *user = u64_to_user_ptr(map->range.user_addr);
+	size_t len = map->range.length;
+	bool readonly = map->range.flags & MICA_RANGE_READONLY;
+
+	if (ret == -EFAULT &&
+	    (readonly ? fault_in_readable(user, len) :
+			fault_in_safe_writeable(user, len)))
+		return mica_fail(why, -EFAULT, MICA_REASON_BAD_VALUE, NULL,
+				 "there is no memory at user_addr, or not in all of the range, or it cannot be written to");
+	if (ret == -EFAULT || ret == -EINVAL)
+		return mica_map_too_far(why, mica_range_last(&map->range));
+	return mica_vm_step(why, ret, MICA_REASON_VFIO, NULL,
+			    "mapping memory for devices");
+}
+
+/*
+ * Is every function's IOMMU as it should be? The caller's threads may have put a
+ * group into a container of their own, or another range into the call.
+ */
+static bool mica_map_reached(struct mica_vm *vm, const struct mica_map *map)
+{
+	struct iommu_domain *domain;
+	unsigned int i;
+
+	for (i = 0; i < vm->nr_devices; i++) {
+		domain = iommu_get_domain_for_dev(&vm->devices[i].pdev->dev);
+		if (!domain ||
+		    !iommu_iova_to_phys(domain, map->range.guest_addr) ||
+		    !iommu_iova_to_phys(domain, mica_range_last(&map->range)))
+			return false;
+	}
+	return true;
+}
+
+static int mica_map_both(struct mica_vm *vm, struct mica_args *args,
+			 const struct mica_map *map, struct mica_reason *why)
+{
+	long ret = mica_map_kvm(vm, args, map, map->range.length);
+	int err;
+
+	if (ret == -EEXIST)
+		return mica_fail(why, -EEXIST, MICA_REASON_RANGE, NULL,
+				 "a memory slot that was made on the VM's own descriptor is there already");
+	err = mica_vm_step(why, ret, MICA_REASON_KVM, NULL,
+			   "making a memory slot");
+	if (err || !map->iommu)
+		return err;
+	ret = mica_map_dma(vm, args, map);
+	if (ret)
+		err = mica_map_dma_failed(map, ret, why);
+	else if (!mica_map_reached(vm, map))
+		err = mica_fail(why, -EFAULT, MICA_REASON_VFIO, NULL,
+				"the devices do not reach the memory; another thread must have changed their container");
+	if (err && !ret)
+		mica_unmap_dma(vm, args, map);
+	if (err)
+		mica_map_kvm(vm, args, map, 0);
+	return err;
+}
+
+static bool mica_map_wants_iommu(struct mica_vm *vm,
+				 const struct mica_guest_range *range)
+{
+	return vm->container && !(range->flags & MICA_RANGE_KVM_ONLY);
+}
+
+static void mica_map_drop(struct mica_vm *vm, struct mica_map *map)
+{
+	ida_free(&vm->slots, map->slot);
+	kfree(map);
+}
+
+static struct mica_map *mica_map_new(struct mica_vm *vm,
+				     const struct mica_guest_range *range,
+				     struct mica_reason *why)
+{
+	struct mica_map *map = kzalloc(sizeof(*map), GFP_KERNEL_ACCOUNT);
+	int slot;
+
+	if (!map)
+		return ERR_PTR(-ENOMEM);
+	slot = ida_alloc_range(&vm->slots, MICA_SLOT_FIRST, MICA_SLOT_LAST,
+			       GFP_KERNEL_ACCOUNT);
+	if (slot < 0) {
+		kfree(map);
+		if (slot == -ENOSPC)
+			mica_fail(why, slot, MICA_REASON_LIMIT, NULL,
+				  "KVM has %u memory slots for ranges, and all are in use; map fewer, larger ranges",
+				  MICA_SLOT_LAST - MICA_SLOT_FIRST + 1);
+		return ERR_PTR(slot);
+	}
+	map->range = *range;
+	map->slot = slot;
+	map->iommu = mica_map_wants_iommu(vm, range);
+	return map;
+}
+
+static void mica_map_count(struct mica_vm *vm, const struct mica_map *map,
+			   int sign)
+{
+	u64 length = sign * map->range.length;
+
+	vm->nr_maps += sign;
+	vm->mapped += length;
+	if (!map->iommu)
+		return;
+	vm->nr_iommu += sign;
+	vm->pinned += length;
+}
+
+/**
+ * mica_map_add - map a range
+ * @vm: the VM, locked
+ * @range: the range, as the caller gave it
+ * @why: where a failure is noted
+ *
+ * Return: 0 or an error.
+ */
+int mica_map_add(struct mica_vm *vm, const struct mica_guest_range *range,
+		 struct mica_reason *why)
+{
+	struct mica_args *args;
+	struct mica_map *map;
+	int err;
+
+	err = mica_map_check(vm, range, mica_map_wants_iommu(vm, range), why);
+	if (err)
+		return err;
+	map = mica_map_new(vm, range, why);
+	if (IS_ERR(map))
+		return PTR_ERR(map);
+	/* To undo it takes an area for answers, and must not fail for want of it. */
+	args = mica_args_open(PAGE_SIZE, true);
+	err = PTR_ERR_OR_ZERO(args) ?: mica_map_both(vm, args, map, why);
+	mica_args_close(args);
+	if (err) {
+		mica_map_drop(vm, map);
+		return err;
+	}
+	rb_add(&map->node, &vm->maps, mica_map_less);
+	mica_map_count(vm, map, 1);
+	return 0;
+}
+
+/* KVM's part can fail for want of memory, VFIO's cannot: so that is the last. */
+static int mica_unmap_both(struct mica_vm *vm, struct mica_map *map,
+			   struct mica_reason *why)
+{
+	struct mica_args *args = mica_args_open(PAGE_SIZE, true);
+	long ret;
+
+	if (IS_ERR(args))
+		return PTR_ERR(args);
+	ret = mica_map_kvm(vm, args, map, 0);
+	if (!ret && map->iommu) {
+		ret = mica_unmap_dma(vm, args, map);
+		if (ret)
+			mica_map_kvm(vm, args, map, map->range.length);
+	}
+	mica_args_close(args);
+	return mica_vm_step(why, ret, MICA_REASON_KVM, NULL, "unmapping");
+}
+
+static int mica_map_remove(struct mica_vm *vm, u64 guest_addr, u64 length,
+			   struct mica_reason *why)
+{
+	struct mica_map *map = mica_map_from(vm, guest_addr);
+	int err;
+
+	if (!map || map->range.guest_addr != guest_addr ||
+	    map->range.length != length)
+		return mica_fail(why, -ENOENT, MICA_REASON_RANGE, NULL,
+				 "no range was mapped at guest address %#llx with a length of %#llx; a range is unmapped as it was mapped",
+				 guest_addr, length);
+	err = mica_unmap_both(vm, map, why);
+	if (err)
+		return err;
+	mica_map_count(vm, map, -1);
+	rb_erase(&map->node, &vm->maps);
+	mica_map_drop(vm, map);
+	return 0;
+}
+
+/**
+ * mica_maps_free - forget what was mapped
+ * @vm: the VM, which nobody else has any more
+ *
+ * What KVM and VFIO have of it goes with their files.
+ */
+void mica_maps_free(struct mica_vm *vm)
+{
+	struct mica_map *map, *next;
+
+	rbtree_postorder_for_each_entry_safe(map, next, &vm->maps, node)
+		kfree(map);
+	ida_destroy(&vm->slots);
+}
+
+int mica_guest_map_run(struct mica_call *call, void *arg)
+{
+	struct mica_guest_map *args = arg;
+	struct mica_vm *vm = mica_vm_begin(call);
+	int err;
+
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	err = mica_map_add(vm, &args->range, &call->why);
+	mica_vm_done(vm);
+	return err;
+}
+
+int mica_guest_unmap_run(struct mica_call *call, void *arg)
+{
+	struct mica_guest_unmap *args = arg;
+	struct mica_vm *vm = mica_vm_begin(call);
+	int err;
+
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	err = mica_map_remove(vm, args->guest_addr, args->length, &call->why);
+	mica_vm_done(vm);
+	return err;
+}

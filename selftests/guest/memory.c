@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Memory that is mapped into KVM and the IOMMU, or into neither. */
+#include <linux/capability.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include "assembly.h"
+#include "kselftest_harness.h"
+
+#define PAGE	4096ull
+#define LEN	0x200000ull
+#define AT	0x1000000ull
+
+FIXTURE(memory)
+{
+	struct guest guest;
+	char edu[BDF_LEN];
+	char *memory;		/* what is behind it is not there */
+	char *readonly;
+};
+
+FIXTURE_SETUP(memory)
+{
+	ASSERT_EQ(0, module_load());
+	ASSERT_EQ(1, pci_find(pci_is_edu_alone, &self->edu, 1));
+	self->guest = (struct guest){ session_open(), -1, -1, -1, {} };
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	ASSERT_EQ(0, guest_create(&self->guest, self->edu));
+	self->memory = mmap(NULL, LEN + PAGE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->memory);
+	ASSERT_EQ(0, munmap(self->memory + LEN, PAGE));
+	self->readonly = mmap(NULL, PAGE, PROT_READ,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->readonly);
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	guest_end(&self->guest);
+	pci_wait_driver(self->edu, "", BACK_MS);
+}
+
+/* Is there a slot at an address? If not, one of our own can be made there. */
+static bool kvm_has(struct guest *guest, unsigned long long at, char *memory)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = 3,
+		.guest_phys_addr = at,
+		.memory_size = PAGE,
+		.userspace_addr = (unsigned long)memory,
+	};
+
+	if (ioctl(guest->vm, KVM_SET_USER_MEMORY_REGION, &region))
+		return errno == EEXIST;
+	region.memory_size = 0;
+	ioctl(guest->vm, KVM_SET_USER_MEMORY_REGION, &region);
+	return false;
+}
+
+static bool iommu_has(struct guest *guest, unsigned long long at, char *memory)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ,
+		.vaddr = (unsigned long)memory,
+		.iova = at,
+		.size = PAGE,
+	};
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = at,
+		.size = PAGE,
+	};
+
+	if (ioctl(guest->container, VFIO_IOMMU_MAP_DMA, &map))
+		return errno == EEXIST;
+	ioctl(guest->container, VFIO_IOMMU_UNMAP_DMA, &unmap);
+	return false;
+}
+
+#define NEITHER	0
+#define KVM	1
+#define IOMMU	2
+#define BOTH	3
+
+static int has_it(struct guest *guest, unsigned long long at, char *memory)
+{
+	return (kvm_has(guest, at, memory) ? KVM : 0) |
+	       (iommu_has(guest, at, memory) ? IOMMU : 0);
+}
+
+static unsigned long locked_kib(void)
+{
+	char line[256];
+	unsigned long kib = ~0ul;
+	FILE *status = fopen("/proc/self/status", "re");
+
+	while (status && fgets(line, sizeof(line), status))
+		sscanf(line, "VmLck: %lu", &kib);
+	fclose(status);
+	return kib;
+}
+
+TEST_F(memory, both_or_neither)
+{
+	unsigned long locked = locked_kib();
+
+	EXPECT_EQ(NEITHER, has_it(&self->guest, AT, self->memory));
+	ASSERT_EQ(0, guest_map(&self->guest, AT, self->memory, LEN, 0));
+	EXPECT_EQ(BOTH, has_it(&self->guest, AT, self->memory));
+	EXPECT_EQ(BOTH, has_it(&self->guest, AT + LEN - PAGE, self->memory));
+	EXPECT_EQ(NEITHER, has_it(&self->guest, AT + LEN, self->memory));
+	EXPECT_EQ(locked + LEN / 1024, locked_kib());
+	ASSERT_EQ(0, guest_unmap(&self->guest, AT, LEN));
+	EXPECT_EQ(NEITHER, has_it(&self->guest, AT, self->memory));
+	EXPECT_EQ(locked, locked_kib());
+	EXPECT_EQ(0, guest_map(&self->guest, AT, self->memory, LEN, 0));
+}
+
+TEST_F(memory, for_the_processor_only)
+{
+	ASSERT_EQ(0, guest_map(&self->guest, AT, self->memory, LEN,
+			       MICA_RANGE_KVM_ONLY));
+	EXPECT_EQ(KVM, has_it(&self->guest, AT, self->memory));
+	EXPECT_EQ(0, guest_unmap(&self->guest, AT, LEN));
+	EXPECT_EQ(NEITHER, has_it(&self->guest, AT, self->memory));
+	/* Where functions cannot have memory, the processor can. */
+	EXPECT_EQ(0, guest_map(&self->guest, 0xfee10000, self->memory, PAGE,
+			       MICA_RANGE_KVM_ONLY));
+}
+
+TEST_F(memory, that_is_only_read)
+{
+	EXPECT_EQ(EFAULT, guest_map(&self->guest, AT, self->readonly, PAGE, 0));
+	EXPECT_EQ((unsigned int)MICA_REASON_BAD_VALUE, self->guest.why.code);
+	EXPECT_EQ(NEITHER, has_it(&self->guest, AT, self->memory));
+	EXPECT_EQ(0, guest_map(&self->guest, AT, self->readonly, PAGE,
+			       MICA_RANGE_READONLY));
+	EXPECT_EQ(BOTH, has_it(&self->guest, AT, self->memory));
+}
+
+TEST_F(memory, registers_of_a_function)
+{
+	struct vfio_region_info bar = {
+		.argsz = sizeof(bar),
+		.index = VFIO_PCI_BAR0_REGION_INDEX,
+	};
+	void *registers;
+
+	ASSERT_EQ(0, ioctl(self->guest.device, VFIO_DEVICE_GET_REGION_INFO,
+			   &bar));
+	registers = mmap(NULL, bar.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 self->guest.device, bar.offset);
+	ASSERT_NE(MAP_FAILED, registers);
+	EXPECT_EQ(0, guest_map(&self->guest, AT, registers, bar.size,
+			       MICA_RANGE_KVM_ONLY));
+	EXPECT_EQ(KVM, has_it(&self->guest, AT, self->memory));
+	munmap(registers, bar.size);
+}
+
+enum where { MEMORY, READONLY, NOWHERE, PARTLY, ODD, KERNEL };
+
+static const struct {
+	const char *what;
+	unsigned long long at;
+	unsigned long long length;
+	enum where where;
+	unsigned int flags;
+	int err;
+	unsigned int code;
+	const char *says;
+} bad[] = {
+	{ "odd guest address", AT + 1, PAGE, MEMORY, 0, EINVAL,
+	  MICA_REASON_BAD_VALUE, "guest_addr" },
+	{ "odd address", AT, PAGE, ODD, 0, EINVAL, MICA_REASON_BAD_VALUE,
+	  "user_addr" },
+	{ "odd length", AT, PAGE + 8, MEMORY, 0, EINVAL, MICA_REASON_BAD_VALUE,
+	  "length" },
+	{ "no length", AT, 0, MEMORY, 0, EINVAL, MICA_REASON_BAD_VALUE,
+	  "length" },
+	{ "goes round", -PAGE, 2 * PAGE, MEMORY, 0, EINVAL,
+	  MICA_REASON_BAD_VALUE, "last guest address" },
+	{ "all there is", 0, -PAGE, MEMORY, 0, EFAULT, MICA_REASON_BAD_VALUE,
+	  "memory of a process" },
+	{ "memory of the kernel", AT, PAGE, KERNEL, 0, EFAULT,
+	  MICA_REASON_BAD_VALUE, "memory of a process" },
+	{ "no memory", AT, PAGE, NOWHERE, 0, EFAULT, MICA_REASON_BAD_VALUE,
+	  "no memory" },
+	{ "not enough memory", AT, 2 * PAGE, PARTLY, 0, EFAULT,
+	  MICA_REASON_BAD_VALUE, "no memory" },
+	{ "unknown flag", AT, PAGE, MEMORY, 4, EOPNOTSUPP,
+	  MICA_REASON_BAD_VALUE, "flags" },
+	{ "all flags", AT, PAGE, MEMORY, ~0u, EOPNOTSUPP, MICA_REASON_BAD_VALUE,
+	  "flags" },
+	{ "interrupts", 0xfee00000, PAGE, MEMORY, 0, EINVAL, MICA_REASON_RANGE,
+	  "interrupt" },
+	{ "runs into the interrupts", 0xfedff000, 2 * PAGE, MEMORY, 0, EINVAL,
+	  MICA_REASON_RANGE, "interrupt" },
+	{ "ends with the interrupts", 0xfeeff000, 2 * PAGE, MEMORY, 0, EINVAL,
+	  MICA_REASON_RANGE, "interrupt" },
+	{ "too far", 1ull << 50, PAGE, MEMORY, 0, EINVAL, MICA_REASON_RANGE,
+	  "reach" },
+	{ "the last page", -PAGE, PAGE, MEMORY, 0, EINVAL, MICA_REASON_RANGE,
+	  "reach" },
+	{ "the same", 2 * AT, LEN / 2, MEMORY, 0, EEXIST, MICA_REASON_RANGE,
+	  "0x2000000 to 0x20fffff" },
+	{ "the first page again", 2 * AT, PAGE, MEMORY, 0, EEXIST,
+	  MICA_REASON_RANGE, "mapped already" },
+	{ "the last page again", 2 * AT + LEN / 2 - PAGE, PAGE, MEMORY, 0,
+	  EEXIST, MICA_REASON_RANGE, "mapped already" },
+	{ "around it", 2 * AT - PAGE, LEN, MEMORY, MICA_RANGE_KVM_ONLY, EEXIST,
+	  MICA_REASON_RANGE, "mapped already" },
+};
+
+TEST_F(memory, bad_input)
+{
+	const char *user[] = {
+		[MEMORY] = self->memory,
+		[READONLY] = self->readonly,
+		[NOWHERE] = self->memory + LEN,
+		[PARTLY] = self->memory + LEN - PAGE,
+		[ODD] = self->memory + 16,
+		[KERNEL] = (char *)0xffff888000000000ul,
+	};
+	unsigned long locked;
+	int i, fds = fds_open(), had;
+
+	ASSERT_EQ(0, guest_map(&self->guest, 2 * AT, self->memory, LEN / 2, 0));
+	locked = locked_kib();
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		unsigned long long at = bad[i].at & -PAGE;
+
+		TH_LOG("%s", bad[i].what);
+		had = has_it(&self->guest, at, self->memory);
+		EXPECT_EQ(bad[i].err, guest_map(&self->guest, bad[i].at,
+						user[bad[i].where],
+						bad[i].length, bad[i].flags));
+		EXPECT_EQ(bad[i].code, self->guest.why.code);
+		EXPECT_NE(NULL, strstr((char *)self->guest.why.text,
+				       bad[i].says));
+		EXPECT_EQ(had, has_it(&self->guest, at, self->memory));
+		EXPECT_EQ(locked, locked_kib());
+		EXPECT_EQ(fds, fds_open());
+	}
+}
+
+TEST_F(memory, unmapped_as_it_was_mapped)
+{
+	static const struct {
+		unsigned long long at;
+		unsigned long long length;
+	} wrong[] = {
+		{ AT + PAGE, PAGE }, { AT, PAGE }, { AT, 2 * LEN },
+		{ AT + PAGE, LEN - PAGE }, { AT, 0 }, { AT + 1, LEN },
+		{ AT - PAGE, LEN }, { 0, -1 }, { -1, -1 }, { 0, 0 },
+	};
+	int i;
+
+	ASSERT_EQ(0, guest_map(&self->guest, AT, self->memory, LEN, 0));
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(ENOENT, guest_unmap(&self->guest, wrong[i].at,
+					      wrong[i].length));
+		EXPECT_EQ((unsigned int)MICA_REASON_RANGE, self->guest.why.code);
+	}
+	EXPECT_EQ(BOTH, has_it(&self->guest, AT, self->memory));
+	EXPECT_EQ(0, guest_unmap(&self->guest, AT, LEN));
+	EXPECT_EQ(ENOENT, guest_unmap(&self->guest, AT, LEN));
+}
+
+TEST_F(memory, slot_of_the_monitor_is_in_the_way)
+{
+	struct kvm_userspace_memory_region region = {
+		.guest_phys_addr = AT + LEN - PAGE,
+		.memory_size = LEN,
+		.userspace_addr = (unsigned long)self->memory,
+	};
+
+	ASSERT_EQ(0, ioctl(self->guest.vm, KVM_SET_USER_MEMORY_REGION, &region));
+	EXPECT_EQ(EEXIST, guest_map(&self->guest, AT, self->memory, LEN, 0));
+	EXPECT_EQ((unsigned int)MICA_REASON_RANGE, self->guest.why.code);
+	EXPECT_EQ(NEITHER, has_it(&self->guest, AT, self->memory));
+}
+
+/* KVM has taken it by then, and gives it back. */
+TEST_F(memory, mapping_of_the_monitor_is_in_the_way)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ,
+		.vaddr = (unsigned long)self->memory,
+		.iova = AT + PAGE,
+		.size = PAGE,
+	};
+
+	ASSERT_EQ(0, ioctl(self->guest.container, VFIO_IOMMU_MAP_DMA, &map));
+	EXPECT_EQ(EEXIST, guest_map(&self->guest, AT, self->memory, LEN, 0));
+	EXPECT_EQ((unsigned int)MICA_REASON_VFIO, self->guest.why.code);
+	EXPECT_EQ(NEITHER, has_it(&self->guest, AT, self->memory));
+}
+
+static int drop_ipc_lock(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct caps[2];
+
+	if (syscall(SYS_capget, &head, caps))
+		return -errno;
+	caps[0].effective &= ~(1u << CAP_IPC_LOCK);
+	return syscall(SYS_capset, &head, caps) ? -errno : 0;
+}
+
+TEST_F(memory, limit_of_locked_memory)
+{
+	struct rlimit limit = { 64 * 1024, 64 * 1024 };
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &limit));
+	ASSERT_EQ(0, drop_ipc_lock());
+	EXPECT_EQ(0, guest_map(&self->guest, AT, self->memory, 64 * 1024, 0));
+	EXPECT_EQ(ENOMEM, guest_map(&self->guest, 2 * AT, self->memory, LEN, 0));
+	EXPECT_EQ((unsigned int)MICA_REASON_LIMIT, self->guest.why.code);
+	EXPECT_NE(NULL, strstr((char *)self->guest.why.text, "2112 KiB"));
+	EXPECT_EQ(NEITHER, has_it(&self->guest, 2 * AT, self->memory));
+	EXPECT_EQ(0, guest_map(&self->guest, 2 * AT, self->memory, LEN,
+			       MICA_RANGE_KVM_ONLY));
+}
+
+#define ENTRY_LIMIT	"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
+
+TEST_F(memory, limit_of_mappings)
+{
+	char old[16];
+	int i;
+
+	guest_end(&self->guest);
+	ASSERT_EQ(0, read_text(ENTRY_LIMIT, old, sizeof(old)));
+	ASSERT_EQ(0, write_text(ENTRY_LIMIT, "3"));
+	self->guest.session = session_open();
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	ASSERT_EQ(0, guest_create(&self->guest, self->edu));
+	ASSERT_EQ(0, write_text(ENTRY_LIMIT, old));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(0, guest_map(&self->guest, AT + i * LEN,
+				       self->memory, LEN, 0));
+	EXPECT_EQ(ENOSPC, guest_map(&self->guest, 9 * AT, self->memory, LEN, 0));
+	EXPECT_EQ((unsigned int)MICA_REASON_LIMIT, self->guest.why.code);
+	EXPECT_NE(NULL, strstr((char *)self->guest.why.text, "3 mappings"));
+	EXPECT_FALSE(kvm_has(&self->guest, 9 * AT, self->memory));
+	EXPECT_EQ(0, guest_unmap(&self->guest, AT, LEN));
+	EXPECT_EQ(0, guest_map(&self->guest, 9 * AT, self->memory, LEN, 0));
+}
+
+TEST_F(memory, no_room_for_arguments)
+{
+	struct rlimit old, limit;
+	int err;
+
+	ASSERT_EQ(0, guest_map(&self->guest, 2 * AT, self->memory, LEN, 0));
+	ASSERT_EQ(0, getrlimit(RLIMIT_AS, &old));
+	limit = old;
+	limit.rlim_cur = PAGE;
+	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &limit));
+	err = guest_map(&self->guest, AT, self->memory, LEN, 0);
+	EXPECT_EQ(ENOMEM, guest_unmap(&self->guest, 2 * AT, LEN));
+	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &old));
+	EXPECT_EQ(ENOMEM, err);
+	EXPECT_EQ(NEITHER, has_it(&self->guest, AT, self->memory));
+	EXPECT_EQ(BOTH, has_it(&self->guest, 2 * AT, self->memory));
+}
+
+/* Each allocation in turn; what fails has changed nothing. */
+TEST_F(memory, each_allocation_fails)
+{
+	int nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	bool mapped = false;
+	char text[16];
+	int n, err;
+
+	if (nth < 0)
+		SKIP(return, "the kernel cannot inject faults");
+	for (n = 1; n < 2000; n++) {
+		snprintf(text, sizeof(text), "%d", n);
+		ASSERT_LT(0, pwrite(nth, text, strlen(text), 0));
+		err = mapped ? guest_unmap(&self->guest, AT, LEN) :
+		      guest_map(&self->guest, AT, self->memory, LEN, 0);
+		ASSERT_LT(0, pwrite(nth, "0", 1, 0));
+		ASSERT_EQ((mapped == !err) ? NEITHER : BOTH,
+			  has_it(&self->guest, AT, self->memory));
+		if (err)
+			continue;
+		if (mapped)
+			break;
+		mapped = true;
+		n = 0;
+	}
+	EXPECT_EQ(0, err);
+}
+
+/* Ranges in any order: 7 and 1000 have no common factor. */
+TEST_F(memory, many_ranges)
+{
+	unsigned long locked = locked_kib();
+	int i;
+
+	for (i = 0; i < 1000; i++)
+		ASSERT_EQ(0, guest_map(&self->guest,
+				       AT + i * 7 % 1000 * 2 * PAGE,
+				       self->memory, PAGE, 0));
+	for (i = 0; i < 1000; i++)
+		ASSERT_EQ(EEXIST, guest_map(&self->guest, AT + i * 2 * PAGE,
+					    self->memory, PAGE, 0));
+	for (i = 0; i < 1000; i++)
+		ASSERT_EQ(0, guest_unmap(&self->guest,
+					 AT + i * 13 % 1000 * 2 * PAGE, PAGE));
+	EXPECT_EQ(locked, locked_kib());
+	EXPECT_EQ(NEITHER, has_it(&self->guest, AT + 2 * PAGE, self->memory));
+}
+
+TEST_F(memory, of_a_process_that_did_not_make_the_guest)
+{
+	int status;
+
+	if (!fork())
+		_exit(guest_map(&self->guest, AT, self->memory, LEN, 0));
+	wait(&status);
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(EIO, WEXITSTATUS(status));
+	EXPECT_EQ(NEITHER, has_it(&self->guest, AT, self->memory));
+}
+
+TEST_F(memory, of_a_guest_that_is_not_there)
+{
+	struct guest none = { session_open(), -1, -1, -1, {} };
+
+	EXPECT_EQ(ENOENT, guest_map(&none, AT, self->memory, LEN, 0));
+	EXPECT_EQ((unsigned int)MICA_REASON_GUEST, none.why.code);
+	EXPECT_EQ(ENOENT, guest_unmap(&none, AT, LEN));
+	EXPECT_EQ((unsigned int)MICA_REASON_GUEST, none.why.code);
+	guest_end(&none);
+}
+
+TEST_F(memory, of_a_guest_without_functions)
+{
+	struct guest none = { session_open(), -1, -1, -1, {} };
+	unsigned long locked = locked_kib();
+
+	ASSERT_EQ(0, guest_create(&none, NULL));
+	EXPECT_EQ(0, guest_map(&none, 0xfee00000, self->memory, LEN, 0));
+	EXPECT_EQ(locked, locked_kib());
+	EXPECT_TRUE(kvm_has(&none, 0xfee00000, self->memory));
+	EXPECT_EQ(0, guest_unmap(&none, 0xfee00000, LEN));
+	EXPECT_FALSE(kvm_has(&none, 0xfee00000, self->memory));
+	guest_end(&none);
+}
+
+TEST_HARNESS_MAIN
