@@ -82,6 +82,11 @@ static const struct mica_ioctl_entry mica_ioctls[] = {
 		.tail = offsetof(struct mica_guest_unmap, reason_ptr),
 		.full_size = sizeof(struct mica_guest_unmap),
 	},
+	[_IOC_NR(MICA_GUEST_IRQ)] = {
+		.run = mica_guest_irq_run,
+		.tail = offsetof(struct mica_guest_irq, reason_ptr),
+		.full_size = sizeof(struct mica_guest_irq),
+	},
 	[_IOC_NR(MICA_UNION_OWN)] = {
 		.run = mica_union_own_run,
 		.tail = offsetof(struct mica_union_own, reason_ptr),

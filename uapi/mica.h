@@ -45,7 +45,8 @@
  *	VFIO already
  * @MICA_REASON_ENDING: the session ended before the call was through
  * @MICA_REASON_BRANCH: a directory cannot be a branch, or not in this way
- * @MICA_REASON_IN_USE: something in the union is in use, and would not be there
+ * @MICA_REASON_IN_USE: something in the union is in use, and would not be there; or
+ *	an interrupt of a guest is on in another way
  * @MICA_REASON_GUEST: the session has a guest already, or none, or it belongs to
  *	another process
  * @MICA_REASON_KVM: KVM is not there, or refused something
@@ -741,6 +742,99 @@ struct mica_guest_unmap {
  * * ENOMEM - no memory; nothing has changed.
  */
 #define MICA_GUEST_UNMAP	_IO(MICA_IOC_TYPE, 0x0b)
+
+enum mica_irq_type {
+	MICA_IRQ_INTX = 0,
+	MICA_IRQ_MSI,
+	MICA_IRQ_MSIX,
+};
+
+/* The interrupt is switched off. */
+#define MICA_VECTOR_OFF		_BITUL(0)
+/* All of that type, so that another type can be switched on. */
+#define MICA_VECTOR_ALL		(~0U)
+
+/**
+ * struct mica_guest_vector - an interrupt of a function, in a guest
+ * @addr: the function
+ * @flags: zero or MICA_VECTOR_OFF
+ * @type: one of &enum mica_irq_type
+ * @vector: its number, from zero; with MICA_VECTOR_OFF also MICA_VECTOR_ALL
+ * @vectors: how many of @type the function is going to use, when it is the first
+ *	that is switched on; zero is as many as it has
+ * @fd: an eventfd, of which the guest's interrupt is made
+ * @resample_fd: with MICA_IRQ_INTX another one, else zero
+ * @gsi: with MICA_IRQ_INTX the pin of the guest's I/O APIC, else zero
+ * @data: what the function would write to send it, as the guest has set it; with
+ *	MICA_IRQ_INTX zero
+ * @address: where it would write that; likewise
+ */
+struct mica_guest_vector {
+	struct mica_pci_addr addr;
+	__u32 flags;
+	__u32 type;
+	__u32 vector;
+	__u32 vectors;
+	__s32 fd;
+	__s32 resample_fd;
+	__u32 gsi;
+	__u32 data;
+	__aligned_u64 address;
+};
+
+/**
+ * struct mica_guest_irq - argument of MICA_GUEST_IRQ
+ * @size: sizeof(struct mica_guest_irq)
+ * @flags: must be zero
+ * @vector: the interrupt
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_guest_irq {
+	__u32 size;
+	__u32 flags;
+	struct mica_guest_vector vector;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_GUEST_IRQ - an interrupt of a function becomes one of the guest
+ *
+ * From then on it reaches the guest without anybody in user space. The same call
+ * with another @address and @data changes what it is to the guest, and with
+ * MICA_VECTOR_OFF switches it off; what is off already stays so. The descriptors
+ * need not be kept.
+ *
+ * A function has one type of interrupts on at a time. All messages that it is going
+ * to use are allocated on the host with the first of them; MICA_VECTOR_OFF for one
+ * keeps them so, for MICA_VECTOR_ALL frees them. A message that comes while it is
+ * off is lost with MSI, and kept by the function with MSI-X. INTx is level-triggered
+ * and masked until the guest has handled it.
+ *
+ * The table that tells KVM which interrupt is what belongs to this command: who
+ * sets it on the VM's descriptor loses the interrupts of functions. What KVM has
+ * in it at the beginning stays.
+ *
+ * Errors:
+ * * EFAULT, E2BIG, EIO, EINTR as of MICA_GUEST_MAP.
+ * * EINVAL - the structure is too short, or padding is not zero; the function has
+ *   no such interrupt; a member does not fit the type; a descriptor is no eventfd
+ *   (MICA_REASON_BAD_VALUE); or KVM does not know such an address (MICA_REASON_KVM).
+ * * EOPNOTSUPP - an unknown flag.
+ * * EBADF - a descriptor is not open (MICA_REASON_BAD_VALUE).
+ * * ENOENT - the session has no guest (MICA_REASON_GUEST), or the guest not that
+ *   function (MICA_REASON_NO_DEVICE).
+ * * EBUSY - it is on with another descriptor or gsi, or another type is on
+ *   (MICA_REASON_IN_USE); or the eventfd is that of another interrupt
+ *   (MICA_REASON_KVM).
+ * * ENOSPC - the host has not so many interrupts, or KVM (MICA_REASON_LIMIT).
+ * * EMFILE - no descriptor is left (MICA_REASON_LIMIT).
+ * * ENOMEM, and what else KVM and VFIO return.
+ */
+#define MICA_GUEST_IRQ		_IO(MICA_IOC_TYPE, 0x0c)
 
 /* The branch is writable; without it, it is not. */
 #define MICA_BRANCH_RW		_BITUL(0)

@@ -92,9 +92,11 @@ static void mica_vm_free(struct kref *ref)
 	unsigned int i;
 
 	for (i = 0; i < vm->nr_devices; i++) {
+		mica_vectors_free(vm, &vm->devices[i]);
 		mica_file_put(vm->devices[i].file);
 		pci_dev_put(vm->devices[i].pdev);
 	}
+	ida_destroy(&vm->gsis);
 	mica_maps_free(vm);
 	mica_file_put(vm->link);
 	for (i = 0; i < vm->nr_groups; i++) {
@@ -143,6 +145,7 @@ static int mica_vm_functions(struct mica_vm *vm, struct mica_session *session,
 		vm->devices[i].pdev = mica_custody_function(session, i);
 		if (!vm->devices[i].pdev)
 			break;
+		xa_init(&vm->devices[i].vectors);
 		vm->nr_devices++;
 	}
 	for (i = 0; i < vm->nr_devices && !err; i++)
@@ -169,6 +172,7 @@ static struct mica_vm *mica_vm_new(struct mica_session *session)
 	mutex_init(&vm->lock);
 	vm->maps = RB_ROOT;
 	ida_init(&vm->slots);
+	ida_init(&vm->gsis);
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
 	err = mica_vm_functions(vm, session, max);
@@ -272,6 +276,38 @@ static int mica_vm_make(struct mica_vm *vm, struct mica_reason *why)
 	       mica_vfio_devices(vm, why);
 }
 
+/**
+ * mica_vm_device - a function of a VM
+ * @vm: the VM
+ * @addr: its address, from user space
+ * @why: where a failure is noted
+ *
+ * Return: the function, -EINVAL or -ENOENT.
+ */
+struct mica_vm_device *mica_vm_device(struct mica_vm *vm,
+				      const struct mica_pci_addr *addr,
+				      struct mica_reason *why)
+{
+	struct mica_vm_device *dev;
+	struct pci_dev *pdev;
+	int err;
+
+	err = mica_addr_find(addr, &pdev, why);
+	if (err)
+		return ERR_PTR(err);
+	for (dev = vm->devices; dev < vm->devices + vm->nr_devices; dev++)
+		if (dev->pdev == pdev)
+			break;
+	if (dev == vm->devices + vm->nr_devices) {
+		mica_fail(why, -ENOENT, MICA_REASON_NO_DEVICE, pci_name(pdev),
+			  "%s is not a function of this guest; claim it before the guest is created",
+			  pci_name(pdev));
+		dev = ERR_PTR(-ENOENT);
+	}
+	pci_dev_put(pdev);
+	return dev;
+}
+
 static int mica_fds_add(struct mica_fds *fds, struct file *file)
 {
 	int fd = get_unused_fd_flags(O_CLOEXEC);
@@ -295,30 +331,6 @@ static void mica_fds_install(struct mica_fds *fds)
 		fds->nr--;
 		fd_install(fds->fd[fds->nr], get_file(fds->file[fds->nr]));
 	}
-}
-
-static struct mica_vm_device *mica_vm_device(struct mica_vm *vm,
-					     const struct mica_pci_addr *addr,
-					     struct mica_reason *why)
-{
-	struct mica_vm_device *dev;
-	struct pci_dev *pdev;
-	int err;
-
-	err = mica_addr_find(addr, &pdev, why);
-	if (err)
-		return ERR_PTR(err);
-	for (dev = vm->devices; dev < vm->devices + vm->nr_devices; dev++)
-		if (dev->pdev == pdev)
-			break;
-	if (dev == vm->devices + vm->nr_devices) {
-		mica_fail(why, -ENOENT, MICA_REASON_NO_DEVICE, pci_name(pdev),
-			  "%s is not a function of this guest; claim it before the guest is created",
-			  pci_name(pdev));
-		dev = ERR_PTR(-ENOENT);
-	}
-	pci_dev_put(pdev);
-	return dev;
 }
 
 static int mica_create_device(struct mica_call *call, struct mica_vm *vm,

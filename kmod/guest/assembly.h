@@ -8,6 +8,7 @@
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/types.h>
+#include <linux/xarray.h>
 #include "guest.h"
 
 struct file;
@@ -49,11 +50,17 @@ struct mica_vm_group {
  * @pdev: the function, with a reference
  * @group: its group
  * @file: what VFIO gives for it, or NULL
+ * @irq_type: of the interrupts that are on; one of &enum mica_irq_type
+ * @irqs_on: VFIO has that type on
+ * @vectors: struct mica_vector of each interrupt that is on, by number
  */
 struct mica_vm_device {
 	struct pci_dev *pdev;
 	struct mica_vm_group *group;
 	struct file *file;
+	u32 irq_type;
+	bool irqs_on;
+	struct xarray vectors;
 };
 
 /**
@@ -71,6 +78,8 @@ struct mica_vm_device {
  * @nr_iommu: those of them that devices reach
  * @mapped: bytes that are mapped
  * @pinned: those of them that devices reach
+ * @gsis: what KVM knows messages by
+ * @nr_vectors: messages that are on
  * @groups: its groups
  * @nr_groups: how many
  * @nr_devices: entries of @devices
@@ -93,6 +102,8 @@ struct mica_vm {
 	u32 nr_iommu;
 	u64 mapped;
 	u64 pinned;
+	struct ida gsis;
+	u32 nr_vectors;
 	struct mica_vm_group *groups;
 	unsigned int nr_groups;
 	unsigned int nr_devices;
@@ -119,9 +130,17 @@ int mica_map_add(struct mica_vm *vm, const struct mica_guest_range *range,
 		 struct mica_reason *why);
 void mica_maps_free(struct mica_vm *vm);
 
+/* irq.c */
+int mica_vector_set(struct mica_vm *vm, const struct mica_guest_vector *asked,
+		    struct mica_reason *why);
+void mica_vectors_free(struct mica_vm *vm, struct mica_vm_device *dev);
+
 /* assembly.c */
 struct mica_vm *mica_vm_begin(struct mica_call *call);
 void mica_vm_done(struct mica_vm *vm);
+struct mica_vm_device *mica_vm_device(struct mica_vm *vm,
+				      const struct mica_pci_addr *addr,
+				      struct mica_reason *why);
 int mica_vm_step(struct mica_reason *why, long ret,
 		 enum mica_reason_code code, const char *subject,
 		 const char *what);

@@ -209,6 +209,9 @@ void mica_vm_end(struct mica_session *session);
 int mica_guest_map_run(struct mica_call *call, void *arg);
 int mica_guest_unmap_run(struct mica_call *call, void *arg);
 
+/* irq.c */
+int mica_guest_irq_run(struct mica_call *call, void *arg);
+
 /* note.c */
 int mica_guest_note_run(struct mica_call *call, void *arg);
 void mica_guest_note_drop(struct mica_session *session);

@@ -94,6 +94,20 @@ static inline int guest_unmap(struct guest *guest, unsigned long long at,
 	return ioctl(guest->session, MICA_GUEST_UNMAP, &unmap) ? errno : 0;
 }
 
+static inline int guest_irq(struct guest *guest,
+			    const struct mica_guest_vector *vector)
+{
+	struct mica_guest_irq irq = {
+		.size = sizeof(irq),
+		.vector = *vector,
+		.reason_ptr = (unsigned long)&guest->why,
+		.reason_len = sizeof(guest->why),
+	};
+
+	memset(&guest->why, 0, sizeof(guest->why));
+	return ioctl(guest->session, MICA_GUEST_IRQ, &irq) ? errno : 0;
+}
+
 static inline int fds_open(void)
 {
 	DIR *dir = opendir("/proc/self/fd");

@@ -101,6 +101,14 @@ FIXTURE_VARIANT_ADD(ioctl, guest_unmap)
 	.err = ENOENT,
 };
 
+FIXTURE_VARIANT_ADD(ioctl, guest_irq)
+{
+	.cmd = MICA_GUEST_IRQ,
+	.size = sizeof(struct mica_guest_irq),
+	.tail = offsetof(struct mica_guest_irq, reason_ptr),
+	.err = ENOENT,
+};
+
 /* Standard input is no directory. */
 FIXTURE_VARIANT_ADD(ioctl, union_own)
 {

@@ -217,7 +217,7 @@ static const struct {
 
 TEST_F(memory, bad_input)
 {
-	const char *user[] = {
+	const char *const user[] = {
 		[MEMORY] = self->memory,
 		[READONLY] = self->readonly,
 		[NOWHERE] = self->memory + LEN,
