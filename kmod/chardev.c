@@ -87,6 +87,17 @@ static const struct mica_ioctl_entry mica_ioctls[] = {
 		.tail = offsetof(struct mica_guest_irq, reason_ptr),
 		.full_size = sizeof(struct mica_guest_irq),
 	},
+	[_IOC_NR(MICA_GUEST_RESET)] = {
+		.run = mica_guest_reset_run,
+		.tail = offsetof(struct mica_guest_reset, reason_ptr),
+		.full_size = sizeof(struct mica_guest_reset),
+	},
+	[_IOC_NR(MICA_GUEST_STAT)] = {
+		.run = mica_guest_stat_run,
+		.tail = offsetof(struct mica_guest_stat, reason_ptr),
+		.full_size = sizeof(struct mica_guest_stat),
+		.gives = true,
+	},
 	[_IOC_NR(MICA_UNION_OWN)] = {
 		.run = mica_union_own_run,
 		.tail = offsetof(struct mica_union_own, reason_ptr),

@@ -836,6 +836,99 @@ struct mica_guest_irq {
  */
 #define MICA_GUEST_IRQ		_IO(MICA_IOC_TYPE, 0x0c)
 
+/**
+ * struct mica_guest_reset - argument of MICA_GUEST_RESET
+ * @size: sizeof(struct mica_guest_reset)
+ * @flags: must be zero
+ * @addr: a function of the guest
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_guest_reset {
+	__u32 size;
+	__u32 flags;
+	struct mica_pci_addr addr;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_GUEST_RESET - reset a function of the guest
+ *
+ * By the best method that the function has; without any, together with its bus if
+ * all functions there are the guest's. The function is looked at afterwards.
+ *
+ * Errors:
+ * * EFAULT, E2BIG, EINVAL, EIO (MICA_REASON_GUEST), EINTR as of MICA_GUEST_MAP.
+ * * EOPNOTSUPP - an unknown flag (MICA_REASON_BAD_VALUE); or nothing can reset the
+ *   function without striking others (MICA_REASON_RESET).
+ * * ENOENT - the session has no guest (MICA_REASON_GUEST), or the guest not that
+ *   function (MICA_REASON_NO_DEVICE).
+ * * EIO - the function does not answer any more (MICA_REASON_RESET).
+ * * EAGAIN - somebody on the host has the function locked (MICA_REASON_RESET).
+ */
+#define MICA_GUEST_RESET	_IO(MICA_IOC_TYPE, 0x0d)
+
+/**
+ * struct mica_guest_stat_device - what is known of a function of a guest
+ * @addr: the function
+ * @irq_type: of the interrupts that are on; one of &enum mica_irq_type
+ * @nr_vectors: how many are on
+ * @interrupts: how often the host took these for the guest; with INTx those of
+ *	others on the same line as well, and none that were posted to the guest by
+ *	the hardware
+ */
+struct mica_guest_stat_device {
+	struct mica_pci_addr addr;
+	__u32 irq_type;
+	__u32 nr_vectors;
+	__aligned_u64 interrupts;
+};
+
+/**
+ * struct mica_guest_stat - argument of MICA_GUEST_STAT
+ * @size: sizeof(struct mica_guest_stat)
+ * @flags: must be zero
+ * @mapped: out: bytes that are mapped
+ * @pinned: out: those of them that functions reach
+ * @nr_ranges: out: ranges that are mapped
+ * @ranges_left: out: how many more can be
+ * @devices_ptr: array of struct mica_guest_stat_device, or zero
+ * @nr_devices: in: entries at @devices_ptr; out: functions of the guest
+ * @reserved: must be zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_guest_stat {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 mapped;
+	__aligned_u64 pinned;
+	__u32 nr_ranges;
+	__u32 ranges_left;
+	__aligned_u64 devices_ptr;
+	__u32 nr_devices;
+	__u32 reserved;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_GUEST_STAT - what a guest has
+ *
+ * What its VCPUs do, exits among it, is told by KVM on their descriptors
+ * (KVM_GET_STATS_FD).
+ *
+ * Errors:
+ * * EFAULT, E2BIG, EINVAL, EOPNOTSUPP, EIO, EINTR as of MICA_GUEST_MAP.
+ * * ENOENT - the session has no guest (MICA_REASON_GUEST).
+ */
+#define MICA_GUEST_STAT		_IO(MICA_IOC_TYPE, 0x0e)
+
 /* The branch is writable; without it, it is not. */
 #define MICA_BRANCH_RW		_BITUL(0)
 /* Whiteouts are read in this form; without either, in both. */

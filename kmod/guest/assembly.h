@@ -128,11 +128,13 @@ int mica_vfio_devices(struct mica_vm *vm, struct mica_reason *why);
 /* memory.c */
 int mica_map_add(struct mica_vm *vm, const struct mica_guest_range *range,
 		 struct mica_reason *why);
+u32 mica_maps_left(struct mica_vm *vm);
 void mica_maps_free(struct mica_vm *vm);
 
 /* irq.c */
 int mica_vector_set(struct mica_vm *vm, const struct mica_guest_vector *asked,
 		    struct mica_reason *why);
+u64 mica_vectors_taken(struct mica_vm_device *dev, u32 *nr);
 void mica_vectors_free(struct mica_vm *vm, struct mica_vm_device *dev);
 
 /* assembly.c */

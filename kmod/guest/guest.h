@@ -183,6 +183,7 @@ void mica_restore(struct list_head *list);
 
 /* reset.c */
 u32 mica_reset_methods(struct pci_dev *pdev);
+bool mica_reset_answers(struct pci_dev *pdev);
 void mica_reset_all(struct list_head *list);
 
 /* inuse.c */
@@ -198,6 +199,7 @@ int mica_disk_heads_inuse(const struct class *block, const char *controller,
 u64 mica_guest_caps(void);
 int mica_addr_find(const struct mica_pci_addr *addr, struct pci_dev **pdev,
 		   struct mica_reason *why);
+void mica_addr_of(struct pci_dev *pdev, struct mica_pci_addr *addr);
 int mica_device_info_run(struct mica_call *call, void *arg);
 
 /* assembly.c */
@@ -211,6 +213,10 @@ int mica_guest_unmap_run(struct mica_call *call, void *arg);
 
 /* irq.c */
 int mica_guest_irq_run(struct mica_call *call, void *arg);
+
+/* stat.c */
+int mica_guest_reset_run(struct mica_call *call, void *arg);
+int mica_guest_stat_run(struct mica_call *call, void *arg);
 
 /* note.c */
 int mica_guest_note_run(struct mica_call *call, void *arg);

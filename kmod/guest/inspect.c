@@ -64,7 +64,12 @@ int mica_addr_find(const struct mica_pci_addr *addr, struct pci_dev **pdev,
 			 name);
 }
 
-static void mica_inspect_addr(struct pci_dev *pdev, struct mica_pci_addr *addr)
+/**
+ * mica_addr_of - the address of a function
+ * @pdev: the function
+ * @addr: out: its address, as user space has it
+ */
+void mica_addr_of(struct pci_dev *pdev, struct mica_pci_addr *addr)
 {
 	addr->domain = pci_domain_nr(pdev->bus);
 	addr->bus = pdev->bus->number;
@@ -125,7 +130,7 @@ static void mica_inspect_sriov(struct pci_dev *pdev,
 {
 	if (pdev->is_virtfn) {
 		info->state |= MICA_STATE_VF;
-		mica_inspect_addr(pci_physfn(pdev), &info->physfn);
+		mica_addr_of(pci_physfn(pdev), &info->physfn);
 		return;
 	}
 	info->sriov_total = pci_sriov_get_totalvfs(pdev);
@@ -231,7 +236,7 @@ static int mica_inspect_member(struct device *dev, struct mica_member *member)
 		return 0;
 	}
 	pdev = to_pci_dev(dev);
-	mica_inspect_addr(pdev, &member->addr);
+	mica_addr_of(pdev, &member->addr);
 	if (mica_is_bridge(pdev))
 		member->state |= MICA_STATE_BRIDGE;
 	if (pdev->is_virtfn)
@@ -417,7 +422,7 @@ int mica_device_info_run(struct mica_call *call, void *arg)
 	if (err)
 		return err;
 	mica_inspect_clear(info);
-	mica_inspect_addr(pdev, &info->addr);
+	mica_addr_of(pdev, &info->addr);
 	err = mica_inspect(pdev, info);
 	pci_dev_put(pdev);
 	return err;

@@ -13,6 +13,7 @@
 #include <linux/irqdesc.h>
 #include <linux/kvm.h>
 #include <linux/pci.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/vfio.h>
 #include "assembly.h"
@@ -31,6 +32,7 @@
  * @resample: the one that says that the guest has handled it, or NULL
  * @address: what the function would write to; of an MSI
  * @data: what it would write
+ * @taken: of INTx, how often the host had taken it before
  */
 struct mica_vector {
 	u32 gsi;
@@ -38,6 +40,7 @@ struct mica_vector {
 	struct file *resample;
 	u64 address;
 	u32 data;
+	u64 taken;
 };
 
 /* Descriptors that name the two files for the time of a call. */
@@ -45,6 +48,20 @@ struct mica_vector_fds {
 	int fd;
 	int resample;
 };
+
+/* How often the host took an interrupt since its number was given out. */
+static u64 mica_irq_taken(int irq)
+{
+	struct irq_data *data;
+	u64 taken = 0;
+
+	rcu_read_lock();
+	data = irq > 0 ? irq_get_irq_data(irq) : NULL;
+	if (data)
+		taken = READ_ONCE(irq_data_to_desc(data)->tot_count);
+	rcu_read_unlock();
+	return taken;
+}
 
 static int mica_vector_refuse(struct mica_reason *why, const char *name,
 			      const char *what)
@@ -446,6 +463,9 @@ static int mica_vector_on(struct mica_vm *vm, struct mica_vm_device *dev,
 	vec = mica_vector_new(vm, want, pci_name(dev->pdev), why);
 	if (IS_ERR(vec))
 		return PTR_ERR(vec);
+	/* The number of a pin is older than the guest, that of a message is not. */
+	if (want->type == MICA_IRQ_INTX)
+		vec->taken = mica_irq_taken(dev->pdev->irq);
 	err = xa_insert(&dev->vectors, want->vector, vec, GFP_KERNEL_ACCOUNT);
 	if (err) {
 		mica_vector_free(vm, vec);
@@ -577,6 +597,30 @@ int mica_vector_set(struct mica_vm *vm, const struct mica_guest_vector *asked,
 	vec = xa_load(&dev->vectors, want.vector);
 	return vec ? mica_vector_change(vm, dev, vec, &want, why) :
 		     mica_vector_on(vm, dev, &want, why);
+}
+
+/**
+ * mica_vectors_taken - how often the host took a function's interrupts
+ * @dev: the function
+ * @nr: out: how many are on
+ *
+ * Of a pin that functions share, those of the others count as well.
+ */
+u64 mica_vectors_taken(struct mica_vm_device *dev, u32 *nr)
+{
+	bool pin = dev->irq_type == MICA_IRQ_INTX;
+	struct mica_vector *vec;
+	unsigned long vector;
+	u64 taken = 0;
+
+	*nr = 0;
+	xa_for_each(&dev->vectors, vector, vec) {
+		taken += mica_irq_taken(pin ? dev->pdev->irq :
+					pci_irq_vector(dev->pdev, vector)) -
+			 vec->taken;
+		++*nr;
+	}
+	return taken;
 }
 
 /**

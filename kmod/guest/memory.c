@@ -524,6 +524,27 @@ static int mica_map_remove(struct mica_vm *vm, u64 guest_addr, u64 length,
 }
 
 /**
+ * mica_maps_left - how many more ranges can be mapped
+ * @vm: the VM, locked
+ *
+ * Return: what both KVM and VFIO allow; 0 if VFIO could not be asked.
+ */
+u32 mica_maps_left(struct mica_vm *vm)
+{
+	u32 left = MICA_SLOT_LAST - MICA_SLOT_FIRST + 1 - vm->nr_maps;
+	struct vfio_iommu_type1_info *info;
+
+	if (!vm->container)
+		return left;
+	info = mica_iommu_info(vm);
+	if (IS_ERR(info))
+		return 0;
+	left = min(left, mica_iommu_left(info));
+	kfree(info);
+	return left;
+}
+
+/**
  * mica_maps_free - forget what was mapped
  * @vm: the VM, which nobody else has any more
  *

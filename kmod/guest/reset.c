@@ -40,8 +40,13 @@ u32 mica_reset_methods(struct pci_dev *pdev)
 	return methods;
 }
 
-/* A virtual function has no vendor of its own, but a command register. */
-static bool mica_reset_answers(struct pci_dev *pdev)
+/**
+ * mica_reset_answers - does a function still answer
+ * @pdev: the function
+ *
+ * A virtual function has no vendor of its own, but a command register.
+ */
+bool mica_reset_answers(struct pci_dev *pdev)
 {
 	u16 command;
 

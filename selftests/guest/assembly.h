@@ -108,6 +108,30 @@ static inline int guest_irq(struct guest *guest,
 	return ioctl(guest->session, MICA_GUEST_IRQ, &irq) ? errno : 0;
 }
 
+static inline int guest_reset(struct guest *guest, const char *bdf)
+{
+	struct mica_guest_reset reset = {
+		.size = sizeof(reset),
+		.addr = pci_addr(bdf),
+		.reason_ptr = (unsigned long)&guest->why,
+		.reason_len = sizeof(guest->why),
+	};
+
+	memset(&guest->why, 0, sizeof(guest->why));
+	return ioctl(guest->session, MICA_GUEST_RESET, &reset) ? errno : 0;
+}
+
+/* What is known of a guest, and of the first of its functions. */
+static inline int guest_stat(struct guest *guest, struct mica_guest_stat *stat,
+			     struct mica_guest_stat_device *device)
+{
+	memset(stat, 0, sizeof(*stat));
+	stat->size = sizeof(*stat);
+	stat->devices_ptr = (unsigned long)device;
+	stat->nr_devices = !!device;
+	return ioctl(guest->session, MICA_GUEST_STAT, stat) ? errno : 0;
+}
+
 static inline int fds_open(void)
 {
 	DIR *dir = opendir("/proc/self/fd");

@@ -285,6 +285,50 @@ TEST_F(create, unplugged)
 	close(self->call.vm_fd);
 }
 
+TEST_F(create, function_that_nothing_can_reset)
+{
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	ASSERT_EQ(0, guest_create(&self->guest, self->edu));
+	EXPECT_EQ(EOPNOTSUPP, guest_reset(&self->guest, self->edu));
+	EXPECT_EQ((unsigned int)MICA_REASON_RESET, self->guest.why.code);
+	EXPECT_EQ(ENOENT, guest_reset(&self->guest, self->pair[0]));
+	EXPECT_EQ((unsigned int)MICA_REASON_NO_DEVICE, self->guest.why.code);
+	EXPECT_EQ(ENOENT, guest_reset(&self->guest, "0000:e7:1d.5"));
+	EXPECT_TRUE(works(&self->guest, self->edu));
+}
+
+TEST_F(create, functions_that_are_reset_with_their_bus)
+{
+	ASSERT_EQ(0, session_claim_many(self->guest.session, self->pair, 2, 0,
+					NULL, &self->guest.why));
+	ASSERT_EQ(0, guest_create(&self->guest, self->pair[0]));
+	EXPECT_EQ(0, guest_reset(&self->guest, self->pair[0]));
+	EXPECT_EQ(0, guest_reset(&self->guest, self->pair[1]));
+	EXPECT_TRUE(works(&self->guest, self->pair[0]));
+}
+
+static bool is_plain_nvme(const char *bdf)
+{
+	return pci_is_nvme(bdf) && !pci_number(bdf, "sriov_totalvfs");
+}
+
+TEST_F(create, function_that_is_reset_alone)
+{
+	char nvme[1][BDF_LEN];
+
+	ASSERT_EQ(1, pci_find(is_plain_nvme, nvme, 1));
+	ASSERT_TRUE(pci_wait_driver(nvme[0], "nvme", BACK_MS));
+	ASSERT_EQ(0, session_claim(self->guest.session, nvme[0],
+				   MICA_CLAIM_FORCE, &self->guest.why));
+	ASSERT_EQ(0, guest_create(&self->guest, nvme[0]));
+	EXPECT_EQ(0, guest_reset(&self->guest, nvme[0]));
+	EXPECT_TRUE(works(&self->guest, nvme[0]));
+	guest_end(&self->guest);
+	EXPECT_TRUE(pci_wait_driver(nvme[0], "nvme", BACK_MS));
+	EXPECT_TRUE(pci_nvme_reads(nvme[0], BACK_MS));
+}
+
 static const struct {
 	const char *what;
 	int err;

@@ -100,6 +100,18 @@ static void fill(char *at, unsigned int len, char first)
 		*at++ = first++ * 7;
 }
 
+/* Interrupts that the host took for the guest. */
+static unsigned long long taken(struct guest *guest, unsigned int type)
+{
+	struct mica_guest_stat_device device;
+	struct mica_guest_stat stat;
+
+	if (guest_stat(guest, &stat, &device) || stat.nr_devices != 1 ||
+	    device.nr_vectors != 1 || device.irq_type != type)
+		return ~0ull;
+	return device.interrupts;
+}
+
 TEST_F(flat, message_without_a_return_to_user_space)
 {
 	struct step list[] = WORK(APIC_ON);
@@ -111,6 +123,7 @@ TEST_F(flat, message_without_a_return_to_user_space)
 	ASSERT_EQ(0, flat_do(&self->flat, list, ARRAY_SIZE(list)));
 	EXPECT_EQ(1, self->flat.runs);
 	EXPECT_EQ(3, flat_count(&self->flat, 0));
+	EXPECT_EQ(3, taken(&self->guest, MICA_IRQ_MSI));
 	EXPECT_EQ(0x010000edu, value_read(list, EDU_ID));
 	EXPECT_EQ(~0x12345678u, value_read(list, EDU_LIVENESS));
 	EXPECT_EQ(0, memcmp(self->flat.ram + FROM, self->flat.ram + TO, 4096));
@@ -128,6 +141,8 @@ TEST_F(flat, pin_without_a_return_to_user_space)
 	ASSERT_EQ(0, flat_do(&self->flat, list, ARRAY_SIZE(list)));
 	EXPECT_EQ(1, self->flat.runs);
 	EXPECT_EQ(3, flat_count(&self->flat, 0));
+	/* Others may be on the same line of the host. */
+	EXPECT_LE(3, taken(&self->guest, MICA_IRQ_INTX));
 	EXPECT_EQ(0x010000edu, value_read(list, EDU_ID));
 	EXPECT_EQ(0, memcmp(self->flat.ram + FROM, self->flat.ram + TO, 4096));
 }
@@ -150,7 +165,7 @@ TEST_F(flat, message_that_becomes_another)
 	EXPECT_EQ(1, flat_count(&self->flat, 1));
 }
 
-/* From a message to a pin and back; what is off does not come. */
+/* From a message to a pin and back. */
 TEST_F(flat, off_and_on_again)
 {
 	struct mica_guest_vector pin = intx(&self->irq);
@@ -164,9 +179,6 @@ TEST_F(flat, off_and_on_again)
 		PIN_ON, { WRITE, EDU_RAISE, 1 }, { WAIT_A, 0, 1 },
 		{ END, },
 	};
-	struct step silent[] = {
-		{ WRITE, EDU_RAISE, 1 }, { WRITE, EDU + 0x64, 1 }, { END, },
-	};
 
 	EXPECT_EQ(0, guest_irq(&self->guest, &off));
 	ASSERT_EQ(0, guest_irq(&self->guest, &self->irq));
@@ -174,7 +186,6 @@ TEST_F(flat, off_and_on_again)
 	ASSERT_EQ(0, flat_do(&self->flat, once, ARRAY_SIZE(once)));
 	off.vector = 0;
 	EXPECT_EQ(0, guest_irq(&self->guest, &off));
-	EXPECT_EQ(0, flat_do(&self->flat, silent, ARRAY_SIZE(silent)));
 	EXPECT_EQ(EBUSY, guest_irq(&self->guest, &pin));
 	off.vector = MICA_VECTOR_ALL;
 	EXPECT_EQ(0, guest_irq(&self->guest, &off));

@@ -109,6 +109,23 @@ FIXTURE_VARIANT_ADD(ioctl, guest_irq)
 	.err = ENOENT,
 };
 
+FIXTURE_VARIANT_ADD(ioctl, guest_reset)
+{
+	.cmd = MICA_GUEST_RESET,
+	.size = sizeof(struct mica_guest_reset),
+	.tail = offsetof(struct mica_guest_reset, reason_ptr),
+	.err = ENOENT,
+};
+
+FIXTURE_VARIANT_ADD(ioctl, guest_stat)
+{
+	.cmd = MICA_GUEST_STAT,
+	.size = sizeof(struct mica_guest_stat),
+	.tail = offsetof(struct mica_guest_stat, reason_ptr),
+	.err = ENOENT,
+	.gives = true,
+};
+
 /* Standard input is no directory. */
 FIXTURE_VARIANT_ADD(ioctl, union_own)
 {

@@ -142,6 +142,36 @@ TEST_F(memory, that_is_only_read)
 	EXPECT_EQ(BOTH, has_it(&self->guest, AT, self->memory));
 }
 
+TEST_F(memory, that_is_counted)
+{
+	struct mica_guest_stat stat, before;
+
+	ASSERT_EQ(0, guest_stat(&self->guest, &before, NULL));
+	EXPECT_EQ(0, before.mapped);
+	EXPECT_EQ(0, before.nr_ranges);
+	EXPECT_EQ(1, before.nr_devices);
+	ASSERT_EQ(0, guest_map(&self->guest, AT, self->memory, LEN, 0));
+	ASSERT_EQ(0, guest_map(&self->guest, 2 * AT, self->memory, PAGE,
+			       MICA_RANGE_KVM_ONLY));
+	EXPECT_EQ(EEXIST, guest_map(&self->guest, AT, self->memory, LEN, 0));
+	ASSERT_EQ(0, guest_stat(&self->guest, &stat, NULL));
+	EXPECT_EQ(LEN + PAGE, stat.mapped);
+	EXPECT_EQ(LEN, stat.pinned);
+	EXPECT_EQ(2, stat.nr_ranges);
+	EXPECT_GT(before.ranges_left, stat.ranges_left);
+	ASSERT_EQ(0, guest_unmap(&self->guest, AT, LEN));
+	ASSERT_EQ(0, guest_unmap(&self->guest, 2 * AT, PAGE));
+	ASSERT_EQ(0, guest_stat(&self->guest, &stat, NULL));
+	EXPECT_EQ(0, memcmp(&before, &stat, sizeof(stat)));
+	stat.nr_devices = 1;
+	stat.devices_ptr = 8;
+	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_STAT, &stat));
+	EXPECT_EQ(EFAULT, errno);
+	stat.reserved = 1;
+	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_STAT, &stat));
+	EXPECT_EQ(EINVAL, errno);
+}
+
 TEST_F(memory, registers_of_a_function)
 {
 	struct vfio_region_info bar = {
