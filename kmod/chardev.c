@@ -98,6 +98,13 @@ static const struct mica_ioctl_entry mica_ioctls[] = {
 		.full_size = sizeof(struct mica_guest_stat),
 		.gives = true,
 	},
+	[_IOC_NR(MICA_GUEST_SETUP)] = {
+		.run = mica_guest_setup_run,
+		.tail = offsetof(struct mica_guest_setup, reason_ptr),
+		.full_size = sizeof(struct mica_guest_setup),
+		.flags = MICA_GUEST_CONTAINER,
+		.gives = true,
+	},
 	[_IOC_NR(MICA_UNION_OWN)] = {
 		.run = mica_union_own_run,
 		.tail = offsetof(struct mica_union_own, reason_ptr),

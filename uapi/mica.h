@@ -929,6 +929,51 @@ struct mica_guest_stat {
  */
 #define MICA_GUEST_STAT		_IO(MICA_IOC_TYPE, 0x0e)
 
+#define MICA_SETUP_MAX		4096	/* ranges, and interrupts, in one call */
+
+/**
+ * struct mica_guest_setup - argument of MICA_GUEST_SETUP
+ * @size: sizeof(struct mica_guest_setup)
+ * @flags: zero or MICA_GUEST_CONTAINER
+ * @vm_fd: out: descriptor of the VM
+ * @container_fd: out: descriptor of VFIO's container, or -1
+ * @devices_ptr: array of struct mica_guest_device, or zero
+ * @ranges_ptr: array of struct mica_guest_range, or zero
+ * @vectors_ptr: array of struct mica_guest_vector, or zero
+ * @nr_devices: entries at @devices_ptr, at most MICA_CLAIM_MAX
+ * @nr_ranges: entries at @ranges_ptr, at most MICA_SETUP_MAX
+ * @nr_vectors: entries at @vectors_ptr, at most MICA_SETUP_MAX
+ * @reserved: must be zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_guest_setup {
+	__u32 size;
+	__u32 flags;
+	__s32 vm_fd;
+	__s32 container_fd;
+	__aligned_u64 devices_ptr;
+	__aligned_u64 ranges_ptr;
+	__aligned_u64 vectors_ptr;
+	__u32 nr_devices;
+	__u32 nr_ranges;
+	__u32 nr_vectors;
+	__u32 reserved;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_GUEST_SETUP - MICA_GUEST_CREATE, _MAP and _IRQ in one call
+ *
+ * All of it is done, in the order of the arrays, or nothing is.
+ *
+ * Errors: those of the three.
+ */
+#define MICA_GUEST_SETUP	_IO(MICA_IOC_TYPE, 0x0f)
+
 /* The branch is writable; without it, it is not. */
 #define MICA_BRANCH_RW		_BITUL(0)
 /* Whiteouts are read in this form; without either, in both. */

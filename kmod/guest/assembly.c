@@ -13,6 +13,7 @@
 #include <linux/miscdevice.h>
 #include <linux/pci.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "assembly.h"
@@ -431,8 +432,42 @@ static void mica_vm_unpublish(struct mica_session *session, struct mica_vm *vm)
 		mica_vm_put(vm);
 }
 
+static int mica_setup_killed(void)
+{
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/* Memory and interrupts, all or none: what there is goes with the VM. */
+static int mica_setup_fill(struct mica_vm *vm,
+			   const struct mica_guest_setup *setup,
+			   struct mica_reason *why)
+{
+	struct mica_guest_range __user *ranges =
+		u64_to_user_ptr(setup->ranges_ptr);
+	struct mica_guest_vector __user *vectors =
+		u64_to_user_ptr(setup->vectors_ptr);
+	struct mica_guest_vector vector;
+	struct mica_guest_range range;
+	int err = 0;
+	u32 i;
+
+	for (i = 0; i < setup->nr_ranges && !err; i++) {
+		if (copy_from_user(&range, &ranges[i], sizeof(range)))
+			return -EFAULT;
+		err = mica_setup_killed() ?: mica_map_add(vm, &range, why);
+	}
+	for (i = 0; i < setup->nr_vectors && !err; i++) {
+		if (copy_from_user(&vector, &vectors[i], sizeof(vector)))
+			return -EFAULT;
+		err = mica_setup_killed() ?:
+		      mica_vector_set(vm, &vector, why);
+	}
+	return err;
+}
+
 static int mica_create(struct mica_call *call, struct mica_vm *vm,
-		       struct mica_guest_create *create)
+		       struct mica_guest_create *create,
+		       const struct mica_guest_setup *setup)
 {
 	struct mica_fds *fds = kzalloc(sizeof(*fds), GFP_KERNEL_ACCOUNT);
 	int err;
@@ -440,6 +475,7 @@ static int mica_create(struct mica_call *call, struct mica_vm *vm,
 	if (!fds)
 		return -ENOMEM;
 	err = mica_vm_make(vm, &call->why) ?:
+	      mica_setup_fill(vm, setup, &call->why) ?:
 	      mica_create_fds(call, vm, fds, create);
 	if (!err) {
 		vm->ready = true;
@@ -450,15 +486,13 @@ static int mica_create(struct mica_call *call, struct mica_vm *vm,
 	return err;
 }
 
-int mica_guest_create_run(struct mica_call *call, void *arg)
+static int mica_vm_create(struct mica_call *call,
+			  struct mica_guest_create *create,
+			  const struct mica_guest_setup *setup)
 {
-	struct mica_guest_create *create = arg;
 	struct mica_vm *vm;
 	int err;
 
-	err = mica_need_zero(call, create->reserved, "reserved");
-	if (err)
-		return err;
 	if (create->nr_devices > MICA_CLAIM_MAX)
 		return mica_fail(&call->why, -EINVAL, MICA_REASON_BAD_VALUE,
 				 NULL, "nr_devices must be at most %u",
@@ -469,7 +503,7 @@ int mica_guest_create_run(struct mica_call *call, void *arg)
 	mutex_lock(&vm->lock);
 	err = mica_vm_publish(call->session, vm, &call->why);
 	if (!err) {
-		err = mica_create(call, vm, create);
+		err = mica_create(call, vm, create, setup);
 		if (err)
 			mica_vm_unpublish(call->session, vm);
 	}
@@ -533,6 +567,40 @@ void mica_vm_done(struct mica_vm *vm)
 {
 	mutex_unlock(&vm->lock);
 	mica_vm_put(vm);
+}
+
+int mica_guest_create_run(struct mica_call *call, void *arg)
+{
+	static const struct mica_guest_setup nothing;
+	struct mica_guest_create *create = arg;
+
+	return mica_need_zero(call, create->reserved, "reserved") ?:
+	       mica_vm_create(call, create, &nothing);
+}
+
+int mica_guest_setup_run(struct mica_call *call, void *arg)
+{
+	struct mica_guest_setup *setup = arg;
+	struct mica_guest_create create = {
+		.flags = setup->flags,
+		.devices_ptr = setup->devices_ptr,
+		.nr_devices = setup->nr_devices,
+	};
+	int err;
+
+	err = mica_need_zero(call, setup->reserved, "reserved");
+	if (err)
+		return err;
+	if (setup->nr_ranges > MICA_SETUP_MAX ||
+	    setup->nr_vectors > MICA_SETUP_MAX)
+		return mica_fail(&call->why, -EINVAL, MICA_REASON_BAD_VALUE,
+				 NULL,
+				 "nr_ranges and nr_vectors must be at most %u",
+				 MICA_SETUP_MAX);
+	err = mica_vm_create(call, &create, setup);
+	setup->vm_fd = create.vm_fd;
+	setup->container_fd = create.container_fd;
+	return err;
 }
 
 /**

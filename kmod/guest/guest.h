@@ -204,6 +204,7 @@ int mica_device_info_run(struct mica_call *call, void *arg);
 
 /* assembly.c */
 int mica_guest_create_run(struct mica_call *call, void *arg);
+int mica_guest_setup_run(struct mica_call *call, void *arg);
 void mica_vm_init(struct mica_session *session);
 void mica_vm_end(struct mica_session *session);
 

@@ -204,6 +204,73 @@ TEST_F(flat, off_and_on_again)
 	EXPECT_EQ(3, flat_count(&self->flat, 0));
 }
 
+/*
+ * All of it in one call; each of its three parts fails in turn, and leaves nothing.
+ */
+TEST_F(flat, all_at_once_or_nothing)
+{
+	struct mica_guest_device device = { .addr = pci_addr(self->edu) };
+	struct mica_guest_range ranges[2] = {
+		{ .length = 4096, .user_addr = (unsigned long)self->flat.ram },
+		{ .length = 4096, .user_addr = (unsigned long)self->flat.ram,
+		  .guest_addr = 4096 },
+	};
+	struct mica_guest_vector vectors[1] = { self->irq };
+	struct mica_guest_setup setup = {
+		.size = sizeof(setup),
+		.flags = MICA_GUEST_CONTAINER,
+		.devices_ptr = (unsigned long)&device,
+		.ranges_ptr = (unsigned long)ranges,
+		.vectors_ptr = (unsigned long)vectors,
+		.nr_devices = 1,
+		.nr_ranges = 2,
+		.nr_vectors = 1,
+	};
+	struct mica_guest_stat_device function;
+	struct mica_guest_stat stat;
+	int fds;
+
+	flat_end(&self->flat);
+	self->flat.vcpu = -1;
+	self->flat.registers = NULL;
+	self->guest.session = session_open();
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	fds = fds_open();
+
+	ranges[1].guest_addr = 0xfee00000;
+	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup));
+	EXPECT_EQ(EINVAL, errno);
+	ranges[1].guest_addr = 4096;
+	vectors[0].vector = 1;
+	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup));
+	EXPECT_EQ(EINVAL, errno);
+	vectors[0].vector = 0;
+	device.reserved = 1;
+	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup));
+	EXPECT_EQ(EINVAL, errno);
+	device.reserved = 0;
+	setup.nr_ranges = MICA_SETUP_MAX + 1;
+	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup));
+	EXPECT_EQ(EINVAL, errno);
+	setup.nr_ranges = 2;
+	setup.vectors_ptr = 8;
+	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup));
+	EXPECT_EQ(EFAULT, errno);
+	setup.vectors_ptr = (unsigned long)vectors;
+	EXPECT_EQ(fds, fds_open());
+	EXPECT_EQ(ENOENT, guest_stat(&self->guest, &stat, NULL));
+
+	ASSERT_EQ(0, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup));
+	self->guest.vm = setup.vm_fd;
+	self->guest.container = setup.container_fd;
+	self->guest.device = device.fd;
+	EXPECT_EQ(fds + 3, fds_open());
+	ASSERT_EQ(0, guest_stat(&self->guest, &stat, &function));
+	EXPECT_EQ(8192, stat.pinned);
+	EXPECT_EQ(1, function.nr_vectors);
+}
+
 /* The kernel's log as it comes, but not on the console while it does. */
 static int log_open(char *level, size_t len)
 {

@@ -126,6 +126,15 @@ FIXTURE_VARIANT_ADD(ioctl, guest_stat)
 	.gives = true,
 };
 
+FIXTURE_VARIANT_ADD(ioctl, guest_setup)
+{
+	.cmd = MICA_GUEST_SETUP,
+	.size = sizeof(struct mica_guest_setup),
+	.tail = offsetof(struct mica_guest_setup, reason_ptr),
+	.flags = 1,
+	.gives = true,
+};
+
 /* Standard input is no directory. */
 FIXTURE_VARIANT_ADD(ioctl, union_own)
 {
