@@ -17,42 +17,51 @@
 
 /*
  * Does an open group belong to a function that vfio-pci has? Only VFIO knows, and
- * this module must load without it.
+ * this module must load without it. Returns 0 if it does.
  */
-static bool mica_vfio_has(struct file *group, struct pci_dev *pdev)
+static int mica_vfio_has(struct file *group, struct pci_dev *pdev)
 {
 	struct vfio_pci_core_device *core;
 	bool (*has_dev)(struct file *file, struct vfio_device *device);
-	bool has = false;
+	int err;
 
 	has_dev = symbol_get(vfio_file_has_dev);
 	if (!has_dev)
-		return false;
-	device_lock(&pdev->dev);
+		return -ENODEV;
+	/* Who unbinds it may hold that for as long as somebody uses it. */
+	err = device_lock_interruptible(&pdev->dev);
+	if (err)
+		goto put;
+	err = -ENODEV;
 	if (pdev->dev.driver &&
 	    !strcmp(pdev->dev.driver->name, MICA_VFIO_DRIVER)) {
 		core = dev_get_drvdata(&pdev->dev);
-		has = core && has_dev(group, &core->vdev);
+		if (core && has_dev(group, &core->vdev))
+			err = 0;
 	}
 	device_unlock(&pdev->dev);
+put:
 	symbol_put(vfio_file_has_dev);
-	return has;
+	return err;
 }
 
 static int mica_vfio_verify(struct mica_vm *vm, struct mica_vm_group *group,
 			    struct mica_reason *why)
 {
 	struct mica_vm_device *dev;
+	int err = 0;
 
-	for (dev = vm->devices; dev < vm->devices + vm->nr_devices; dev++)
-		if (dev->group == group &&
-		    !mica_vfio_has(group->file, dev->pdev))
-			return mica_fail(why, -ENODEV, MICA_REASON_VFIO,
-					 pci_name(dev->pdev),
-					 "%s is not bound to vfio-pci any more, or /dev/vfio/%d is not its group",
-					 pci_name(dev->pdev),
-					 iommu_group_id(group->group));
-	return 0;
+	for (dev = vm->devices; dev < vm->devices + vm->nr_devices; dev++) {
+		if (dev->group == group)
+			err = mica_vfio_has(group->file, dev->pdev);
+		if (err)
+			break;
+	}
+	if (err == -ENODEV)
+		mica_fail(why, err, MICA_REASON_VFIO, pci_name(dev->pdev),
+			  "%s is not bound to vfio-pci any more, or /dev/vfio/%d is not its group",
+			  pci_name(dev->pdev), iommu_group_id(group->group));
+	return err;
 }
 
 static int mica_vfio_open_group(struct mica_vm *vm, struct mica_vm_group *group,
