@@ -588,8 +588,10 @@ static int plan_and_do(struct mica_switch *sw)
 		err = drop(sw);
 	else if (!err)
 		publish(sw);
-	if (err)
+	if (err) {
+		free_visits(&sw->dirs);
 		return err;
+	}
 	sw->commit = true;
 	err = walk(sw);
 	if (err)
