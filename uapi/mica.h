@@ -513,6 +513,7 @@ struct mica_guest_note {
  * @branch: with MICA_OWN_CHANGE, number of a branch that it may be all the same,
  *	or zero
  * @hash: out: what layers that need it know it by, or zero
+ * @uuid: out: of its file system, or zeroes
  * @reason_ptr: where a failure is explained, or zero
  * @reason_len: bytes at @reason_ptr
  * @pad: must be zero
@@ -523,6 +524,7 @@ struct mica_union_own {
 	__s32 fd;
 	__u32 branch;
 	__aligned_u64 hash;
+	__u8 uuid[16];
 	__aligned_u64 reason_ptr;
 	__u32 reason_len;
 	__u32 pad;
@@ -533,7 +535,8 @@ struct mica_union_own {
  *
  * As long as the session is open, the directory @fd is nobody's writable branch
  * or upper directory. A session can have one. @hash is what stands for it in
- * trusted.overlay.mica.layers, as the bytes are there.
+ * trusted.overlay.mica.layers, as the bytes are there; @uuid is what stands in the
+ * origin of a copy of what is in it.
  *
  * Errors:
  * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE).

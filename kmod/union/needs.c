@@ -17,20 +17,25 @@
 
 #define NEEDS "mica.layers"
 #define MERGED "mica.merged"
+#define SALT "mica.salt"
+#define SALT_SIZE 8
 
 /* The hash that a layer is known by, 0 if it cannot be told from others. */
 __le64 mica_layer_hash(const struct mica_branch *b, struct dentry *root)
 {
 	static const siphash_key_t no_secret;
+	u8 value[U8_MAX + SALT_SIZE];
 	struct mica_origin o;
-	u8 value[U8_MAX];
+	int salt;
 
 	mica_encode(b, root, &o);
 	if (!o.size || uuid_is_null(&o.head.uuid))
 		return 0;
 	memcpy(value, &o.head, sizeof(o.head));
 	memcpy(value + sizeof(o.head), o.fid, o.size - sizeof(o.head));
-	return cpu_to_le64(siphash(value, o.size, &no_secret));
+	/* It was another layer once, which was merged into a third. */
+	salt = lower_get_mark(b, root, SALT, value + o.size, SALT_SIZE);
+	return cpu_to_le64(siphash(value, o.size + max(salt, 0), &no_secret));
 }
 
 static bool is_in(const __le64 *list, unsigned int nr, __le64 hash)

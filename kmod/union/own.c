@@ -58,6 +58,7 @@ int mica_own_begin(struct file **owned, struct mica_union_own *o,
 	}
 	where.mnt = dir->f_path.mnt;
 	o->hash = (__force u64)mica_layer_hash(&where, dir->f_path.dentry);
+	export_uuid(o->uuid, &dir->f_path.dentry->d_sb->s_uuid);
 	return 0;
 }
 
