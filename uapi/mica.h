@@ -502,7 +502,7 @@ struct mica_guest_note {
  */
 #define MICA_GUEST_NOTE		_IO(MICA_IOC_TYPE, 0x04)
 
-/* It is going to be changed, so no union may have it as a branch. */
+/* It is going to be changed, so no union may have it, or what is in it, as a branch. */
 #define MICA_OWN_CHANGE		_BITUL(0)
 
 /**
@@ -542,7 +542,7 @@ struct mica_union_own {
  * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE).
  * * EBADF, ENOTDIR - @fd is no directory.
  * * EBUSY - it is somebody's writable branch or upper directory, or with
- *   MICA_OWN_CHANGE a branch (MICA_REASON_BRANCH).
+ *   MICA_OWN_CHANGE a branch, or one is in it (MICA_REASON_BRANCH).
  * * EEXIST - the session has one already.
  * * EFAULT, E2BIG, EINVAL, EOPNOTSUPP as above; ENOMEM.
  */
@@ -596,9 +596,9 @@ struct mica_union_change {
  * * EINVAL - it cannot be a branch here (MICA_REASON_BRANCH), or a member that
  *   is not used is not zero (MICA_REASON_BAD_VALUE).
  * * EROFS - it is read-only.
- * * EBUSY - it belongs to another union (MICA_REASON_BRANCH), the union is
- *   frozen, or a directory in use or a mount point would be hidden
- *   (MICA_REASON_IN_USE).
+ * * EBUSY - it belongs to another union, or is being merged, or was when that
+ *   was interrupted (MICA_REASON_BRANCH); the union is frozen, or a directory in
+ *   use or a mount point would be hidden (MICA_REASON_IN_USE).
  * * EINTR, ENOMEM, and errors of reading the branches.
  */
 #define MICA_UNION_ADD		_IO(MICA_IOC_TYPE, 0x20)
@@ -710,14 +710,16 @@ struct mica_union_reset {
  * The directory @fd becomes a branch in place of the branch @branch and those to
  * the right of it, @pos branches in all, in one step. They must not be writable,
  * and @fd must stand for them: its trusted.overlay.mica.merged, a list like that
- * of trusted.overlay.mica.layers, has what they are known by. It has to show what
- * they show; then nothing changes for those who use the union, and open files go
- * on in the new branch.
+ * of trusted.overlay.mica.layers, has what they are known by, from left to right. It
+ * has to show what they show, and to be on the disk, which no later fsync() sees to;
+ * then nothing changes for those who use the union, and open files go on in the new
+ * branch.
  *
  * Errors: as of MICA_UNION_ADD, and
  * * ENOENT - the union has no such branch (MICA_REASON_BRANCH).
  * * EINVAL - there are not so many branches, one of them is writable or is read
- *   in one form only, or @fd does not stand for it (MICA_REASON_BRANCH).
+ *   in one form only, or @fd does not stand for it, or for another order of them
+ *   (MICA_REASON_BRANCH).
  */
 #define MICA_UNION_REPLACE	_IO(MICA_IOC_TYPE, 0x26)
 

@@ -34,7 +34,7 @@ struct mica_claim_work;
  * @claim: the call with MICA_CLAIM_ASYNC whose outcome is still to be fetched
  * @outcome: woken when @claim is done
  * @ending: the last descriptor is closed; a claim at work gives up
- * @owned: the directory of MICA_UNION_OWN, or NULL
+ * @owned: what MICA_UNION_OWN gave it, or NULL
  * @kept: it is only there to be dumped; guarded by the lock of all sessions
  * @claiming: functions that a claim is taking; guarded by the custody lock
  * @held: functions that it holds; likewise
@@ -55,7 +55,7 @@ struct mica_session {
 	struct mica_claim_work *claim;
 	wait_queue_head_t outcome;
 	bool ending;
-	struct file *owned;
+	struct mica_owned *owned;
 	bool kept;
 	struct list_head claiming;
 	struct list_head held;
