@@ -166,7 +166,7 @@ static const char *check_apart(struct merge *m)
 
 	for (i = 0; m->into && i < m->nr; i++)
 		if (contains(m->target, m->item[i].path))
-			return because("%s contains %s", m->item[i].path, m->target);
+			return because("%s contains %s", m->target, m->item[i].path);
 	m->root = xmalloc((m->nr + 1) * sizeof(*m->root));
 	for (i = 0; i <= m->nr; i++)
 		if (fstat(i < m->nr ? m->layers.layer[i].fd : m->parent, &m->root[i]))
@@ -175,8 +175,8 @@ static const char *check_apart(struct merge *m)
 		for (j = 0; j < m->nr; j++)
 			if (i != j && (contains(m->item[i].path, m->item[j].path) ||
 				       is_same(&m->root[i], &m->root[j])))
-				return because("%s contains %s", m->item[j].path,
-					       m->item[i].path);
+				return because("%s contains %s", m->item[i].path,
+					       m->item[j].path);
 		if (is_same(&m->root[i], &m->root[m->nr]))
 			return because("%s contains %s", m->item[i].path, m->target);
 	}
@@ -192,10 +192,10 @@ static const char *find_target(struct merge *m, const char *path)
 
 	for (name = copy + strlen(copy); name[-1] == '/'; )
 		*--name = 0;
-	name = strrchr(copy, '/') + 1;
-	name[-1] = 0;
-	if (!is_plain_name(name, strlen(name)))
+	name = strrchr(copy, '/');
+	if (!name || !is_plain_name(name + 1, strlen(name + 1)))
 		return because("%s: is no place for a layer", path);
+	*name++ = 0;
 	parent = realpath(*start ? start : "/", NULL);
 	if (parent)
 		m->parent = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

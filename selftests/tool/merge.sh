@@ -413,7 +413,10 @@ refused()
 	one_sentence "$name"
 }
 refused "a layer twice" "contains" fs/day1 fs/day1
-refused "a layer in another one" "contains" fs/day1 fs/day0/new fs/day0
+refused "a layer in another one" "day0 contains .*/new" fs/day1 fs/day0/new fs/day0
+refused "one that is the lowest" "day0 contains .*/new" fs/day0 fs/day0/new
+refused "the root" "/: is no place" fs/day1 /
+refused "a new layer without a name" ": is no place" --into "" fs/day1 fs/day0
 refused "what is not there" "No such file" fs/day1 fs/day7
 mount --bind fs/base other
 refused "a mount point" "use --into" fs/day1 other
