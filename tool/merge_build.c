@@ -619,9 +619,9 @@ static const char *put_copy(struct build *b, const struct place *to, const struc
 		why = is_metacopy(&is_meta, copy->fd);
 	if (why || !is_meta || find_copied(b, copy))
 		return why ?: put_file(b, to, copy, root, to->name);
+	b->leads = true;
 	if (!b->copy && link_to(copy->fd, to))
 		return NULL;
-	b->leads = true;
 	return copy_node(to, copy, -1, NULL, b->progress);
 }
 
