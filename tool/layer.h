@@ -35,6 +35,8 @@ struct layers {
 	struct layer {
 		char *path;
 		int fd;
+		uint64_t hash;		/* what layers that need it know it by, or zero */
+		unsigned char uuid[16];	/* of its file system, if it is owned */
 	} *layer;
 	size_t nr;
 	bool complete;		/* there are none below them */

@@ -18,8 +18,6 @@
 struct indexed {
 	struct part file;	/* without a descriptor, see open_indexed() */
 	char *name;		/* the origin, see layers.rst */
-	unsigned char key[NAME_MAX / 2];
-	size_t key_len;
 	bool lost;		/* it is no copy, but counts names that were removed */
 	bool here;		/* and the file is in these layers */
 };
@@ -34,7 +32,6 @@ struct copied {
 struct build {
 	int target;
 	const struct layers *layers;
-	const struct hashes *own;
 	struct progress *progress;
 	struct indexed *index;
 	size_t nr_indexed;
@@ -51,78 +48,96 @@ struct target {
 	bool impure;		/* names in it have another number than their own */
 };
 
-#define ORIGIN_HEAD 5			/* version, magic, length, flags, type */
-#define ORIGIN_FID (ORIGIN_HEAD + 16)	/* the UUID of the file system */
+/* What a copy was made of, as overlayfs has it on disk: a head, and a file handle. */
+#define ORIGIN_MAGIC 0xfb
+#define ORIGIN_ENDIAN 3
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define ORIGIN_FLAGS 1
+#define ORIGIN_OTHER_ENDIAN 0
+#else
+#define ORIGIN_FLAGS 0
+#define ORIGIN_OTHER_ENDIAN 1
+#endif
 
-/*
- * A file system is told by the rest of the handle as well: there is a random number
- * in it.
- */
-static size_t make_key(unsigned char *key, unsigned char type, const void *fid, size_t len)
-{
-	if (len > NAME_MAX / 2 - 1)
-		return 0;
-	key[0] = type;
-	memcpy(key + 1, fid, len);
-	return len + 1;
-}
+struct origin {
+	unsigned char version;
+	unsigned char magic;
+	unsigned char len;		/* of all */
+	unsigned char flags;
+	unsigned char type;
+	unsigned char uuid[16];		/* of the file system */
+	unsigned char fid[UCHAR_MAX - 21];
+};
 
-static size_t origin_key(unsigned char *key, const unsigned char *origin, size_t len)
-{
-	if (len <= ORIGIN_FID || origin[0] || origin[1] != 0xfb || origin[2] != len)
-		return 0;
-	return make_key(key, origin[4], origin + ORIGIN_FID, len - ORIGIN_FID);
-}
-
-static size_t name_key(unsigned char *key, const char *name)
-{
-	unsigned char origin[NAME_MAX / 2];
-	size_t len = strlen(name) / 2, i;
-
-	if (strlen(name) != 2 * len || len > sizeof(origin))
-		return 0;
-	for (i = 0; i < len; i++)
-		if (sscanf(name + 2 * i, "%2hhx", &origin[i]) != 1)
-			return 0;
-	return origin_key(key, origin, len);
-}
+#define ORIGIN_HEAD offsetof(struct origin, fid)
 
 static char *fd_path(int fd)
 {
 	return xprintf("/proc/self/fd/%d", fd);
 }
 
-static size_t file_key(unsigned char *key, const struct part *file)
+static bool read_origin(struct origin *o, const struct part *file)
 {
 	char *path CLEANUP(free_string) = fd_path(file->fd);
+	ssize_t len = getxattr(path, MARK "origin", o, sizeof(*o));
+
+	return len > (ssize_t)ORIGIN_HEAD && !o->version && o->magic == ORIGIN_MAGIC &&
+	       o->len == len && (o->flags & ORIGIN_ENDIAN) != ORIGIN_OTHER_ENDIAN;
+}
+
+/* That of a copy which would be made of it. */
+static bool make_origin(struct origin *o, const struct build *b, const struct part *file)
+{
 	union {
 		struct file_handle handle;
 		char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
 	} h;
-	unsigned char origin[UCHAR_MAX];
-	size_t key_len = 0;
-	ssize_t len;
+	size_t len;
 	int id;
 
-	len = getxattr(path, MARK "origin", origin, sizeof(origin));
-	if (len > 0)
-		key_len = origin_key(key, origin, (size_t)len);
-	if (key_len)
-		return key_len;
 	h.handle.handle_bytes = MAX_HANDLE_SZ;
 	if (name_to_handle_at(file->fd, "", &h.handle, &id, AT_EMPTY_PATH))
-		return 0;
-	return make_key(key, (unsigned char)h.handle.handle_type, h.handle.f_handle,
-			h.handle.handle_bytes);
+		return false;
+	len = h.handle.handle_bytes;
+	if (!len || len > sizeof(o->fid))
+		return false;
+	*o = (struct origin){
+		.magic = ORIGIN_MAGIC, .len = (unsigned char)(ORIGIN_HEAD + len),
+		.flags = ORIGIN_FLAGS, .type = (unsigned char)h.handle.handle_type,
+	};
+	memcpy(o->uuid, b->layers->layer[file->layer].uuid, sizeof(o->uuid));
+	memcpy(o->fid, h.handle.f_handle, len);
+	return true;
 }
 
-static int by_key(const void *a, const void *b)
+/* What a copy of a file is called in an index, or NULL. */
+static char *index_name(const struct build *b, const struct part *file)
+{
+	struct origin o;
+	char *name;
+	size_t i;
+
+	if (!read_origin(&o, file) && !make_origin(&o, b, file))
+		return NULL;
+	name = xmalloc(2 * o.len + 1u);
+	for (i = 0; i < o.len; i++)
+		sprintf(name + 2 * i, "%02x", ((unsigned char *)&o)[i]);
+	return name;
+}
+
+static bool is_index_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 2 * ORIGIN_HEAD && !(len % 2) && !strncmp(name, "00fb", 4) &&
+	       strspn(name, "0123456789abcdef") == len;
+}
+
+static int by_name(const void *a, const void *b)
 {
 	const struct indexed *x = a, *y = b;
-	int ret = memcmp(x->key, y->key, x->key_len < y->key_len ? x->key_len : y->key_len);
+	int ret = strcmp(x->name, y->name);
 
-	if (!ret && x->key_len != y->key_len)
-		ret = x->key_len < y->key_len ? -1 : 1;
 	if (!ret && x->file.layer != y->file.layer)
 		ret = x->file.layer < y->file.layer ? -1 : 1;
 	return ret;
@@ -140,16 +155,14 @@ static const char *open_meta(struct part *dir, const struct part *root, const ch
 
 static const char *add_indexed(struct build *b, const struct part *index, const char *name)
 {
-	struct indexed x = { .name = xstrdup(name) };
+	struct indexed x = {};
 	const char *why = part_open(&x.file, index, name);
 	bool is_there = x.file.fd >= 0;
 
-	x.key_len = name_key(x.key, name);
 	part_close(&x.file);
-	if (!is_there || !x.key_len) {
-		free(x.name);
+	if (!is_there || !is_index_name(name))
 		return why;
-	}
+	x.name = xstrdup(name);
 	x.lost = S_ISCHR(x.file.st.st_mode);
 	b->index = xrealloc(b->index, (b->nr_indexed + 1) * sizeof(x));
 	b->index[b->nr_indexed++] = x;
@@ -194,32 +207,30 @@ static const char *read_indices(struct build *b)
 	for (i = 0; !why && i < b->layers->nr; i++)
 		why = read_index(b, i);
 	if (b->nr_indexed)
-		qsort(b->index, b->nr_indexed, sizeof(*b->index), by_key);
+		qsort(b->index, b->nr_indexed, sizeof(*b->index), by_name);
 	return why;
 }
 
 /* The copy of a file that has several names, in a layer left of it, or NULL. */
 static const struct indexed *find_indexed(struct build *b, const struct part *file)
 {
-	struct indexed wanted = {};
+	char *name CLEANUP(free_string) = NULL;
 	size_t low = 0, high = b->nr_indexed, middle;
 	struct indexed *x;
 
-	if (!b->nr_indexed || file->st.st_nlink < 2)
+	if (b->nr_indexed && file->st.st_nlink > 1)
+		name = index_name(b, file);
+	if (!name)
 		return NULL;
-	wanted.key_len = file_key(wanted.key, file);
 	while (low < high) {
 		middle = (low + high) / 2;
-		if (by_key(&b->index[middle], &wanted) < 0)
+		if (strcmp(b->index[middle].name, name) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	for (; low < b->nr_indexed; low++) {
+	for (; low < b->nr_indexed && !strcmp(b->index[low].name, name); low++) {
 		x = &b->index[low];
-		if (x->key_len != wanted.key_len ||
-		    memcmp(x->key, wanted.key, wanted.key_len))
-			return NULL;
 		if (x->lost)
 			x->here = true;
 		else if (x->file.layer < file->layer)
@@ -712,7 +723,13 @@ const char *merge_fix_links(int target)
 	return why;
 }
 
-void hashes_add(struct hashes *hashes, uint64_t hash)
+/* What layers are known by. */
+struct hashes {
+	uint64_t *hash;
+	size_t nr;
+};
+
+static void hashes_add(struct hashes *hashes, uint64_t hash)
 {
 	size_t i;
 
@@ -843,8 +860,8 @@ static const char *mark_root(const struct build *b)
 	const char *why = NULL;
 	size_t i;
 
-	for (i = 0; i < b->own->nr; i++)
-		hashes_add(&merged, b->own->hash[i]);
+	for (i = 0; i < b->layers->nr; i++)
+		hashes_add(&merged, b->layers->layer[i].hash);
 	for (i = 0; i < b->layers->nr; i++)
 		add_list(&merged, b, i, MARK "mica.merged", NULL);
 	for (i = 0; b->leads && i < b->layers->nr; i++)
@@ -873,17 +890,16 @@ static const char *build(struct build *b)
 /**
  * merge_build - make one layer of several
  * @target: an empty directory
- * @layers: the layers
- * @own: what each of them is known by
+ * @layers: the layers, which the caller owns
  * @copy: nothing of them is to be linked to
  * @progress: how far it is
  */
-int merge_build(int target, const struct layers *layers, const struct hashes *own,
-		bool copy, struct progress *progress)
+int merge_build(int target, const struct layers *layers, bool copy,
+		struct progress *progress)
 {
 	struct build b = {
-		.target = target, .layers = layers, .own = own, .copy = copy,
-		.progress = progress, .path = xstrdup(""),
+		.target = target, .layers = layers, .copy = copy, .progress = progress,
+		.path = xstrdup(""),
 	};
 	char *path CLEANUP(free_string) = NULL;
 	const char *why = build(&b);

@@ -67,7 +67,6 @@ struct merge {
 	char *temp;			/* what it is called before, and the old one after */
 	char *list;			/* name of the list of the layers, there too */
 	struct layers layers;
-	struct hashes own;
 	struct mark mark;
 	struct progress progress;
 };
@@ -109,10 +108,10 @@ static const char *set_mark(int fd, const struct merge *m, bool is_new)
 }
 
 /*
- * Keeps others from writing to it; until the end, so the session is left open. @hash,
- * if it is wanted, is what it is known by.
+ * Keeps others from writing to it; until the end, so the session is left open. @layer,
+ * if there is one, is told what it is known by.
  */
-static const char *own(int fd, uint32_t flags, uint32_t branch, uint64_t *hash)
+static const char *own(int fd, uint32_t flags, uint32_t branch, struct layer *layer)
 {
 	struct mica_reason why = {};
 	struct mica_union_own o = {
@@ -125,8 +124,10 @@ static const char *own(int fd, uint32_t flags, uint32_t branch, uint64_t *hash)
 		return because("/dev/mica: %s", strerror(errno));
 	if (ioctl(session, MICA_UNION_OWN, &o))
 		return because("%s", reason_text(&why, errno));
-	if (hash)
-		*hash = o.hash;
+	if (layer) {
+		layer->hash = o.hash;
+		memcpy(layer->uuid, o.uuid, sizeof(layer->uuid));
+	}
 	return NULL;
 }
 
@@ -134,14 +135,14 @@ static const char *own_layers(struct merge *m)
 {
 	uint32_t flags = m->into ? 0 : MICA_OWN_CHANGE;
 	const char *why = NULL;
-	uint64_t hash = 0;
 	size_t i;
 
 	for (i = 0; !why && i < m->nr; i++) {
-		why = at_path(m->item[i].path, own(m->layers.layer[i].fd, flags,
-						   m->item[i].branch, &hash));
-		hashes_add(&m->own, hash);
-		if (!why && m->mount && !hash)
+		struct layer *layer = &m->layers.layer[i];
+
+		why = at_path(m->item[i].path,
+			      own(layer->fd, flags, m->item[i].branch, layer));
+		if (!why && m->mount && !layer->hash)
 			why = because("%s: cannot be told from others, its file system has no UUID",
 				      m->item[i].path);
 	}
@@ -737,7 +738,7 @@ static int build(struct merge *m)
 		why = mark_layers(m);
 	if (why)
 		return fail("%s", why);
-	return merge_build(temp, &m->layers, &m->own, m->into, &m->progress) ?:
+	return merge_build(temp, &m->layers, m->into, &m->progress) ?:
 	       put_in_place(m, temp);
 }
 
@@ -848,6 +849,5 @@ int union_merge(int argc, char **argv)
 	ret = ret ?: open_layers(&m) ?: merge(&m);
 	layers_close(&m.layers);
 	free_target(&m);
-	free(m.own.hash);
 	return ret;
 }

@@ -399,6 +399,26 @@ killed dot ext4
 killed overlay xfs
 killed_across overlay
 
+# Another file system has a file of the same handle.
+new_fs ext4
+mkdir -p fs/{base,day1}
+echo base >fs/base/p
+ln fs/base/{p,q}
+umount fs
+cp --sparse=always img img1
+e2fsck -fy img1 >/dev/null
+tune2fs -U random img1 >/dev/null && mount -o loop img fs && mount -o loop img1 other || exit 1
+mv other/base/p other/base/z
+mv other/base/q other/base/zz
+echo other >other/base/z
+"$MICA" union mount fs/day1 fs/base mnt
+echo changed >mnt/p
+umount mnt
+try "a file was changed, not that on another file system" \
+	"$MICA" union merge --into fs/new fs/day1 other/base
+is "that stays as it is" "$(cat fs/new/{p,z,zz} | xargs)" "changed other other"
+umount other
+
 # What is refused, and changes nothing.
 new_fs ext4
 make_layers dot
