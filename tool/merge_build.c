@@ -604,7 +604,8 @@ static bool read_number(const char *path, const char *mark, char kind, int *numb
 	       sscanf(value + 1, "%d", number) == 1;
 }
 
-static const char *note_links(const struct place *to, const struct part *copy)
+/* @links are those that it had before it got names here. */
+static const char *note_links(const struct place *to, const struct part *copy, nlink_t links)
 {
 	char *path CLEANUP(free_string) = fd_path(copy->fd);
 	char *value CLEANUP(free_string) = NULL;
@@ -612,7 +613,7 @@ static const char *note_links(const struct place *to, const struct part *copy)
 
 	if (!read_number(path, NLINK, 'U', &added))
 		return NULL;
-	value = xprintf("U%d", (int)copy->st.st_nlink + added);
+	value = xprintf("U%d", (int)links + added);
 	return set_mark(to, LINKS, value, strlen(value));
 }
 
@@ -648,7 +649,8 @@ static const char *put_indexed(struct build *b, int index, const struct indexed 
 	why = open_indexed(&file, b, x);
 	if (!why && x->lost)
 		return copy_node(&to, &file, -1, NULL, b->progress);
-	return why ?: put_copy(b, &to, &file, root) ?: note_links(&to, &file);
+	return why ?: put_copy(b, &to, &file, root) ?:
+	       note_links(&to, &file, x->file.st.st_nlink);
 }
 
 static int make_dir(int dir, const char *name)

@@ -26,10 +26,10 @@ view()
 	"$HERE/view" "$1" 2>&1
 }
 
-# numbers DIRECTORY: the inodes of all that is no directory.
+# numbers DIRECTORY: of inodes, and of names that they have, of all but directories
 numbers()
 {
-	find "$1" ! -type d -printf '%i %P\n' | LC_ALL=C sort
+	find "$1" ! -type d -printf '%i %n %P\n' | LC_ALL=C sort
 }
 
 # with_union COMMAND BRANCH...: runs it on a union of those, all ro.
@@ -418,6 +418,28 @@ try "a file was changed, not that on another file system" \
 	"$MICA" union merge --into fs/new fs/day1 other/base
 is "that stays as it is" "$(cat fs/new/{p,z,zz} | xargs)" "changed other other"
 umount other
+
+# How many names files have, after one merge and after another.
+new_fs ext4
+mkdir -p fs/{base,day0,day1,day2}
+echo 0 >fs/day0/f
+ln fs/day0/{f,g}
+echo base >fs/base/k
+ln fs/base/{k,l}
+links()
+{
+	stat -c %h "$1/f" "$1/k" | xargs
+}
+for day in 1 2; do
+	"$MICA" union mount "fs/day$day" fs/day$((day - 1)) fs/base mnt
+	ln mnt/f "mnt/h$day"
+	echo $day | tee -a mnt/f >>mnt/k
+	umount mnt
+	try "files with several names are merged" \
+		"$MICA" union merge "fs/day$day" fs/day$((day - 1))
+	rmdir "fs/day$day" && mv fs/day$((day - 1)) "fs/day$day"
+	is "they have those, and no more" "$(with_union links "day$day" base)" "$((day + 2)) 2"
+done
 
 # What is refused, and changes nothing.
 new_fs ext4
