@@ -340,6 +340,20 @@ static const char *set_mark(const struct place *to, const char *mark, const void
 	return NULL;
 }
 
+/*
+ * Other names of the file, in the index of a layer to the left, are found by what it was,
+ * and while that is there, it has the number of that.
+ */
+static const char *keep_origin(const struct build *b, const struct place *to,
+			       const struct part *file)
+{
+	struct origin o;
+
+	if (file->st.st_nlink < 2 || read_origin(&o, file) || !make_origin(&o, b, file))
+		return NULL;
+	return set_mark(to, MARK "origin", &o, o.len);
+}
+
 static const char *copy_file(struct build *b, const struct place *to, const struct part *file,
 			     const struct data *data)
 {
@@ -357,6 +371,7 @@ static const char *copy_file(struct build *b, const struct place *to, const stru
 		      set_mark(to, MARK "redirect", below, strlen(below));
 	else
 		why = copy_node(to, file, file->fd, NULL, b->progress);
+	why = why ?: keep_origin(b, to, file);
 	if (!why && utimensat(to->dir, to->name, times, AT_SYMLINK_NOFOLLOW))
 		return because_errno();
 	return why ?: note_copied(b, file, to);
@@ -512,8 +527,11 @@ static const char *put_name(struct build *b, struct target *dir, const char *nam
 		return put_dir(b, dir, name, &found);
 	file = &found.part[0];
 	x = find_indexed(b, file);
-	if (!x)
-		return put_file(b, &to, file, dir->from, name);
+	if (!x) {
+		why = put_file(b, &to, file, dir->from, name);
+		dir->impure |= file->st.st_nlink > 1 && find_copied(b, file);
+		return why;
+	}
 	dir->impure = true;
 	why = open_indexed(&copy, b, x);
 	/* The index has it as well, perhaps as its only name so far. */

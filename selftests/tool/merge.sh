@@ -441,6 +441,26 @@ for day in 1 2; do
 	is "they have those, and no more" "$(with_union links "day$day" base)" "$((day + 2)) 2"
 done
 
+# A copy of a file is that file to the layers left of it, by any name.
+new_fs ext4
+mkdir -p fs/{base,day0,day1,day2} fs/day0/d
+echo old >fs/day0/f
+ln fs/day0/{f,g}
+ln fs/day0/{f,d/h}
+ln -s to fs/day0/link
+ln fs/day0/link fs/day0/d/link
+"$MICA" union mount fs/day2 fs/day1 fs/day0 fs/base mnt
+echo new >mnt/f
+touch -h mnt/link
+umount mnt
+show day2 day1 day0 base >before
+with_union numbers day2 day1 day0 base >numbers.before
+try "names of a file that was changed are merged" "$MICA" union merge --into fs/new fs/day1 fs/day0
+same "they show the change" day2 new base
+with_union numbers day2 new base >numbers.after
+diff numbers.before numbers.after >"$OUT"
+result $? "they are one file with its number"
+
 # What is refused, and changes nothing.
 new_fs ext4
 make_layers dot
