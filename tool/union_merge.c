@@ -632,10 +632,22 @@ static const char *drop_marks(int fd)
 	return NULL;
 }
 
+/* The new layer is known as the one that it was, so it is another one from now on. */
+static const char *add_salt(int fd)
+{
+	uint64_t salt;
+
+	if (getrandom(&salt, sizeof(salt), 0) != sizeof(salt) ||
+	    fsetxattr(fd, MARK "mica.salt", &salt, sizeof(salt), 0))
+		return because_errno();
+	return NULL;
+}
+
 /* With what its root was, it is nothing to see in a union above the new one. */
 static const char *empty_layer(struct merge *m, int layer, const struct timespec *times)
 {
-	const char *why = empty_tree(layer, &m->progress) ?: drop_marks(layer);
+	const char *why = empty_tree(layer, &m->progress) ?: drop_marks(layer) ?:
+			  add_salt(layer);
 
 	if (!why && (futimens(layer, times) || syncfs(layer) ||
 		     fremovexattr(layer, MERGE_MARK) || syncfs(layer)))

@@ -461,6 +461,28 @@ with_union numbers day2 new base >numbers.after
 diff numbers.before numbers.after >"$OUT"
 result $? "they are one file with its number"
 
+# A layer that was left empty is another one when it is used again.
+new_fs ext4
+mkdir -p fs/{base/d,day0,day1,day2}
+echo base >fs/base/d/f
+"$MICA" union mount fs/day1 fs/day0 fs/base mnt
+echo 1 >mnt/1
+umount mnt
+try "a layer is left empty" "$MICA" union merge fs/day1 fs/day0
+"$MICA" union mount fs/day1 fs/day0 fs/base mnt
+mv mnt/d mnt/e
+"$MICA" union snapshot mnt fs/day2
+mv mnt/e mnt/f
+umount mnt
+with_union ls day2 day1 day0 base >"$OUT"
+is "it is used again" "$(xargs <"$OUT")" "1 f"
+renamed()
+{
+	cat "$1/f/f" 2>&1
+}
+is "with what was renamed" "$(with_union renamed day2 day1 day0 base)" base
+like "without it, that is an error" "$(with_union renamed day2 day0 base)" "Input/output error"
+
 # What is refused, and changes nothing.
 new_fs ext4
 make_layers dot
