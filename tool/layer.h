@@ -68,7 +68,7 @@ struct node {
 	struct part data;	/* of a file, if it is in another layer */
 	char *below;		/* where it goes on, as a path from their root, or NULL */
 	bool dot;		/* what ends it has the dot form */
-	bool lost;		/* it was renamed, and what it was is not here */
+	bool lost;		/* it was renamed, and what it was is not all here */
 };
 
 const char *node_root(struct node *root, const struct layers *layers, size_t from);

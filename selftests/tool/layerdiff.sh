@@ -151,6 +151,11 @@ like "is named" "$(<"$ERR")" "/d: was renamed.*not given"
 mark top/d redirect ../x
 exits 1 "a redirect out of the layer" union diff top low
 like "is told" "$(<"$ERR")" "no path"
+mkdir -p way/a/b && mark way/a redirect /c && mark top/d redirect /a/b
+exits 1 "a redirect through one to nowhere" union diff top way low
+like "is named, too" "$(<"$ERR")" "/d: was renamed.*not given"
+mark way/a/b opaque y
+exits 0 "what is opaque has no rest" union diff top way low
 rm -r top/d && touch top/f && mark top/f metacopy ""
 exits 1 "a metacopy without data" union diff top low
 like "is told as well" "$(<"$ERR")" "/f: has its data"
