@@ -165,6 +165,15 @@ const char *read_redirect(char **to, int fd)
 	return len ? because("has a redirect to what is no path") : NULL;
 }
 
+/* Is it known of a layer that what leads to nothing led to what is in it now? */
+bool needs_no_others(int root)
+{
+	char *list CLEANUP(free_string) = NULL;
+	size_t len = 0;
+
+	return !mark_read(root, "mica.layers", &list, &len) && list && !len;
+}
+
 const char *is_metacopy(bool *metacopy, int fd)
 {
 	char *value CLEANUP(free_string) = NULL;

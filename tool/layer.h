@@ -99,6 +99,7 @@ bool is_hidden(int dir, const char *name);
 bool has_other_names(const struct part *file);
 const char *is_metacopy(bool *metacopy, int fd);
 const char *read_redirect(char **to, int fd);
+bool needs_no_others(int root);
 const char *set_opaque(int dir);
 
 /* Sorted by their bytes. */

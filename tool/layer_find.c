@@ -83,7 +83,7 @@ const char *node_root(struct node *root, const struct layers *layers, size_t fro
  * @name: what is looked for there
  * @i: part of the directory that comes next
  * @found: what has been found
- * @redirected: how many parts that had at the last redirect
+ * @redirected: how many parts that had at the last redirect, if more is to come
  * @lost: something on the way of that was renamed, and what it was is not all here
  * @data: it is data of a file that is looked for
  * @ended: nothing more can come
@@ -140,7 +140,7 @@ static const char *follow(struct search *s, size_t layer, const char *redirect)
 	char *last = path;
 	const char *why = NULL;
 
-	s->redirected = s->found->nr;
+	s->redirected = needs_no_others(s->layers->layer[layer].fd) ? 0 : s->found->nr;
 	if (*redirect == '/') {
 		if (s->depth == MAX_REDIRECTS)
 			return because("leads through too many redirects");

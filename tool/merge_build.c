@@ -39,6 +39,7 @@ struct build {
 	char *path;		/* of what is looked at */
 	bool copy;		/* no links to what is in the layers */
 	bool leads;		/* something leads to layers below */
+	bool unlisted;		/* which they are is not known */
 };
 
 /* A directory of the new layer, and what it is made of. */
@@ -283,6 +284,15 @@ static void free_copied(void *node)
 	free(c);
 }
 
+/* Something in a layer leads to layers below it, which has a list of them. */
+static void note_leads(struct build *b, size_t layer)
+{
+	int fd = b->layers->layer[layer].fd;
+
+	b->leads = true;
+	b->unlisted |= fgetxattr(fd, MARK "mica.layers", NULL, 0) < 0;
+}
+
 /* Where the data of a file is, and its attributes do not say it. */
 struct data {
 	struct node at;
@@ -314,7 +324,7 @@ static const char *find_data(struct data *d, struct build *b, const struct node 
 		return why;
 	if (!d->at.below)
 		return because("its data is in none of the layers");
-	b->leads = true;
+	note_leads(b, file->layer);
 	own = dir->below ? xprintf("%s/%s", dir->below, name) : NULL;
 	d->stays = (redirect ?: own) && !strcmp(redirect ?: own, d->at.below);
 	return NULL;
@@ -456,6 +466,15 @@ static bool is_impure(const struct node *dir)
 	return false;
 }
 
+static void note_redirects(struct build *b, const struct node *dir)
+{
+	size_t i;
+
+	for (i = 0; i < dir->nr; i++)
+		if (fgetxattr(dir->part[i].fd, MARK "redirect", NULL, 0) >= 0)
+			note_leads(b, dir->part[i].layer);
+}
+
 /*
  * What is to the right of a directory: nothing more, or @from->below, where by its
  * place in the new layer it would be @by_place.
@@ -466,7 +485,7 @@ static const char *mark_dir(struct build *b, const struct target *dir, const cha
 	const char *below = dir->from->below;
 
 	if (below && (!by_place || strcmp(below, by_place))) {
-		b->leads = true;
+		note_redirects(b, dir->from);
 		return set_mark(&self, MARK "redirect", below, strlen(below));
 	}
 	if (below || !by_place)
@@ -649,7 +668,7 @@ static const char *put_copy(struct build *b, const struct place *to, const struc
 		why = is_metacopy(&is_meta, copy->fd);
 	if (why || !is_meta || find_copied(b, copy))
 		return why ?: put_file(b, to, copy, root, to->name);
-	b->leads = true;
+	note_leads(b, copy->layer);
 	if (!b->copy && link_to(copy->fd, to))
 		return NULL;
 	return copy_node(to, copy, -1, NULL, b->progress);
@@ -872,24 +891,36 @@ static const char *write_filesystems(const struct build *b, const struct place *
 	return NULL;
 }
 
-static const char *mark_root(const struct build *b)
+/* An empty list says that nothing leads to layers which are none of these. */
+static const char *write_needs(const struct build *b, const struct place *root,
+			       const struct hashes *merged)
 {
-	const struct place root = { .dir = b->target, .name = "." };
-	struct hashes merged CLEANUP(hashes_free) = {};
 	struct hashes needs CLEANUP(hashes_free) = {};
-	const char *why = NULL;
+	size_t i;
+
+	for (i = 0; b->leads && i < b->layers->nr; i++)
+		add_list(&needs, b, i, MARK "mica.layers", merged);
+	if (!needs.nr && (!b->leads || b->unlisted))
+		return NULL;
+	return set_mark(root, MARK "mica.layers", needs.hash,
+			needs.nr * sizeof(*needs.hash));
+}
+
+static void list_merged(struct hashes *merged, const struct build *b)
+{
 	size_t i;
 
 	for (i = 0; i < b->layers->nr; i++)
-		hashes_add(&merged, b->layers->layer[i].hash);
+		hashes_add(merged, b->layers->layer[i].hash);
 	for (i = 0; i < b->layers->nr; i++)
-		add_list(&merged, b, i, MARK "mica.merged", NULL);
-	for (i = 0; b->leads && i < b->layers->nr; i++)
-		add_list(&needs, b, i, MARK "mica.layers", &merged);
-	if (needs.nr)
-		why = set_mark(&root, MARK "mica.layers", needs.hash,
-			       needs.nr * sizeof(*needs.hash));
-	return why ?: write_merged(b, &merged) ?: write_seal(b, &root, &merged) ?:
+		add_list(merged, b, i, MARK "mica.merged", NULL);
+}
+
+static const char *mark_root(const struct build *b, const struct hashes *merged)
+{
+	const struct place root = { .dir = b->target, .name = "." };
+
+	return write_needs(b, &root, merged) ?: write_seal(b, &root, merged) ?:
 	       write_filesystems(b, &root);
 }
 
@@ -897,6 +928,7 @@ static const char *build(struct build *b)
 {
 	struct node root CLEANUP(node_close) = NO_NODE;
 	struct target target = { .from = &root, .fd = b->target };
+	struct hashes merged CLEANUP(hashes_free) = {};
 	const char *why;
 
 	why = node_root(&root, b->layers, 0) ?: read_indices(b) ?: fill_dir(b, &target);
@@ -904,7 +936,9 @@ static const char *build(struct build *b)
 		return why;
 	free(b->path);
 	b->path = xstrdup("");
-	return put_index(b, &root) ?: mark_root(b) ?: finish_dir(b, &target, "");
+	list_merged(&merged, b);
+	return put_index(b, &root) ?: mark_root(b, &merged) ?:
+	       write_merged(b, &merged) ?: finish_dir(b, &target, "");
 }
 
 /**
