@@ -831,17 +831,25 @@ static void add_list(struct hashes *hashes, const struct build *b, size_t layer,
 	}
 }
 
-/* What does not find a place is what was merged longest ago. */
+/*
+ * What does not find a place is what was merged longest ago. It is the last that is
+ * written, and leaves some place for what others note there.
+ */
 static const char *write_merged(const struct build *b, const struct hashes *merged)
 {
+	const char room[512] = "";
 	size_t nr = merged->nr;
+	bool has_room;
 
+	has_room = !fsetxattr(b->target, MARK "mica.room", room, sizeof(room), 0);
 	while (nr && fsetxattr(b->target, MARK "mica.merged", merged->hash,
 			       nr * sizeof(*merged->hash), 0)) {
 		if (errno != ENOSPC && errno != E2BIG && errno != ERANGE)
 			return because_errno();
 		nr /= 2;
 	}
+	if (has_room && fremovexattr(b->target, MARK "mica.room"))
+		return because_errno();
 	return NULL;
 }
 
@@ -938,7 +946,7 @@ static const char *build(struct build *b)
 	b->path = xstrdup("");
 	list_merged(&merged, b);
 	return put_index(b, &root) ?: mark_root(b, &merged) ?:
-	       write_merged(b, &merged) ?: finish_dir(b, &target, "");
+	       finish_dir(b, &target, "") ?: write_merged(b, &merged);
 }
 
 /**

@@ -485,6 +485,20 @@ renamed()
 is "with what was renamed" "$(with_union renamed day2 day1 day0 base)" base
 like "without it, that is an error" "$(with_union renamed day2 day0 base)" "Input/output error"
 
+# There is place for all but what was merged long ago.
+new_fs ext4
+for ((i = 490; i < 504; i += 3)); do
+	mkdir -p "fs/day$i" "fs/base$i"
+	setfattr -n trusted.overlay.mica.merged -v "0x$(printf '%016x' $(seq $i))" "fs/base$i"
+	setfattr -n trusted.overlay.mica.filesystems -v "0x$(printf '%032x' $i)" "fs/day$i"
+	setfattr -n user.test -v "$(seq -s ' ' 100)" "fs/day$i"
+	"$MICA" union merge "fs/day$i" "fs/base$i" >"$OUT" 2>"$ERR" || break
+	getfattr -n trusted.overlay.mica.merged "fs/base$i" >"$OUT" 2>"$ERR" || break
+	setfattr -n user.more -v "$(seq -s ' ' 100)" "fs/base$i" 2>"$ERR" || break
+done
+[[ $i -ge 504 ]]
+result $? "layers that stand for many are merged"
+
 # What is refused, and changes nothing.
 new_fs ext4
 make_layers dot
