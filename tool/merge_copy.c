@@ -111,7 +111,30 @@ static const char *copy_xattrs(const char *to, const struct part *part, xattr_fi
 	return why;
 }
 
-/* Owner, extended attributes, mode and times; in this order, each stays. */
+#define COPIED_FLAGS (FS_SYNC_FL | FS_DIRSYNC_FL | FS_NOATIME_FL | FS_NODUMP_FL)
+
+/* Those of chattr(1) that others mind, and none that it got from its directory. */
+static const char *copy_flags(const char *to, const struct part *from)
+{
+	int in CLEANUP(close_fd) = -1, out CLEANUP(close_fd) = -1;
+	char *path CLEANUP(free_string) = path_of(from->fd, NULL);
+	int wanted, flags;
+
+	in = open(path, O_RDONLY | O_NOATIME | O_CLOEXEC);
+	out = open(to, O_RDONLY | O_CLOEXEC);
+	if (in < 0 || out < 0)
+		return because_errno();
+	if (!ioctl(in, FS_IOC_GETFLAGS, &wanted) && !ioctl(out, FS_IOC_GETFLAGS, &flags)) {
+		wanted = (wanted & COPIED_FLAGS) | (flags & ~COPIED_FLAGS);
+		if (wanted == flags || !ioctl(out, FS_IOC_SETFLAGS, &wanted))
+			return NULL;
+	}
+	if (errno == ENOTTY || errno == EOPNOTSUPP)
+		return NULL;
+	return because("its file attributes cannot be copied: %s", strerror(errno));
+}
+
+/* Owner, extended attributes, mode, times and flags; in this order, each stays. */
 const char *copy_attributes(const struct place *to, const struct part *from, xattr_filter skip)
 {
 	char *path CLEANUP(free_string) = path_of(to->dir, to->name);
@@ -129,7 +152,7 @@ const char *copy_attributes(const struct place *to, const struct part *from, xat
 		return because_errno();
 	if (utimensat(to->dir, to->name, times, AT_SYMLINK_NOFOLLOW))
 		return because_errno();
-	return NULL;
+	return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode) ? copy_flags(path, from) : NULL;
 }
 
 static ssize_t copy_some(int to, int from, off_t pos, size_t size)
@@ -253,6 +276,8 @@ static const char *check_movable(int dir, const char *name, struct stat *st)
 		return because("%s: is immutable or append-only", name);
 	if (stx.stx_attributes & STATX_ATTR_ENCRYPTED)
 		return because("%s: is encrypted", name);
+	if (stx.stx_attributes & STATX_ATTR_VERITY)
+		return because("%s: is protected by fs-verity", name);
 	return NULL;
 }
 

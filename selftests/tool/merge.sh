@@ -499,6 +499,21 @@ done
 [[ $i -ge 504 ]]
 result $? "layers that stand for many are merged"
 
+# Attributes of directories, and of files that are copied.
+new_fs ext4
+mkdir -p fs/{day0,day1}/d fs/day1/e
+touch fs/day0/d/{f,g}
+chattr +dASD fs/day1/d
+chattr +dAS fs/day0/d/f
+chattr +S fs/day1/e fs
+# flags LAYER PATH...
+flags()
+{
+	(cd "fs/$1" && shift && lsattr -d "$@")
+}
+try "what has attributes is copied" "$MICA" union merge --into fs/new fs/day1 fs/day0
+is "with them" "$(flags new d e d/f d/g)" "$(flags day1 d e; flags day0 d/f d/g)"
+
 # What is refused, and changes nothing.
 new_fs ext4
 make_layers dot
@@ -529,6 +544,13 @@ chattr +i fs/day1/immutable
 refused "what is immutable" "immutable: is immutable" fs/day1 fs/day0
 chattr -i fs/day1/immutable
 rm fs/day1/immutable
+truncate -s 20M img1
+mkfs.ext4 -q -F -O verity img1 && mount -o loop img1 other && mkdir other/layer || exit 1
+echo data >other/layer/file
+python3 -c 'import fcntl, os, struct
+fcntl.ioctl(os.open("other/layer/file", 0), 0x40806685, struct.pack("<III116x", 1, 1, 4096))'
+refused "what is protected by fs-verity" "file: is protected" --into fs/new fs/day1 other/layer
+umount other
 mount --bind fs/base fs/day1/in1
 refused "what has something mounted in it" "mounted there" fs/day1 fs/day0
 umount fs/day1/in1
