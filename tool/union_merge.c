@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include "branches.h"
@@ -768,12 +769,31 @@ static const char *check_place(const struct merge *m)
 	return NULL;
 }
 
+/* On another mount, copies would be allowed what their mount does not allow. */
+static const char *check_mounts(const struct merge *m)
+{
+	const unsigned long forbids = ST_NOSUID | ST_NODEV | ST_NOEXEC;
+	struct statvfs to, from;
+	size_t i;
+
+	if (fstatvfs(m->parent, &to))
+		return at_path(m->target, because_errno());
+	for (i = 0; i < m->nr; i++) {
+		if (fstatvfs(m->layers.layer[i].fd, &from))
+			return at_path(m->item[i].path, because_errno());
+		if (from.f_flag & ~to.f_flag & forbids)
+			return because("%s: is mounted nosuid, nodev or noexec, and %s is not",
+				       m->item[i].path, m->target);
+	}
+	return NULL;
+}
+
 static int begin(struct merge *m)
 {
 	const char *why;
 	int ret;
 
-	why = check_place(m) ?: own_layers(m) ?: drop_left_over(m) ?: check_unmarked(m) ?:
+	why = check_place(m) ?: check_mounts(m) ?: own_layers(m) ?: drop_left_over(m) ?: check_unmarked(m) ?:
 	      count_layers(m);
 	if (why)
 		return fail("%s", why);

@@ -563,6 +563,12 @@ umount other
 mount --bind fs/day1/in1 other
 refused "a new layer in a layer" "where the new one is to be" --into other/new fs/day1 fs/day0
 umount other
+mount --bind fs/day1 other
+for option in nosuid nodev noexec; do
+	mount -o "remount,bind,$option" other
+	refused "a layer that is $option" "mounted nosuid, nodev or noexec" other fs/day0
+done
+umount other
 touch fs/day1/in1/.wh..wh.plnk
 refused "a name that is reserved" "in1: has .wh..wh.plnk, a reserved" fs/day1 fs/day0
 no_left_overs "what cannot be read"
