@@ -592,17 +592,6 @@ static int take_paths(struct merge *m, char **names, size_t nr)
 	return MICA_OK;
 }
 
-static bool has_first(const struct merge *m)
-{
-	struct branches b CLEANUP(branches_free) = {};
-	const struct branch *first;
-
-	if (branches_read(&b, m->mount_fd, m->mount))
-		return true;
-	first = branches_find(&b, m->item[0].path);
-	return first && first->id == m->item[0].branch;
-}
-
 /* The union shows the same then, so nobody is to wait for anything. */
 static const char *replace_branches(const struct merge *m)
 {
@@ -803,6 +792,26 @@ static int begin(struct merge *m)
 	return ret;
 }
 
+/* The layers in the union may be there as they were, or as somebody mounted them since. */
+static int replace_again(const struct merge *m, int target)
+{
+	struct branches b CLEANUP(branches_free) = {};
+	const struct branch *first, *last;
+	const char *why;
+
+	if (branches_read(&b, m->mount_fd, m->mount))
+		return MICA_FAILED;
+	first = branches_find(&b, m->item[0].path);
+	last = branches_find(&b, m->item[m->nr - 1].path);
+	if (first && last && is_branch(last, target))
+		return fail("%s: has what was merged already; unmount it, and run it again without --mounted, with the paths of the layers",
+			    m->mount);
+	if (!first || first->id != m->item[0].branch)
+		return MICA_OK;
+	why = replace_branches(m);
+	return why ? fail("%s", why) : MICA_OK;
+}
+
 static int go_on(struct merge *m)
 {
 	int target CLEANUP(close_fd) = -1;
@@ -815,12 +824,7 @@ static int go_on(struct merge *m)
 	if (!is_listed(m))
 		return fail("%s: another merge into it was interrupted; run that again",
 			    m->target);
-	if (m->mount && has_first(m)) {
-		why = replace_branches(m);
-		if (why)
-			return fail("%s", why);
-	}
-	return MICA_OK;
+	return m->mount ? replace_again(m, target) : MICA_OK;
 }
 
 static int merge(struct merge *m)

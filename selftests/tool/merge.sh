@@ -652,6 +652,29 @@ try "another one comes instead" "$MICA" union merge fs/day1 fs/day0
 same "which does what it should" day2 day0 base
 no_left_overs "what was killed before"
 
+# Branches of a union that is not there any more.
+mounted=(--mounted mnt "$WORK/fs/day1" "$WORK/fs/day0")
+for part in 1 3; do
+	again
+	"$MICA" union mount fs/day2 fs/day1 fs/day0 fs/base mnt
+	killed_at $((changes * part / 4)) "${mounted[@]}" >/dev/null
+	umount mnt
+	is "a merge of branches is killed after $part of 4 steps" "$(is_in_place; echo $?)" \
+		$((part == 1))
+	if [[ $part = 3 ]]; then
+		mark=$(getfattr -e hex -d -m mica.merge$ fs/day1)
+		# Else it cannot be mounted.
+		setfattr -x trusted.overlay.mica.merge fs/day1
+		"$MICA" union mount fs/day2 fs/day1 fs/day0 fs/base mnt
+		refused "a union of what was merged and the new layer" "unmount it" "${mounted[@]}"
+		umount mnt
+		setfattr --restore=- <<<"$mark"
+	fi
+	try "it is ended without the union" "$MICA" union merge fs/day1 fs/day0
+	same "as it would have been" day2 day0 base
+	no_left_overs "a merge of branches"
+done
+
 # Layers that are not what they were when a merge was interrupted.
 for ((number = changes / 3; number < changes; number += 5)); do
 	again
