@@ -837,7 +837,7 @@ static void add_list(struct hashes *hashes, const struct build *b, size_t layer,
  */
 static const char *write_merged(const struct build *b, const struct hashes *merged)
 {
-	const char room[512] = "";
+	static const char room[512];
 	size_t nr = merged->nr;
 	bool has_room;
 

@@ -782,8 +782,8 @@ static int begin(struct merge *m)
 	const char *why;
 	int ret;
 
-	why = check_place(m) ?: check_mounts(m) ?: own_layers(m) ?: drop_left_over(m) ?: check_unmarked(m) ?:
-	      count_layers(m);
+	why = check_place(m) ?: check_mounts(m) ?: own_layers(m) ?: drop_left_over(m) ?:
+	      check_unmarked(m) ?: count_layers(m);
 	if (why)
 		return fail("%s", why);
 	ret = build(m);
