@@ -463,6 +463,22 @@ with_union numbers day2 new base >numbers.after
 diff numbers.before numbers.after >"$OUT"
 result $? "they are one file with its number"
 
+new_fs ext4
+mkdir fs/{base,day0,day1,day2}
+truncate -s 100M img1
+mkfs.ext4 -q img1 && mount -o loop img1 fs/day1 && rmdir fs/day1/lost+found || exit 1
+echo old >fs/day1/f
+ln fs/day1/{f,g}
+"$MICA" union mount fs/day2 fs/day1 fs/day0 fs/base mnt
+echo new >mnt/f
+cat mnt/g >"$OUT"
+try "they come to another file system while somebody looks" \
+	"$MICA" union merge --mounted mnt "$WORK/fs/day1" "$WORK/fs/day0"
+is "they show the change" "$(cat mnt/f mnt/g | xargs)" "new new"
+echo 2 >/proc/sys/vm/drop_caches
+is "also when nothing is in memory" "$(cat mnt/g mnt/f | xargs)" "new new"
+umount mnt fs/day1
+
 # A layer that was left empty is another one when it is used again.
 new_fs ext4
 mkdir -p fs/{base/d,day0,day1,day2}
@@ -486,10 +502,12 @@ is "with what was renamed" "$(with_union renamed day2 day1 day0 base)" base
 like "without it, that is an error" "$(with_union renamed day2 day0 base)" "Input/output error"
 
 # There is place for all but what was merged long ago.
-new_fs ext4
+umount -R fs
+mkfs.ext4 -q -F -b 4096 img && mount -o loop img fs || exit 1
 for ((i = 490; i < 504; i += 3)); do
 	mkdir -p "fs/day$i" "fs/base$i"
-	setfattr -n trusted.overlay.mica.merged -v "0x$(printf '%016x' $(seq $i))" "fs/base$i"
+	setfattr -n trusted.overlay.mica.merged -v "0x$(printf '%016x' $(seq $i))" "fs/base$i" ||
+		break
 	setfattr -n trusted.overlay.mica.filesystems -v "0x$(printf '%032x' $i)" "fs/day$i"
 	setfattr -n user.test -v "$(seq -s ' ' 100)" "fs/day$i"
 	"$MICA" union merge "fs/day$i" "fs/base$i" >"$OUT" 2>"$ERR" || break
@@ -545,7 +563,7 @@ refused "what is immutable" "immutable: is immutable" fs/day1 fs/day0
 chattr -i fs/day1/immutable
 rm fs/day1/immutable
 truncate -s 20M img1
-mkfs.ext4 -q -F -O verity img1 && mount -o loop img1 other && mkdir other/layer || exit 1
+mkfs.ext4 -q -F -b 4096 -O verity img1 && mount -o loop img1 other && mkdir other/layer || exit 1
 echo data >other/layer/file
 python3 -c 'import fcntl, os, struct
 fcntl.ioctl(os.open("other/layer/file", 0), 0x40806685, struct.pack("<III116x", 1, 1, 4096))'
