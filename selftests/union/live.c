@@ -498,16 +498,19 @@ static int look_on(void)
 	return 0;
 }
 
-TEST_F(live, redirects_in_a_replaced_branch_lead_on_all_the_time)
+TEST_F_TIMEOUT(live, redirects_in_a_replaced_branch_lead_on_all_the_time, 120)
 {
 	int id, i, fds[100], status;
 	char path[64];
 	pid_t looker;
 
 	NOT_ON_OVERLAY("its layers stay");
-	DO(run("mkdir -p l3/p l1/x && touch l3/p/f && for i in $(seq 100); do "
-	       "mkdir -p l1/h$i/x l2/h$i/y l3/h$i/z; done; for i in $(seq 0 %d); do mkdir l1/x/n$i; "
-	       "done; setfattr -n trusted.overlay.redirect -v /p l1/x/n* && cp -a l1 m && "
+	DO(run("mkdir -p l3/p l1/x && touch l3/p/f && "
+	       "seq -f l1/x/n%%g 0 %d | xargs mkdir && "
+	       "seq -f l1/h%%g/x 100 | xargs mkdir -p && "
+	       "seq -f l2/h%%g/y 100 | xargs mkdir -p && "
+	       "seq -f l3/h%%g/z 100 | xargs mkdir -p && "
+	       "setfattr -n trusted.overlay.redirect -v /p l1/x/n* && cp -a l1 m && "
 	       "cp -a l2/. m", LOOKS - 1));
 	id = begin_replace();
 	ASSERT_LT(0, id);
