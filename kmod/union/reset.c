@@ -301,12 +301,12 @@ static int move_to_bin(struct mica_drop *d)
  */
 int mica_drop_do(struct mica_drop *d)
 {
-	int err = mnt_want_write(d->b->mnt);
+	/* It takes the right to write by itself, perhaps to another branch. */
+	int err = count_names(d) ?: mnt_want_write(d->b->mnt);
 
 	if (err)
 		return err;
-	err = count_names(d);
-	if (!err && d->entry)
+	if (d->entry)
 		err = move_to_bin(d);
 	if (!err) {
 		err = mica_unhide(d->b, d->real, d->name);
