@@ -56,7 +56,7 @@ struct part {
 
 const char *part_open(struct part *part, const struct part *dir, const char *name);
 void part_close(struct part *part);
-bool same_file(const struct part *a, const struct part *b);
+bool same_file(const struct stat *a, const struct stat *b);
 
 /*
  * What a name is: a directory has all its parts, anything else the first. It may go on

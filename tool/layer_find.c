@@ -37,7 +37,7 @@ int node_open_data(const struct node *node)
 {
 	char *path CLEANUP(free_string) = NULL;
 
-	path = xprintf("/proc/self/fd/%d", node_data(node)->fd);
+	path = fd_path(node_data(node)->fd);
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 

@@ -72,11 +72,6 @@ struct origin {
 
 #define ORIGIN_HEAD offsetof(struct origin, fid)
 
-static char *fd_path(int fd)
-{
-	return xprintf("/proc/self/fd/%d", fd);
-}
-
 static bool read_origin(struct origin *o, const struct part *file)
 {
 	char *path CLEANUP(free_string) = fd_path(file->fd);
@@ -343,7 +338,7 @@ static bool skip_redirect(const char *name)
 static const char *set_mark(const struct place *to, const char *mark, const void *value,
 			    size_t len)
 {
-	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d/%s", to->dir, to->name);
+	char *path CLEANUP(free_string) = path_in(to->dir, to->name);
 
 	if (lsetxattr(path, mark, value, len, 0))
 		return because("%s: %s", mark, strerror(errno));
@@ -517,7 +512,7 @@ static const char *put_dir(struct build *b, const struct target *dir, const char
 
 	if (mkdirat(dir->fd, name, 0700))
 		return because_errno();
-	fd = openat(dir->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_dir(dir->fd, name);
 	if (fd < 0)
 		return because_errno();
 	if (dir->from->below)
@@ -694,7 +689,7 @@ static int make_dir(int dir, const char *name)
 {
 	if (mkdirat(dir, name, 0700) && errno != EEXIST)
 		return -1;
-	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return open_dir(dir, name);
 }
 
 /* Of the copies of one file, the leftmost; a count of what is lost, if there is none. */
@@ -730,7 +725,7 @@ static const char *fix_links(const struct place *copy)
 	const char *why;
 	int links;
 
-	path = xprintf("/proc/self/fd/%d/%s", copy->dir, copy->name);
+	path = path_in(copy->dir, copy->name);
 	if (!read_number(path, LINKS, 'U', &links) || lstat(path, &st))
 		return NULL;
 	value = xprintf("U%+d", links - (int)st.st_nlink);
@@ -751,7 +746,7 @@ const char *merge_fix_links(int target)
 	const char *why = NULL;
 	size_t i;
 
-	index = openat(target, META_DIR "/index", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	index = open_dir(target, META_DIR "/index");
 	if (index >= 0)
 		why = names_read(&names, index);
 	for (i = 0; !why && i < names.nr; i++) {

@@ -21,7 +21,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include "branches.h"
 #include "dev.h"
@@ -75,11 +74,6 @@ struct merge {
 static const char *at_path(const char *path, const char *why)
 {
 	return why ? because("%s: %s", path, why) : NULL;
-}
-
-static int open_at(int dir, const char *name)
-{
-	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static int open_layer(const char *path)
@@ -157,11 +151,6 @@ static bool contains(const char *a, const char *b)
 	return !strncmp(a, b, len) && (!b[len] || b[len] == '/' || a[len - 1] == '/');
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 static const char *check_apart(struct merge *m)
 {
 	size_t i, j;
@@ -176,10 +165,10 @@ static const char *check_apart(struct merge *m)
 	for (i = 0; i < m->nr; i++) {
 		for (j = 0; j < m->nr; j++)
 			if (i != j && (contains(m->item[i].path, m->item[j].path) ||
-				       is_same(&m->root[i], &m->root[j])))
+				       same_file(&m->root[i], &m->root[j])))
 				return because("%s contains %s", m->item[i].path,
 					       m->item[j].path);
-		if (is_same(&m->root[i], &m->root[m->nr]))
+		if (same_file(&m->root[i], &m->root[m->nr]))
 			return because("%s contains %s", m->item[i].path, m->target);
 	}
 	return NULL;
@@ -291,7 +280,7 @@ static void read_list(const struct merge *beside, struct merge *m)
 /* The temporary directory, or -1 if there is none. */
 static int open_temp(const struct merge *m)
 {
-	return open_at(m->parent, m->temp);
+	return open_dir(m->parent, m->temp);
 }
 
 static const char *remove_list(const struct merge *m)
@@ -345,7 +334,7 @@ static bool is_in_place(struct merge *m)
 	int temp CLEANUP(close_fd) = -1;
 	struct mark mark;
 
-	target = open_at(m->parent, m->name);
+	target = open_dir(m->parent, m->name);
 	temp = open_temp(m);
 	if (target >= 0 && read_mark(target, &mark) && mark.is_new) {
 		m->mark = mark;
@@ -602,7 +591,7 @@ static const char *replace_branches(const struct merge *m)
 		.pos = (uint32_t)m->nr, REASON_TO(&why),
 	};
 
-	fd = open_at(m->parent, m->name);
+	fd = open_dir(m->parent, m->name);
 	c.fd = fd;
 	if (fd < 0 || ioctl(m->mount_fd, MICA_UNION_REPLACE, &c))
 		return because("%s: %s", m->mount, reason_text(&why, errno));
@@ -685,7 +674,7 @@ static const char *finish(struct merge *m, bool owned)
 	int temp CLEANUP(close_fd) = -1;
 	const char *why;
 
-	target = open_at(m->parent, m->name);
+	target = open_dir(m->parent, m->name);
 	temp = open_temp(m);
 	/* Before anything is removed, the one step is on the disk. */
 	if (target < 0 || fsync(m->parent))
@@ -817,7 +806,7 @@ static int go_on(struct merge *m)
 	int target CLEANUP(close_fd) = -1;
 	const char *why;
 
-	target = open_at(m->parent, m->name);
+	target = open_dir(m->parent, m->name);
 	why = at_path(m->target, own(target, 0, 0, NULL));
 	if (why)
 		return fail("%s", why);

@@ -785,12 +785,8 @@ static struct mica_branch *new_branch(struct super_block *sb,
 	if (IS_ERR(b))
 		return b;
 	old = mica_override_creds(sb);
-	err = mica_find_merged(b, why);
-	if (!err)
-		err = b->rw ? mica_make_writable(why, b, ms->format, NULL,
-						 ms->branches,
-						 min(pos, ms->branches->nr)) :
-			      mica_branch_find_index(b);
+	err = mica_prepare_branch(why, b, ms->format, NULL, ms->branches,
+				  min(pos, ms->branches->nr));
 	revert_creds(old);
 	if (!err)
 		return b;
@@ -1071,7 +1067,7 @@ static int put_instead(struct super_block *sb, struct mica_branch *b,
 	struct mica_super *ms = mica_super(sb);
 	const struct mica_branches *old = ms->branches;
 	struct mica_switch sw = { .sb = sb, .instead = b, .why = why };
-	int place, last = -1, err = 0;
+	int place, last = -1, err;
 	unsigned int i;
 
 	for (i = first; i < first + nr; i++) {

@@ -343,6 +343,33 @@ int mica_make_writable(struct mica_reason *why, struct mica_branch *b,
 	return err;
 }
 
+/**
+ * mica_prepare_branch - make a new branch ready for a set
+ * @why: out: why not
+ * @b: the branch
+ * @format: the form to write whiteouts in
+ * @workdir: see mica_branch_prepare_work()
+ * @set: branches
+ * @left: how many of them are left of it
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: 0 or an error.
+ */
+int mica_prepare_branch(struct mica_reason *why, struct mica_branch *b,
+			const struct layer_format *format,
+			const struct path *workdir,
+			const struct mica_branches *set, unsigned int left)
+{
+	int err = mica_find_merged(b, why);
+
+	if (err)
+		return err;
+	if (!b->rw)
+		return mica_branch_find_index(b);
+	return mica_make_writable(why, b, format, workdir, set, left);
+}
+
 static int make_branches(struct super_block *sb, struct mica_options *opts,
 			 struct mica_super *ms)
 {
@@ -393,14 +420,9 @@ static int prepare_branches(struct mica_options *opts, struct mica_super *ms)
 	unsigned int i;
 	int err = 0;
 
-	for (i = 0; i < set->nr && !err; i++) {
-		err = mica_find_merged(set->branch[i], &opts->why);
-		if (!err)
-			err = set->branch[i]->rw ?
-			      mica_make_writable(&opts->why, set->branch[i],
-						 opts->format, workdir, set, i) :
-			      mica_branch_find_index(set->branch[i]);
-	}
+	for (i = 0; i < set->nr && !err; i++)
+		err = mica_prepare_branch(&opts->why, set->branch[i],
+					  opts->format, workdir, set, i);
 	if (!err)
 		err = mica_number_filesystems(set) ?: mica_find_needs(set);
 	revert_creds(old);

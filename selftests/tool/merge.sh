@@ -287,14 +287,15 @@ is_in_place()
 # well, $check is right.
 kills()
 {
-	local name=$1 changes number bad=0 exchanged=0 twice=0
+	local name=$1 changes moment number bad=0 exchanged=0 twice=0
 
 	shift
 	again && prepare
 	changes=$(killed_at 0 "$@")
 	result $? "$name: $changes changes"
 	check || bad=1
-	for ((number = 1; number <= changes; number += (changes + moments - 1) / moments)); do
+	for ((moment = 0; moment < moments; moment++)); do
+		number=$((1 + moment * changes / moments))
 		unprepare
 		again && prepare
 		killed_at $number "$@" >/dev/null
@@ -315,7 +316,7 @@ kills()
 		[[ $bad = 0 ]] || break
 	done
 	[[ $bad = 0 ]]
-	result $? "$name: equal, also if killed at any of $changes ($number)"
+	result $? "$name: equal, killed $moment times in its $changes changes"
 	[[ $bad = 0 ]] || cat after
 	[[ $exchanged -gt 1 && $exchanged -lt $((moments - 1)) ]]
 	result $? "$name: at some it was in its place already, at others not"
