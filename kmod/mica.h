@@ -57,6 +57,7 @@ struct mica_session_snap {
 	u32 guest_pid;
 	u32 nr_devices;
 	bool ending;
+	bool sealed;
 	char comm[16];
 };
 

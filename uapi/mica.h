@@ -108,6 +108,7 @@ struct mica_pci_addr {
 #define MICA_CAP_IOMMU		_BITULL(3)	/* an IOMMU is in use */
 #define MICA_CAP_EVENTS		_BITULL(4)	/* generic netlink family mica */
 #define MICA_CAP_BRANCHES	_BITULL(5)	/* MICA_UNION_ADD to _SNAPSHOT */
+#define MICA_CAP_SEAL		_BITULL(8)	/* MICA_SEAL */
 
 /**
  * struct mica_info - argument of MICA_INFO
@@ -389,7 +390,8 @@ struct mica_claim {
  *   function or more than MICA_CLAIM_MAX, one is named twice, or an address
  *   cannot be one; or a function is a bridge (MICA_REASON_BRIDGE).
  * * EOPNOTSUPP - an unknown flag.
- * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE).
+ * * EPERM - CAP_SYS_ADMIN is missing, or the session is sealed
+ *   (MICA_REASON_PRIVILEGE).
  * * ENOENT - there is no such function (MICA_REASON_NO_DEVICE).
  * * ENODEV - the function is behind no IOMMU (MICA_REASON_NO_IOMMU), or there is
  *   no vfio-pci (MICA_REASON_NO_VFIO), or the function was unplugged meanwhile
@@ -547,6 +549,43 @@ struct mica_union_own {
  * * EFAULT, E2BIG, EINVAL, EOPNOTSUPP as above; ENOMEM.
  */
 #define MICA_UNION_OWN		_IO(MICA_IOC_TYPE, 0x05)
+
+/**
+ * struct mica_seal - argument of MICA_SEAL
+ * @size: sizeof(struct mica_seal)
+ * @flags: must be zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_seal {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_SEAL - nothing more is claimed in this session, and others may use it
+ *
+ * For good: there is no way back but to open another session. What the session
+ * holds stays with it, and a claim that has been begun is still done. A session
+ * that is sealed already stays so.
+ *
+ * Until then only the process that opened the session may use it, as long as it
+ * does not call exec(): every command fails with EPERM (MICA_REASON_PRIVILEGE) for
+ * who came to the descriptor by fork(), by exec() or through a socket. To close
+ * it is all that they can do.
+ *
+ * Errors:
+ * * EFAULT - a pointer is bad.
+ * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
+ * * EINVAL - the structure is too short, or padding is not zero.
+ * * EOPNOTSUPP - an unknown flag.
+ * * EPERM - another process opened the session.
+ */
+#define MICA_SEAL		_IO(MICA_IOC_TYPE, 0x06)
 
 /* The branch is writable; without it, it is not. */
 #define MICA_BRANCH_RW		_BITUL(0)

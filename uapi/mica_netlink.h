@@ -151,6 +151,7 @@ enum mica_event_attr {
  * @MICA_A_SESSION_DEVICES: u32, how many devices it holds
  * @MICA_A_SESSION_GUEST_PID: u32, process of its guest; not there without one
  * @MICA_A_SESSION_ENDING: flag, it was closed and its devices are going back
+ * @MICA_A_SESSION_SEALED: flag, it claims nothing more
  */
 enum mica_session_attr {
 	/* private: */
@@ -162,6 +163,7 @@ enum mica_session_attr {
 	MICA_A_SESSION_DEVICES,
 	MICA_A_SESSION_GUEST_PID,
 	MICA_A_SESSION_ENDING,
+	MICA_A_SESSION_SEALED,
 
 	/* private: */
 	__MICA_A_SESSION_MAX,

@@ -5,10 +5,8 @@
  * refused is refused before the first function is touched, and what fails after
  * that is undone in the same piece of work.
  */
-#include <linux/capability.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
-#include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/kref.h>
 #include <linux/pci.h>
@@ -287,18 +285,6 @@ static void mica_claim_worker(struct work_struct *work)
 	mica_claim_put(claim);
 }
 
-static int mica_claim_allowed(struct mica_call *call)
-{
-	if (!capable(CAP_SYS_ADMIN))
-		return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE,
-				 NULL, "claiming needs CAP_SYS_ADMIN");
-	if (!file_ns_capable(call->file, &init_user_ns, CAP_SYS_ADMIN))
-		return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE,
-				 NULL,
-				 "the session was opened without CAP_SYS_ADMIN");
-	return 0;
-}
-
 static int mica_claim_lookup(struct mica_claim_work *claim, u64 ptr, u32 nr,
 			     struct mica_reason *why)
 {
@@ -359,55 +345,57 @@ static int mica_claim_outcome(struct mica_claim_work *claim,
 	return claim->error;
 }
 
-static int mica_claim_post(struct mica_claim_work *claim,
-			   struct mica_call *call)
+static int mica_claim_unfetched(struct mica_claim_work *claim,
+				struct mica_reason *why)
+{
+	if (!(claim->flags & MICA_CLAIM_ASYNC) || !claim->session->claim)
+		return 0;
+	return mica_fail(why, -EBUSY, MICA_REASON_NONE, NULL,
+			 "the outcome of the last claim has not been fetched; call MICA_WAIT first");
+}
+
+static int mica_claim_start(struct mica_claim_work *claim,
+			    struct mica_reason *why)
 {
 	struct mica_session *session = claim->session;
-	bool busy;
+	int err;
 
 	spin_lock(&session->lock);
-	busy = session->claim;
-	if (!busy) {
-		session->claim = claim;
+	err = mica_session_admits(session, why) ?:
+	      mica_claim_unfetched(claim, why);
+	if (!err) {
 		kref_get(&claim->ref);
+		queue_work(session->queue, &claim->work);
+	}
+	if (!err && claim->flags & MICA_CLAIM_ASYNC) {
+		kref_get(&claim->ref);
+		session->claim = claim;
 	}
 	spin_unlock(&session->lock);
-	if (busy)
-		return mica_fail(&call->why, -EBUSY, MICA_REASON_NONE, NULL,
-				 "the outcome of the last claim has not been fetched; call MICA_WAIT first");
-	return 0;
+	return err;
 }
 
 int mica_claim_run(struct mica_call *call, void *arg)
 {
 	struct mica_claim *args = arg;
-	bool async = args->flags & MICA_CLAIM_ASYNC;
-	struct workqueue_struct *queue;
 	struct mica_claim_work *claim;
 	int err;
 
 	args->nr_claimed = 0;
-	err = mica_claim_allowed(call);
+	err = mica_session_privileged(call, "claiming");
 	if (err)
 		return err;
 	if (!args->nr_devices || args->nr_devices > MICA_CLAIM_MAX)
 		return mica_fail(&call->why, -EINVAL, MICA_REASON_BAD_VALUE,
 				 NULL, "nr_devices must be 1 to %u",
 				 MICA_CLAIM_MAX);
-	queue = mica_session_queue(call->session);
-	if (!queue)
+	if (!mica_session_queue(call->session))
 		return -ENOMEM;
 	claim = mica_claim_new(call, args);
 	if (IS_ERR(claim))
 		return PTR_ERR(claim);
-	if (async) {
-		err = mica_claim_post(claim, call);
-		if (err)
-			goto put;
-	}
-	kref_get(&claim->ref);
-	queue_work(queue, &claim->work);
-	if (async)
+	err = mica_claim_start(claim, &call->why);
+	if (err || args->flags & MICA_CLAIM_ASYNC)
 		goto put;
 	err = wait_for_completion_killable(&claim->done);
 	if (err)

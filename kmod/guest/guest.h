@@ -18,6 +18,7 @@
 struct inode;
 struct iommu_group;
 struct mica_claim_work;
+struct mm_struct;
 
 #define MICA_VFIO_DRIVER	"vfio-pci"
 
@@ -26,10 +27,12 @@ struct mica_claim_work;
  * @id: its number, as events and dumps name it
  * @opener: process that opened it
  * @comm: name of that process then
+ * @mm: its memory, by which it is known; pinned, not used
  * @queue: ordered; made by the first claim, everything that may take long is
  *	done in it, the way back last
  * @make_queue: guards the making of @queue
- * @lock: guards @guest and @claim; a leaf
+ * @lock: guards @guest, @claim and @sealed; work is put into @queue under it
+ * @sealed: nothing more is claimed, and others may use it
  * @guest: process of the guest, if one is noted
  * @claim: the call with MICA_CLAIM_ASYNC whose outcome is still to be fetched
  * @outcome: woken when @claim is done
@@ -48,9 +51,11 @@ struct mica_session {
 	u32 id;
 	struct pid *opener;
 	char comm[TASK_COMM_LEN];
+	struct mm_struct *mm;
 	struct workqueue_struct *queue;
 	struct mutex make_queue;	/* @queue, until it is made */
-	spinlock_t lock;		/* @guest, @claim */
+	spinlock_t lock;		/* @guest, @claim, @sealed */
+	bool sealed;
 	struct pid *guest;
 	struct mica_claim_work *claim;
 	wait_queue_head_t outcome;
@@ -109,6 +114,10 @@ int mica_session_open(struct inode *inode, struct file *file);
 int mica_session_release(struct inode *inode, struct file *file);
 __poll_t mica_session_poll(struct file *file, struct poll_table_struct *table);
 struct workqueue_struct *mica_session_queue(struct mica_session *session);
+int mica_session_admits(struct mica_session *session, struct mica_reason *why);
+int mica_session_check(struct mica_session *session, struct mica_reason *why);
+int mica_session_privileged(struct mica_call *call, const char *what);
+int mica_seal_run(struct mica_call *call, void *arg);
 
 /* claim.c */
 int mica_claim_run(struct mica_call *call, void *arg);

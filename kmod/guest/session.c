@@ -7,10 +7,12 @@
  * A session that ended and could not give everything back stays in the dump
  * with what became of its functions, the last MICA_KEPT of them.
  */
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/pid.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
@@ -34,6 +36,7 @@ static void mica_session_free(struct mica_session *session)
 	list_for_each_entry_safe(held, next, &session->held, list)
 		mica_held_free(held);
 	put_pid(session->opener);
+	mmdrop(session->mm);
 	kfree(session);
 }
 
@@ -122,6 +125,8 @@ int mica_session_open(struct inode *inode, struct file *file)
 	INIT_WORK(&session->reap, mica_session_reap);
 	session->opener = get_pid(task_tgid(current));
 	get_task_comm(session->comm, current);
+	session->mm = current->mm;
+	mmgrab(session->mm);
 
 	mutex_lock(&mica_sessions_lock);
 	err = xa_alloc_cyclic(&mica_sessions, &session->id, session,
@@ -193,6 +198,77 @@ struct workqueue_struct *mica_session_queue(struct mica_session *session)
 	return session->queue;
 }
 
+static int mica_session_sealed(struct mica_reason *why)
+{
+	return mica_fail(why, -EPERM, MICA_REASON_PRIVILEGE, NULL,
+			 "the session is sealed; open another one");
+}
+
+/**
+ * mica_session_admits - may work be put into a session's queue
+ * @session: the session
+ * @why: where a refusal is noted
+ *
+ * Context: the session's lock is held, until the work is in the queue: what is
+ * there before the session is sealed is done, nothing comes after.
+ * Return: 0 or -EPERM.
+ */
+int mica_session_admits(struct mica_session *session, struct mica_reason *why)
+{
+	lockdep_assert_held(&session->lock);
+	return session->sealed ? mica_session_sealed(why) : 0;
+}
+
+/**
+ * mica_session_check - may the caller use a session at all
+ * @session: the session
+ * @why: where an obstacle is noted
+ *
+ * A process that came to the descriptor by fork(), by exec() or through a socket
+ * has other memory than the one that opened it.
+ *
+ * Return: 0 or -EPERM.
+ */
+int mica_session_check(struct mica_session *session, struct mica_reason *why)
+{
+	if (session->mm == current->mm || READ_ONCE(session->sealed))
+		return 0;
+	return mica_fail(why, -EPERM, MICA_REASON_PRIVILEGE, NULL,
+			 "session %u was opened by another process, and that has to call MICA_SEAL before it hands it over",
+			 session->id);
+}
+
+/**
+ * mica_session_privileged - may the caller claim, or do what is like that
+ * @call: the call
+ * @what: what it wants to do, as "claiming"
+ *
+ * Return: 0 or -EPERM.
+ */
+int mica_session_privileged(struct mica_call *call, const char *what)
+{
+	if (!capable(CAP_SYS_ADMIN))
+		return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE,
+				 NULL, "%s needs CAP_SYS_ADMIN", what);
+	if (!file_ns_capable(call->file, &init_user_ns, CAP_SYS_ADMIN))
+		return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE,
+				 NULL,
+				 "the session was opened without CAP_SYS_ADMIN");
+	if (READ_ONCE(call->session->sealed))
+		return mica_session_sealed(&call->why);
+	return 0;
+}
+
+int mica_seal_run(struct mica_call *call, void *arg)
+{
+	struct mica_session *session = call->session;
+
+	spin_lock(&session->lock);
+	WRITE_ONCE(session->sealed, true);
+	spin_unlock(&session->lock);
+	return 0;
+}
+
 static u32 mica_session_guest_pid(struct mica_session *session)
 {
 	u32 pid;
@@ -217,6 +293,7 @@ int mica_session_next(u32 after_id, struct mica_session_snap *snap)
 		snap->guest_pid = mica_session_guest_pid(session);
 		snap->nr_devices = mica_custody_count(session);
 		snap->ending = READ_ONCE(session->ending);
+		snap->sealed = READ_ONCE(session->sealed);
 		strscpy(snap->comm, session->comm, sizeof(snap->comm));
 		err = 0;
 	}

@@ -74,6 +74,13 @@ FIXTURE_VARIANT_ADD(ioctl, guest_note)
 	.err = EINVAL,
 };
 
+FIXTURE_VARIANT_ADD(ioctl, seal)
+{
+	.cmd = MICA_SEAL,
+	.size = sizeof(struct mica_seal),
+	.tail = offsetof(struct mica_seal, reason_ptr),
+};
+
 /* Standard input is no directory. */
 FIXTURE_VARIANT_ADD(ioctl, union_own)
 {
@@ -271,7 +278,7 @@ TEST_F(call, unknown_commands)
 	unsigned int nr;
 
 	put32(page, 64);
-	for (nr = 6; nr < 256; nr++)
+	for (nr = 7; nr < 256; nr++)
 		EXPECT_EQ(ENOTTY, call(self->fd, _IO(MICA_IOC_TYPE, nr), page));
 	for (nr = 0; nr < 256; nr++)
 		EXPECT_EQ(ENOTTY, call(self->fd, _IO(MICA_IOC_TYPE + 1, nr),
@@ -288,6 +295,7 @@ TEST_F(call, info_tells_what_is_here)
 	ASSERT_EQ(0, call(self->fd, MICA_INFO, &info));
 	EXPECT_TRUE(info.caps & MICA_CAP_UNION);
 	EXPECT_TRUE(info.caps & MICA_CAP_EVENTS);
+	EXPECT_TRUE(info.caps & MICA_CAP_SEAL);
 	EXPECT_EQ(!access("/sys/kernel/iommu_groups/0", F_OK),
 		  !!(info.caps & MICA_CAP_IOMMU));
 	EXPECT_EQ(!access("/dev/kvm", F_OK), !!(info.caps & MICA_CAP_KVM));

@@ -77,6 +77,13 @@ static inline int session_wait(int fd, unsigned int flags,
 	return ioctl(fd, MICA_WAIT, &wait) ? errno : 0;
 }
 
+static inline int session_seal(int fd)
+{
+	struct mica_seal seal = { .size = sizeof(seal) };
+
+	return ioctl(fd, MICA_SEAL, &seal) ? errno : 0;
+}
+
 static inline int session_note(int fd, unsigned int state, unsigned int pid,
 			       int status)
 {
