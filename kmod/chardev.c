@@ -70,6 +70,11 @@ static const struct mica_ioctl_entry mica_ioctls[] = {
 		.tail = offsetof(struct mica_seal, reason_ptr),
 		.full_size = sizeof(struct mica_seal),
 	},
+	[_IOC_NR(MICA_GUEST_END)] = {
+		.run = mica_guest_end_run,
+		.tail = offsetof(struct mica_guest_end, reason_ptr),
+		.full_size = sizeof(struct mica_guest_end),
+	},
 	[_IOC_NR(MICA_UNION_OWN)] = {
 		.run = mica_union_own_run,
 		.tail = offsetof(struct mica_union_own, reason_ptr),
@@ -222,7 +227,7 @@ static int mica_info(struct mica_call *call, void *arg)
 	if (err)
 		return err;
 	info->caps = MICA_CAP_UNION | MICA_CAP_EVENTS | MICA_CAP_BRANCHES |
-		     MICA_CAP_SEAL | mica_guest_caps();
+		     MICA_CAP_SEAL | MICA_CAP_END | mica_guest_caps();
 	if (mica_have_kvm())
 		info->caps |= MICA_CAP_KVM;
 	info->session = call->session->id;

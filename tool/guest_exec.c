@@ -18,6 +18,7 @@
 #include "guest_exec.h"
 #include "nl.h"
 #include "pci.h"
+#include "way_back.h"
 
 static const char help[] =
 	"Usage: mica guest exec --device DEVICE... [OPTION...] -- COMMAND [ARGUMENT...]\n"
@@ -35,9 +36,6 @@ static const char help[] =
 	"                       unlimited\n"
 	"  -h, --help           this text\n";
 
-#define PATIENCE_MS	3000		/* then we say what we wait for */
-#define LOOK_AGAIN_MS	250		/* when no event comes */
-
 struct guest {
 	struct mica_pci_addr device[MICA_CLAIM_MAX];
 	uint32_t nr_devices;
@@ -50,6 +48,7 @@ struct guest {
 	struct nl_sock *dumps;
 	struct nl_sock *events;
 	int caught;			/* signal that made us give up, or 0 */
+	bool ended;			/* the session was, by somebody else */
 };
 
 static void parse_memlock(struct child_setup *setup, const char *text)
@@ -283,17 +282,32 @@ static void forward(const struct signalfd_siginfo *info, pid_t pid)
 		kill(pid, (int)info->ssi_signo);
 }
 
+/* Somebody has ended the session. The command is to go, too. */
+static void give_up_session(struct guest *guest, pid_t pid)
+{
+	note("session %u was ended; sending SIGTERM to the command", guest->id);
+	guest->ended = true;
+	kill(pid, SIGTERM);
+}
+
 /* Waits for the command. Returns its wait status. */
 static int wait_for_command(struct guest *guest, pid_t pid)
 {
-	struct pollfd fd = { .fd = guest->signals, .events = POLLIN };
+	struct pollfd fds[] = {
+		{ .fd = guest->signals, .events = POLLIN },
+		{ .fd = guest->session },
+	};
 	struct signalfd_siginfo info;
 	int status, signo;
 
 	for (;;) {
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return status;
-		poll(&fd, 1, -1);
+		poll(fds, ARRAY_SIZE(fds), -1);
+		if (fds[1].revents & POLLHUP) {
+			give_up_session(guest, pid);
+			fds[1].fd = -1;
+		}
 		while ((signo = next_signal(guest, &info)))
 			if (signo != SIGCHLD)
 				forward(&info, pid);
@@ -310,7 +324,8 @@ static int run(struct guest *guest)
 		return MICA_FAILED;
 	note_guest(guest, MICA_GUEST_STARTED, pid, 0);
 	status = wait_for_command(guest, pid);
-	note_guest(guest, MICA_GUEST_ENDED, 0, status);
+	if (!guest->ended)
+		note_guest(guest, MICA_GUEST_ENDED, 0, status);
 	/* What ended the command need not end the restore. */
 	while (next_end_signal(guest))
 		;
@@ -318,96 +333,19 @@ static int run(struct guest *guest)
 				     WEXITSTATUS(status);
 }
 
-/* What the dump says of devices that we held. */
-struct way_back {
-	unsigned int under_way;
-	unsigned int failed;
-	bool report;
-};
-
-static const char *restore_failure(uint32_t state)
-{
-	switch (state) {
-	case MICA_DEVICE_TAKEN:
-		return "somebody else has bound it to another driver";
-	case MICA_DEVICE_NO_DRIVER:
-		return "its driver is gone, or did not take it";
-	case MICA_DEVICE_LOST:
-		return "it does not answer after its reset";
-	case MICA_DEVICE_UNPLUGGED:
-		return "it was unplugged";
-	default:
-		return NULL;
-	}
-}
-
-static void look_at_device(struct nlattr **attrs, void *data)
-{
-	uint32_t state = attr_u32(attrs, MICA_A_DEVICE_STATE);
-	const char *driver = attr_string(attrs, MICA_A_DEVICE_DRIVER);
-	const char *failure = restore_failure(state);
-	struct way_back *way = data;
-
-	if (!failure) {
-		way->under_way += state != MICA_DEVICE_RESTORED;
-		return;
-	}
-	way->failed++;
-	if (way->report)
-		fail("%s is not back on %s: %s",
-		     attr_string(attrs, MICA_A_DEVICE_NAME) ?: "a device",
-		     driver && *driver ? driver : "no driver", failure);
-}
-
-static void ignore_event(const struct event *event, void *data)
-{
-	(void)event;
-	(void)data;
-}
-
-/* What the dump says of our devices. Returns an exit code. */
-static int look_back(struct guest *guest, struct way_back *way, bool report)
-{
-	*way = (struct way_back) { .report = report };
-	return family_dump(guest->dumps, MICA_CMD_DEVICE_GET, guest->id,
-			   look_at_device, way);
-}
-
 /* Returns an exit code. */
 static int wait_for_restore(struct guest *guest)
 {
-	struct pollfd fds[] = {
-		{ .fd = nl_socket_get_fd(guest->events), .events = POLLIN },
-		{ .fd = guest->signals, .events = POLLIN },
-	};
-	unsigned int waited = 0;
-	struct way_back way;
+	int ret;
 
-	for (;;) {
-		/* Before the dump, so that what comes after it wakes us. */
-		if (events_read(guest->events, ignore_event, NULL) ==
-		    EVENTS_GONE)
-			return MICA_OK;
-		if (look_back(guest, &way, false))
-			return MICA_FAILED;
-		if (!way.under_way)
-			break;
-		if (!poll(fds, ARRAY_SIZE(fds), LOOK_AGAIN_MS))
-			waited += LOOK_AGAIN_MS;
-		if (waited == PATIENCE_MS) {
-			note("waiting for the devices to go back");
-			waited++;
-		}
-		if (!fds[1].revents)
-			continue;
+	do {
+		ret = way_back_wait(guest->dumps, guest->events, guest->id,
+				    guest->signals);
+		if (ret != WAY_BACK_WOKEN)
+			return ret;
 		guest->caught = next_end_signal(guest);
-		if (guest->caught)
-			return fail("interrupted; the devices still go back, see 'mica guest list'");
-	}
-	if (!way.failed)
-		return MICA_OK;
-	look_back(guest, &way, true);
-	return MICA_FAILED;
+	} while (!guest->caught);
+	return fail("interrupted; the devices still go back, see 'mica guest list'");
 }
 
 static int hold_and_run(struct guest *guest)

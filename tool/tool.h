@@ -29,6 +29,7 @@ int host_check(int argc, char **argv);
 int device_list(int argc, char **argv);
 int device_show(int argc, char **argv);
 int guest_exec(int argc, char **argv);
+int guest_end(int argc, char **argv);
 int guest_list(int argc, char **argv);
 int union_mount(int argc, char **argv);
 int union_list(int argc, char **argv);

@@ -8,6 +8,10 @@
  * up with zeroes. Its second member is @flags; a bit that the kernel does not
  * know is EOPNOTSUPP. Padding must be zero (EINVAL).
  *
+ * Every command of /dev/mica fails with ENODEV in a session that was ended by
+ * MICA_GUEST_END, and with EPERM in one that another process opened and did not
+ * seal (MICA_SEAL).
+ *
  * A command that is not known is ENOTTY. What is there to be used is told by
  * the capability bits of MICA_INFO, never by a version number.
  */
@@ -43,7 +47,8 @@
  * @MICA_REASON_OVERRIDE: an administrator's own override is in the way
  * @MICA_REASON_USER: a process uses the device, or its IOMMU group, through
  *	VFIO already
- * @MICA_REASON_ENDING: the session ended before the call was through
+ * @MICA_REASON_ENDING: the session has been ended, or was before the call was
+ *	through
  * @MICA_REASON_BRANCH: a directory cannot be a branch, or not in this way
  * @MICA_REASON_IN_USE: something in the union is in use, and would not be there
  */
@@ -109,6 +114,7 @@ struct mica_pci_addr {
 #define MICA_CAP_EVENTS		_BITULL(4)	/* generic netlink family mica */
 #define MICA_CAP_BRANCHES	_BITULL(5)	/* MICA_UNION_ADD to _SNAPSHOT */
 #define MICA_CAP_SEAL		_BITULL(8)	/* MICA_SEAL */
+#define MICA_CAP_END		_BITULL(9)	/* MICA_GUEST_END */
 
 /**
  * struct mica_info - argument of MICA_INFO
@@ -395,15 +401,14 @@ struct mica_claim {
  * * ENOENT - there is no such function (MICA_REASON_NO_DEVICE).
  * * ENODEV - the function is behind no IOMMU (MICA_REASON_NO_IOMMU), or there is
  *   no vfio-pci (MICA_REASON_NO_VFIO), or the function was unplugged meanwhile
- *   (MICA_REASON_NO_DEVICE).
+ *   (MICA_REASON_NO_DEVICE), or the session was ended (MICA_REASON_ENDING).
  * * EBUSY - a function is held by a session (MICA_REASON_CLAIMED), serves the
  *   host (MICA_REASON_DISK, _NETDEV, _CONSOLE, _VFS), is used through VFIO
  *   (MICA_REASON_USER), or has another member in its IOMMU group that is not
  *   part of the call or cannot be (MICA_REASON_GROUP); or vfio-pci did not get
  *   the function (MICA_REASON_DRIVER); or the outcome of an earlier call with
  *   MICA_CLAIM_ASYNC has not been fetched (MICA_REASON_NONE).
- * * EINTR - the caller was killed, or the session ended
- *   (MICA_REASON_ENDING).
+ * * EINTR - the caller was killed.
  * * ENOMEM - no memory.
  */
 #define MICA_CLAIM		_IO(MICA_IOC_TYPE, 0x02)
@@ -586,6 +591,51 @@ struct mica_seal {
  * * EPERM - another process opened the session.
  */
 #define MICA_SEAL		_IO(MICA_IOC_TYPE, 0x06)
+
+/**
+ * struct mica_guest_end - argument of MICA_GUEST_END
+ * @size: sizeof(struct mica_guest_end)
+ * @flags: must be zero
+ * @session: number of the session that is to end, as MICA_INFO and the dumps have
+ *	it
+ * @reserved: must be zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_guest_end {
+	__u32 size;
+	__u32 flags;
+	__u32 session;
+	__u32 reserved;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_GUEST_END - end a session, whoever has it
+ *
+ * It ends as if its last descriptor had been closed: what it holds begins to go
+ * back, and is on its way when the call returns. Who waits for a claim of that
+ * session gets ENODEV, and so does every later call in it (MICA_REASON_ENDING);
+ * poll() finds it hung up (POLLHUP). Processes are left alone: a monitor that has a
+ * device open is asked by vfio-pci to let it go. A directory of MICA_UNION_OWN
+ * stays with the session until it is closed.
+ *
+ * To end a session that is ending already changes nothing and succeeds. The
+ * caller, and whoever opened the session that it calls through, need CAP_SYS_ADMIN.
+ *
+ * Errors:
+ * * EFAULT - a pointer is bad.
+ * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
+ * * EINVAL - the structure is too short, or padding is not zero.
+ * * EOPNOTSUPP - an unknown flag.
+ * * EPERM - CAP_SYS_ADMIN is missing, or the session that the call came through is
+ *   sealed (MICA_REASON_PRIVILEGE).
+ * * ENOENT - there is no such session.
+ */
+#define MICA_GUEST_END		_IO(MICA_IOC_TYPE, 0x07)
 
 /* The branch is writable; without it, it is not. */
 #define MICA_BRANCH_RW		_BITUL(0)

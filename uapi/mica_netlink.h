@@ -150,7 +150,7 @@ enum mica_event_attr {
  * @MICA_A_SESSION_COMM: string, the name that this process had
  * @MICA_A_SESSION_DEVICES: u32, how many devices it holds
  * @MICA_A_SESSION_GUEST_PID: u32, process of its guest; not there without one
- * @MICA_A_SESSION_ENDING: flag, it was closed and its devices are going back
+ * @MICA_A_SESSION_ENDING: flag, it was closed or ended and its devices go back
  * @MICA_A_SESSION_SEALED: flag, it claims nothing more
  */
 enum mica_session_attr {

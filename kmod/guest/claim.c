@@ -345,6 +345,18 @@ static int mica_claim_outcome(struct mica_claim_work *claim,
 	return claim->error;
 }
 
+/* Whoever ended the session has the caller return at once. */
+static int mica_claim_wait(struct mica_claim_work *claim,
+			   struct mica_reason *why)
+{
+	struct mica_session *session = claim->session;
+
+	if (wait_event_killable(session->outcome, mica_claim_done(claim) ||
+				READ_ONCE(session->ending)))
+		return -EINTR;
+	return mica_claim_done(claim) ? 0 : mica_session_ended(session, why);
+}
+
 static int mica_claim_unfetched(struct mica_claim_work *claim,
 				struct mica_reason *why)
 {
@@ -397,11 +409,8 @@ int mica_claim_run(struct mica_call *call, void *arg)
 	err = mica_claim_start(claim, &call->why);
 	if (err || args->flags & MICA_CLAIM_ASYNC)
 		goto put;
-	err = wait_for_completion_killable(&claim->done);
-	if (err)
-		err = -EINTR;
-	else
-		err = mica_claim_outcome(claim, call, &args->nr_claimed);
+	err = mica_claim_wait(claim, &call->why) ?:
+	      mica_claim_outcome(claim, call, &args->nr_claimed);
 put:
 	mica_claim_put(claim);
 	return err;
@@ -445,7 +454,7 @@ int mica_wait_run(struct mica_call *call, void *arg)
 	if (args->flags & MICA_WAIT_NONBLOCK)
 		err = mica_claim_done(claim) ? 0 : -EAGAIN;
 	else
-		err = wait_for_completion_killable(&claim->done) ? -EINTR : 0;
+		err = mica_claim_wait(claim, &call->why);
 	if (!err)
 		err = mica_claim_fetched(session, claim) ?
 		      mica_claim_outcome(claim, call, &args->nr_claimed) :

@@ -31,21 +31,24 @@ struct mm_struct;
  * @queue: ordered; made by the first claim, everything that may take long is
  *	done in it, the way back last
  * @make_queue: guards the making of @queue
- * @lock: guards @guest, @claim and @sealed; work is put into @queue under it
+ * @lock: guards @guest, @claim, @sealed and @ending; work is put into @queue
+ *	under it
  * @sealed: nothing more is claimed, and others may use it
  * @guest: process of the guest, if one is noted
  * @claim: the call with MICA_CLAIM_ASYNC whose outcome is still to be fetched
- * @outcome: woken when @claim is done
- * @ending: the last descriptor is closed; a claim at work gives up
+ * @outcome: woken when a claim is done, and by @ending
+ * @ending: the last descriptor is closed, or somebody ended it; a claim at work
+ *	gives up
  * @owned: what MICA_UNION_OWN gave it, or NULL
  * @kept: it is only there to be dumped; guarded by the lock of all sessions
  * @claiming: functions that a claim is taking; guarded by the custody lock
  * @held: functions that it holds; likewise
- * @restore: the way back
- * @reap: frees the session once @restore has returned
+ * @restore: the way back; put into @queue once, by who sets @ending
+ * @leave: the last that is put into @queue, when the file is gone
+ * @reap: frees the session once @leave has returned
  *
- * The file has it until release; then @restore, then @reap. Nothing else frees
- * it, and @reap waits for all that is in @queue.
+ * The file has it until release; then @leave, then @reap. Nothing else frees it,
+ * and @reap waits for all that is in @queue.
  */
 struct mica_session {
 	u32 id;
@@ -54,7 +57,7 @@ struct mica_session {
 	struct mm_struct *mm;
 	struct workqueue_struct *queue;
 	struct mutex make_queue;	/* @queue, until it is made */
-	spinlock_t lock;		/* @guest, @claim, @sealed */
+	spinlock_t lock;		/* @guest to @ending, but @outcome */
 	bool sealed;
 	struct pid *guest;
 	struct mica_claim_work *claim;
@@ -65,6 +68,7 @@ struct mica_session {
 	struct list_head claiming;
 	struct list_head held;
 	struct work_struct restore;
+	struct work_struct leave;
 	struct work_struct reap;
 };
 
@@ -116,8 +120,10 @@ __poll_t mica_session_poll(struct file *file, struct poll_table_struct *table);
 struct workqueue_struct *mica_session_queue(struct mica_session *session);
 int mica_session_admits(struct mica_session *session, struct mica_reason *why);
 int mica_session_check(struct mica_session *session, struct mica_reason *why);
+int mica_session_ended(struct mica_session *session, struct mica_reason *why);
 int mica_session_privileged(struct mica_call *call, const char *what);
 int mica_seal_run(struct mica_call *call, void *arg);
+int mica_guest_end_run(struct mica_call *call, void *arg);
 
 /* claim.c */
 int mica_claim_run(struct mica_call *call, void *arg);

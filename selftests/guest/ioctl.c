@@ -81,6 +81,15 @@ FIXTURE_VARIANT_ADD(ioctl, seal)
 	.tail = offsetof(struct mica_seal, reason_ptr),
 };
 
+/* No session has the number zero. */
+FIXTURE_VARIANT_ADD(ioctl, guest_end)
+{
+	.cmd = MICA_GUEST_END,
+	.size = sizeof(struct mica_guest_end),
+	.tail = offsetof(struct mica_guest_end, reason_ptr),
+	.err = ENOENT,
+};
+
 /* Standard input is no directory. */
 FIXTURE_VARIANT_ADD(ioctl, union_own)
 {
@@ -278,7 +287,7 @@ TEST_F(call, unknown_commands)
 	unsigned int nr;
 
 	put32(page, 64);
-	for (nr = 7; nr < 256; nr++)
+	for (nr = 8; nr < 256; nr++)
 		EXPECT_EQ(ENOTTY, call(self->fd, _IO(MICA_IOC_TYPE, nr), page));
 	for (nr = 0; nr < 256; nr++)
 		EXPECT_EQ(ENOTTY, call(self->fd, _IO(MICA_IOC_TYPE + 1, nr),
@@ -296,6 +305,7 @@ TEST_F(call, info_tells_what_is_here)
 	EXPECT_TRUE(info.caps & MICA_CAP_UNION);
 	EXPECT_TRUE(info.caps & MICA_CAP_EVENTS);
 	EXPECT_TRUE(info.caps & MICA_CAP_SEAL);
+	EXPECT_TRUE(info.caps & MICA_CAP_END);
 	EXPECT_EQ(!access("/sys/kernel/iommu_groups/0", F_OK),
 		  !!(info.caps & MICA_CAP_IOMMU));
 	EXPECT_EQ(!access("/dev/kvm", F_OK), !!(info.caps & MICA_CAP_KVM));

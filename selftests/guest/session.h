@@ -84,6 +84,25 @@ static inline int session_seal(int fd)
 	return ioctl(fd, MICA_SEAL, &seal) ? errno : 0;
 }
 
+static inline unsigned int session_id(int fd)
+{
+	struct mica_info info = { .size = sizeof(info) };
+
+	return ioctl(fd, MICA_INFO, &info) ? 0 : info.session;
+}
+
+static inline int session_end(int fd, unsigned int id, struct mica_reason *why)
+{
+	struct mica_guest_end end = {
+		.size = sizeof(end),
+		.session = id,
+		.reason_ptr = (unsigned long)why,
+		.reason_len = sizeof(*why),
+	};
+
+	return ioctl(fd, MICA_GUEST_END, &end) ? errno : 0;
+}
+
 static inline int session_note(int fd, unsigned int state, unsigned int pid,
 			       int status)
 {

@@ -102,6 +102,46 @@ result $? "so it does where the command is another user's"
 until_true driver_is "$device" nvme
 result $? "and the device goes back"
 
+# Somebody ends it.
+: >"$WORK/pid"
+"$MICA" guest exec -d "$device" -- sh -c 'echo $$ >"$0"; exec sleep 60' "$WORK/pid" \
+	2>"$WORK/ended" &
+holder=$!
+until_true test -s "$WORK/pid"
+session=$("$MICA" guest list --json | jq -r --arg d "$device" \
+	'.sessions[] | select(.children[]?.name == $d).name')
+exits 0 "guest end" guest end "$session"
+driver_is "$device" nvme
+result $? "the device is back when it returns"
+wait "$holder"
+is "the command got SIGTERM" $? 143
+like "and who ran it is told why" "$(<"$WORK/ended")" "session $session was ended"
+is "and nothing else" "$(wc -l <"$WORK/ended")" 1
+exits 1 "guest end of a session that is gone" guest end "$session"
+one_sentence "guest end of a session that is gone"
+
+# An ordinary user has the device, and that is all.
+others=$(function_with nvme)
+[[ $others == "$device" ]] && others=$(function_with e1000e)
+exits 0 "another session, of another user" guest exec -d "$others" -- "$MICA" \
+	guest exec -d "$device" --user nobody --memlock 1M -- bash -c '
+	exec 3<>/dev/vfio/$0 || exit 10
+	exec 3<&-
+	for node in /dev/vfio/[0-9]*; do
+		[[ $node == /dev/vfio/$0 ]] && continue
+		other=$node
+		{ : <>"$node"; } 2>/dev/null && exit 11
+	done
+	[[ -n $other ]] || exit 12
+	"$1" guest exec -d "$2" -- true 2>/dev/null && exit 13
+	"$1" guest end 1 2>/dev/null && exit 14
+	ulimit -l 2048 2>/dev/null && exit 15
+	[[ $(ulimit -l) == 1024 ]] || exit 16
+	exec 2>/dev/null
+	echo x >"/sys/bus/pci/devices/$2/driver_override" && exit 17
+	exit 0' "$group" "$MICA" "$device"
+back "a device of another user"
+
 if command -v valgrind >/dev/null; then
 	valgrind -q --error-exitcode=99 --leak-check=full --child-silent-after-fork=yes \
 		--errors-for-leak-kinds=definite,possible \
