@@ -75,6 +75,11 @@ static const struct mica_ioctl_entry mica_ioctls[] = {
 		.tail = offsetof(struct mica_guest_end, reason_ptr),
 		.full_size = sizeof(struct mica_guest_end),
 	},
+	[_IOC_NR(MICA_GUEST_VFS)] = {
+		.run = mica_vfs_run,
+		.tail = offsetof(struct mica_guest_vfs, reason_ptr),
+		.full_size = sizeof(struct mica_guest_vfs),
+	},
 	[_IOC_NR(MICA_UNION_OWN)] = {
 		.run = mica_union_own_run,
 		.tail = offsetof(struct mica_union_own, reason_ptr),

@@ -21,7 +21,8 @@
 #include "way_back.h"
 
 static const char help[] =
-	"Usage: mica guest exec --device DEVICE... [OPTION...] -- COMMAND [ARGUMENT...]\n"
+	"Usage: mica guest exec [--device DEVICE...] [--vf DEVICE...] [OPTION...]\n"
+	"                       -- COMMAND [ARGUMENT...]\n"
 	"\n"
 	"Takes devices from their drivers, runs COMMAND (a VMM that opens /dev/vfio/N\n"
 	"itself), and gives them back when it has ended, however it or mica ended. When\n"
@@ -29,6 +30,10 @@ static const char help[] =
 	"the signal that killed it, or 1 if mica failed or a device did not come back.\n"
 	"\n"
 	"  -d, --device DEVICE  a PCI function: 0000:01:00.0 or 01:00.0; may be repeated\n"
+	"  -v, --vf DEVICE      make a virtual function of this one, which stays at work; may\n"
+	"                       be repeated. COMMAND finds their addresses in $MICA_VFS\n"
+	"  -s, --vf-setup CMD   run CMD by a shell for each, before COMMAND, with $MICA_PF,\n"
+	"                       $MICA_VF and $MICA_VF_INDEX; COMMAND runs if it succeeds\n"
 	"  -g, --group          take the rest of its IOMMU group along\n"
 	"  -f, --force          take it even if it serves the host\n"
 	"  -u, --user USER      run COMMAND as this user, who gets /dev/vfio/N\n"
@@ -40,6 +45,7 @@ struct guest {
 	struct mica_pci_addr device[MICA_CLAIM_MAX];
 	uint32_t nr_devices;
 	uint32_t claim_flags;
+	struct vfs vfs;
 	struct child_setup setup;
 
 	int signals;
@@ -70,6 +76,8 @@ static void parse(struct guest *guest, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "device", required_argument, NULL, 'd' },
+		{ "vf", required_argument, NULL, 'v' },
+		{ "vf-setup", required_argument, NULL, 's' },
 		{ "group", no_argument, NULL, 'g' },
 		{ "force", no_argument, NULL, 'f' },
 		{ "user", required_argument, NULL, 'u' },
@@ -79,7 +87,7 @@ static void parse(struct guest *guest, int argc, char **argv)
 	};
 	int c;
 
-	while ((c = next_option(argc, argv, "+:d:gfu:m:h", longs, help)) != -1) {
+	while ((c = next_option(argc, argv, "+:d:v:s:gfu:m:h", longs, help)) != -1) {
 		switch (c) {
 		case 'd':
 			if (guest->nr_devices == MICA_CLAIM_MAX)
@@ -87,6 +95,12 @@ static void parse(struct guest *guest, int argc, char **argv)
 					    MICA_CLAIM_MAX);
 			pci_addr_argument(optarg,
 					  &guest->device[guest->nr_devices++]);
+			break;
+		case 'v':
+			vfs_want(&guest->vfs, optarg);
+			break;
+		case 's':
+			guest->vfs.setup = optarg;
 			break;
 		case 'g':
 			guest->claim_flags |= MICA_CLAIM_GROUP;
@@ -102,8 +116,10 @@ static void parse(struct guest *guest, int argc, char **argv)
 			break;
 		}
 	}
-	if (!guest->nr_devices)
-		usage_error("wants --device");
+	if (!guest->nr_devices && !guest->vfs.nr)
+		usage_error("wants --device or --vf");
+	if (guest->vfs.setup && !guest->vfs.nr)
+		usage_error("--vf-setup wants --vf");
 	if (optind == argc)
 		usage_error("wants a command to run");
 	guest->setup.command = argv + optind;
@@ -350,11 +366,17 @@ static int wait_for_restore(struct guest *guest)
 
 static int hold_and_run(struct guest *guest)
 {
-	int ret, restored;
+	int ret = 0, restored;
 
-	ret = claim(guest);
+	if (guest->nr_devices)
+		ret = claim(guest);
+	if (!ret)
+		ret = vfs_make(&guest->vfs, guest->session);
+	if (!ret)
+		ret = vfs_set_up(&guest->vfs, &guest->setup.mask);
 	if (!ret)
 		ret = give_nodes(guest);
+	vfs_tell(&guest->vfs);
 	if (!ret)
 		ret = run(guest);
 	close_fd(&guest->session);
@@ -382,5 +404,6 @@ int guest_exec(int argc, char **argv)
 	close_fd(&guest.session);
 	close_fd(&guest.signals);
 	child_setup_free(&guest.setup);
+	vfs_free(&guest.vfs);
 	return ret;
 }

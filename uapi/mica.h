@@ -115,6 +115,7 @@ struct mica_pci_addr {
 #define MICA_CAP_BRANCHES	_BITULL(5)	/* MICA_UNION_ADD to _SNAPSHOT */
 #define MICA_CAP_SEAL		_BITULL(8)	/* MICA_SEAL */
 #define MICA_CAP_END		_BITULL(9)	/* MICA_GUEST_END */
+#define MICA_CAP_VFS		_BITULL(10)	/* MICA_GUEST_VFS can work here */
 
 /**
  * struct mica_info - argument of MICA_INFO
@@ -636,6 +637,69 @@ struct mica_guest_end {
  * * ENOENT - there is no such session.
  */
 #define MICA_GUEST_END		_IO(MICA_IOC_TYPE, 0x07)
+
+/**
+ * struct mica_guest_vfs - argument of MICA_GUEST_VFS
+ * @size: sizeof(struct mica_guest_vfs)
+ * @flags: must be zero
+ * @addr: the physical function
+ * @vfs_ptr: array of struct mica_pci_addr: zeroes at first, then the addresses of
+ *	the virtual functions
+ * @nr_vfs: how many virtual functions to make, and entries at @vfs_ptr: 1 to
+ *	MICA_CLAIM_MAX
+ * @reserved: must be zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_guest_vfs {
+	__u32 size;
+	__u32 flags;
+	struct mica_pci_addr addr;
+	__aligned_u64 vfs_ptr;
+	__u32 nr_vfs;
+	__u32 reserved;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_GUEST_VFS - make virtual functions for this session
+ *
+ * The driver of the physical function, which stays at work for the host, makes
+ * them; no other driver than vfio-pci ever has them. The session holds them as if
+ * it had claimed them. They are removed when it ends, each after whoever uses it
+ * has let it go; meanwhile a driver that asks pci_vfs_assigned() does not remove
+ * them for others. Neither the physical function nor a virtual one can come to
+ * another session.
+ *
+ * The work is done in the session's queue, as that of MICA_CLAIM is. The caller and
+ * whoever opened the session need CAP_SYS_ADMIN.
+ *
+ * Errors:
+ * * EFAULT - a pointer is bad.
+ * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
+ * * EINVAL - the structure is too short, padding is not zero, or @addr cannot be an
+ *   address (MICA_REASON_BAD_VALUE); the function is a bridge
+ *   (MICA_REASON_BRIDGE), or cannot have that many virtual functions
+ *   (MICA_REASON_VFS).
+ * * EOPNOTSUPP - an unknown flag.
+ * * EPERM - CAP_SYS_ADMIN is missing, or the session is sealed
+ *   (MICA_REASON_PRIVILEGE).
+ * * ENOENT - there is no such function (MICA_REASON_NO_DEVICE).
+ * * ENODEV - the function is behind no IOMMU (MICA_REASON_NO_IOMMU), there is no
+ *   vfio-pci (MICA_REASON_NO_VFIO), the function has no driver or one that makes no
+ *   virtual functions (MICA_REASON_DRIVER), it was unplugged meanwhile
+ *   (MICA_REASON_NO_DEVICE), or the session was ended (MICA_REASON_ENDING).
+ * * EBUSY - it has virtual functions already (MICA_REASON_VFS), it or one of them is
+ *   held by a session (MICA_REASON_CLAIMED), its driver did not make them or
+ *   vfio-pci did not get them (MICA_REASON_DRIVER), or one of them shares its
+ *   IOMMU group with what is in the way (MICA_REASON_GROUP).
+ * * EINTR - the caller was killed.
+ * * ENOMEM - no memory.
+ */
+#define MICA_GUEST_VFS		_IO(MICA_IOC_TYPE, 0x08)
 
 /* The branch is writable; without it, it is not. */
 #define MICA_BRANCH_RW		_BITUL(0)

@@ -5,43 +5,15 @@
  * refused is refused before the first function is touched, and what fails after
  * that is undone in the same piece of work.
  */
-#include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/jiffies.h>
-#include <linux/kref.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include "guest.h"
+#include "claim.h"
 
 #define MICA_AWAIT_MS		10000
 #define MICA_AWAIT_POLL_MS	10
-
-/**
- * struct mica_claim_work - a call of MICA_CLAIM
- * @ref: the queue has one, and the caller or, with ASYNC, the session
- * @work: in the session's queue
- * @done: it is through
- * @session: the session
- * @flags: MICA_CLAIM_*
- * @error: the outcome, once @done
- * @nr_claimed: likewise
- * @why: likewise
- * @nr: functions that were asked for
- * @pdev: these, each with a reference
- */
-struct mica_claim_work {
-	struct kref ref;
-	struct work_struct work;
-	struct completion done;
-	struct mica_session *session;
-	u32 flags;
-	int error;
-	u32 nr_claimed;
-	struct mica_reason why;
-	unsigned int nr;
-	struct pci_dev *pdev[];
-};
 
 static void mica_claim_free(struct kref *ref)
 {
@@ -50,6 +22,7 @@ static void mica_claim_free(struct kref *ref)
 
 	while (claim->nr)
 		pci_dev_put(claim->pdev[--claim->nr]);
+	kfree(claim->vfs);
 	kfree(claim);
 }
 
@@ -81,18 +54,29 @@ static bool mica_claim_has(struct list_head *list, struct device *dev)
 	return false;
 }
 
-/*
- * Who runs one guest after the other meets functions that are still on their
- * way back from the last one. That is worth a wait, unless it takes long: then
- * somebody keeps them open.
- */
-static void mica_claim_await(struct mica_claim_work *claim,
-			     struct pci_dev *pdev)
+static bool mica_claim_comes_free(struct pci_dev *pdev)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(MICA_AWAIT_MS);
 	bool ending;
 
-	while (mica_custody_holder(pdev, &ending) && ending &&
+	if (mica_custody_holder(pdev, &ending) ||
+	    mica_custody_relative(pdev, &ending))
+		return ending;
+	return false;
+}
+
+/**
+ * mica_claim_await - wait for a function that is on its way back
+ * @claim: who wants it
+ * @pdev: the function
+ *
+ * Who runs one guest after the other meets functions that the last one had. That
+ * is worth a wait, unless it takes long: then somebody keeps them open.
+ */
+void mica_claim_await(struct mica_claim_work *claim, struct pci_dev *pdev)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(MICA_AWAIT_MS);
+
+	while (mica_claim_comes_free(pdev) &&
 	       !READ_ONCE(claim->session->ending) && time_before(jiffies, end))
 		msleep(MICA_AWAIT_POLL_MS);
 }
@@ -132,8 +116,16 @@ static int mica_claim_member(struct mica_claim_work *claim,
 	return mica_group_refuse(dev, driver, name, &claim->why);
 }
 
-static int mica_claim_group(struct mica_claim_work *claim,
-			    struct list_head *list, struct mica_held *held)
+/**
+ * mica_claim_group - see to the rest of a function's IOMMU group
+ * @claim: who wants the function
+ * @list: what comes to the session together; other members join it
+ * @held: the function
+ *
+ * Return: 0 or a negative errno.
+ */
+int mica_claim_group(struct mica_claim_work *claim, struct list_head *list,
+		     struct mica_held *held)
 {
 	struct mica_group_members *members;
 	unsigned int i;
@@ -225,7 +217,11 @@ static void mica_claim_event(struct mica_session *session, const char *device,
 	mica_event_send(&ev);
 }
 
-static void mica_claim_keep(struct mica_claim_work *claim)
+/**
+ * mica_claim_keep - the claim went well
+ * @claim: the claim
+ */
+void mica_claim_keep(struct mica_claim_work *claim)
 {
 	struct mica_session *session = claim->session;
 	struct mica_held *held;
@@ -246,6 +242,16 @@ static void mica_claim_drop(struct list_head *list)
 		mica_held_free(held);
 }
 
+/**
+ * mica_claim_undo - it did not
+ * @session: the session, which was claiming
+ */
+void mica_claim_undo(struct mica_session *session)
+{
+	mica_restore(&session->claiming);
+	mica_claim_drop(&session->claiming);
+}
+
 static int mica_claim_do(struct mica_claim_work *claim)
 {
 	struct mica_session *session = claim->session;
@@ -262,8 +268,7 @@ static int mica_claim_do(struct mica_claim_work *claim)
 	      mica_claim_inuse(claim) ?:
 	      mica_claim_take(claim);
 	if (err) {
-		mica_restore(&session->claiming);
-		mica_claim_drop(&session->claiming);
+		mica_claim_undo(session);
 		return err;
 	}
 	mica_claim_keep(claim);
@@ -276,7 +281,7 @@ static void mica_claim_worker(struct work_struct *work)
 		container_of(work, struct mica_claim_work, work);
 	struct mica_session *session = claim->session;
 
-	claim->error = mica_claim_do(claim);
+	claim->error = claim->run(claim);
 	if (claim->error)
 		mica_claim_event(session, pci_name(claim->pdev[0]), NULL,
 				 claim->error, claim->why.text);
@@ -312,27 +317,28 @@ static int mica_claim_lookup(struct mica_claim_work *claim, u64 ptr, u32 nr,
 	return 0;
 }
 
-static struct mica_claim_work *mica_claim_new(struct mica_call *call,
-					      const struct mica_claim *arg)
+/**
+ * mica_claim_alloc - work that brings functions to a session
+ * @session: the session
+ * @nr: room for functions
+ * @run: what is to be done, in the session's queue
+ *
+ * Return: for mica_claim_through() and mica_claim_put(), or NULL without memory.
+ */
+struct mica_claim_work *mica_claim_alloc(struct mica_session *session,
+					 unsigned int nr,
+					 int (*run)(struct mica_claim_work *))
 {
 	struct mica_claim_work *claim;
-	int err;
 
-	claim = kzalloc(struct_size(claim, pdev, arg->nr_devices),
-			GFP_KERNEL_ACCOUNT);
+	claim = kzalloc(struct_size(claim, pdev, nr), GFP_KERNEL_ACCOUNT);
 	if (!claim)
-		return ERR_PTR(-ENOMEM);
+		return NULL;
 	kref_init(&claim->ref);
 	INIT_WORK(&claim->work, mica_claim_worker);
 	init_completion(&claim->done);
-	claim->session = call->session;
-	claim->flags = arg->flags;
-	err = mica_claim_lookup(claim, arg->devices_ptr, arg->nr_devices,
-				&call->why);
-	if (err) {
-		mica_claim_put(claim);
-		return ERR_PTR(err);
-	}
+	claim->session = session;
+	claim->run = run;
 	return claim;
 }
 
@@ -387,6 +393,25 @@ static int mica_claim_start(struct mica_claim_work *claim,
 	return err;
 }
 
+/**
+ * mica_claim_through - have a claim done, and wait for it unless it has ASYNC
+ * @claim: the claim
+ * @call: the call
+ * @nr_claimed: out: functions that came to the session
+ *
+ * Return: 0 or a negative errno.
+ */
+int mica_claim_through(struct mica_claim_work *claim, struct mica_call *call,
+		       u32 *nr_claimed)
+{
+	int err = mica_claim_start(claim, &call->why);
+
+	if (err || claim->flags & MICA_CLAIM_ASYNC)
+		return err;
+	return mica_claim_wait(claim, &call->why) ?:
+	       mica_claim_outcome(claim, call, nr_claimed);
+}
+
 int mica_claim_run(struct mica_call *call, void *arg)
 {
 	struct mica_claim *args = arg;
@@ -403,15 +428,14 @@ int mica_claim_run(struct mica_call *call, void *arg)
 				 MICA_CLAIM_MAX);
 	if (!mica_session_queue(call->session))
 		return -ENOMEM;
-	claim = mica_claim_new(call, args);
-	if (IS_ERR(claim))
-		return PTR_ERR(claim);
-	err = mica_claim_start(claim, &call->why);
-	if (err || args->flags & MICA_CLAIM_ASYNC)
-		goto put;
-	err = mica_claim_wait(claim, &call->why) ?:
-	      mica_claim_outcome(claim, call, &args->nr_claimed);
-put:
+	claim = mica_claim_alloc(call->session, args->nr_devices,
+				 mica_claim_do);
+	if (!claim)
+		return -ENOMEM;
+	claim->flags = args->flags;
+	err = mica_claim_lookup(claim, args->devices_ptr, args->nr_devices,
+				&call->why) ?:
+	      mica_claim_through(claim, call, &args->nr_claimed);
 	mica_claim_put(claim);
 	return err;
 }

@@ -18,6 +18,7 @@
 struct inode;
 struct iommu_group;
 struct mica_claim_work;
+struct mica_pf;
 struct mm_struct;
 
 #define MICA_VFIO_DRIVER	"vfio-pci"
@@ -43,6 +44,7 @@ struct mm_struct;
  * @kept: it is only there to be dumped; guarded by the lock of all sessions
  * @claiming: functions that a claim is taking; guarded by the custody lock
  * @held: functions that it holds; likewise
+ * @pfs: physical functions that made virtual ones for it; belongs to @queue
  * @restore: the way back; put into @queue once, by who sets @ending
  * @leave: the last that is put into @queue, when the file is gone
  * @reap: frees the session once @leave has returned
@@ -67,6 +69,7 @@ struct mica_session {
 	bool kept;
 	struct list_head claiming;
 	struct list_head held;
+	struct list_head pfs;
 	struct work_struct restore;
 	struct work_struct leave;
 	struct work_struct reap;
@@ -86,6 +89,8 @@ struct mica_session {
  *	@driver while it is being recorded
  * @error: what the way back failed with
  * @unplugged: it left the bus; set under the custody lock, never cleared
+ * @going: a virtual function that the session removes itself; likewise
+ * @pf: with a virtual function that was made for the session, who made it
  * @overridden: its driver_override is ours
  * @taken: vfio-pci had it, so a guest may have
  * @reset: it was reset since
@@ -106,6 +111,8 @@ struct mica_held {
 	enum mica_device_state state;
 	int error;
 	bool unplugged;
+	bool going;
+	struct mica_pf *pf;
 	bool overridden;
 	bool taken;
 	bool reset;
@@ -130,6 +137,12 @@ int mica_claim_run(struct mica_call *call, void *arg);
 int mica_wait_run(struct mica_call *call, void *arg);
 bool mica_claim_done(struct mica_claim_work *claim);
 void mica_claim_put(struct mica_claim_work *claim);
+
+/* vfs.c */
+int mica_vfs_run(struct mica_call *call, void *arg);
+void mica_vf_unbind(struct mica_held *held);
+int mica_pf_remove_vfs(struct mica_pf *pf);
+void mica_pf_forget_all(struct mica_session *session);
 
 /* take.c */
 int mica_take(struct mica_held *held, struct mica_reason *why);
@@ -167,11 +180,44 @@ int mica_override_read(struct pci_dev *pdev, char **override);
 int mica_override_write(struct pci_dev *pdev, const char *override);
 
 /* custody.c */
+/**
+ * struct mica_pf - a physical function that makes virtual ones for a session
+ * @list: in its session's list
+ * @table: in the table of all of them
+ * @session: whose it is
+ * @pdev: the physical function, with a reference
+ * @making: its driver is at it; guarded by the custody lock
+ * @removed: the virtual functions have been removed
+ * @error: what that failed with
+ * @max: how many it is to make
+ * @nr: how many there were; guarded by the custody lock while @making
+ * @vf: these, each with a reference; likewise
+ */
+struct mica_pf {
+	struct list_head list;
+	struct list_head table;
+	struct mica_session *session;
+	struct pci_dev *pdev;
+	bool making;
+	bool removed;
+	int error;
+	unsigned int max;
+	unsigned int nr;
+	struct pci_dev *vf[];
+};
+
+struct mica_held *mica_held_alloc(struct mica_session *session);
+void mica_held_set(struct mica_held *held, struct pci_dev *pdev);
 struct mica_held *mica_held_new(struct mica_session *session,
 				struct pci_dev *pdev);
 void mica_held_free(struct mica_held *held);
 int mica_custody_reserve(struct mica_session *session, struct list_head *held,
 			 struct mica_reason *why);
+int mica_custody_reserve_pf(struct mica_pf *pf, struct mica_reason *why);
+void mica_custody_release_pf(struct mica_pf *pf);
+void mica_custody_making(struct mica_pf *pf, bool making);
+void mica_custody_add(struct mica_session *session, struct mica_held *held);
+void mica_custody_going(struct mica_held *held);
 void mica_custody_keep(struct mica_session *session);
 void mica_custody_release(struct mica_held *held);
 void mica_custody_record(struct mica_held *held, char *driver, char *override);
@@ -179,6 +225,7 @@ void mica_custody_state(struct mica_held *held, enum mica_device_state state,
 			int error);
 bool mica_custody_unplugged(struct mica_held *held);
 u32 mica_custody_holder(struct pci_dev *pdev, bool *ending);
+u32 mica_custody_relative(struct pci_dev *pdev, bool *ending);
 unsigned int mica_custody_count(struct mica_session *session);
 int mica_custody_snap(struct mica_session *session, u32 index,
 		      struct mica_device_snap *snap);
@@ -205,6 +252,7 @@ int mica_disk_heads_inuse(const struct class *block, const char *controller,
 u64 mica_guest_caps(void);
 int mica_addr_find(const struct mica_pci_addr *addr, struct pci_dev **pdev,
 		   struct mica_reason *why);
+void mica_inspect_addr(struct pci_dev *pdev, struct mica_pci_addr *addr);
 int mica_device_info_run(struct mica_call *call, void *arg);
 
 /* note.c */

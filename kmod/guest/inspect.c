@@ -31,6 +31,8 @@ u64 mica_guest_caps(void)
 		caps |= MICA_CAP_IOMMU;
 		if (IS_ENABLED(CONFIG_VFIO_PCI))
 			caps |= MICA_CAP_CLAIM;
+		if (IS_ENABLED(CONFIG_VFIO_PCI) && IS_ENABLED(CONFIG_PCI_IOV))
+			caps |= MICA_CAP_VFS;
 	}
 	return caps;
 }
@@ -62,7 +64,12 @@ int mica_addr_find(const struct mica_pci_addr *addr, struct pci_dev **pdev,
 			 name);
 }
 
-static void mica_inspect_addr(struct pci_dev *pdev, struct mica_pci_addr *addr)
+/**
+ * mica_inspect_addr - the address of a function, as user space has it
+ * @pdev: the function
+ * @addr: out
+ */
+void mica_inspect_addr(struct pci_dev *pdev, struct mica_pci_addr *addr)
 {
 	addr->domain = pci_domain_nr(pdev->bus);
 	addr->bus = pdev->bus->number;

@@ -100,6 +100,7 @@ static void mica_session_restore(struct work_struct *work)
 	struct mica_held *held, *next;
 
 	mica_restore(&session->held);
+	mica_pf_forget_all(session);
 	list_for_each_entry_safe(held, next, &session->held, list) {
 		if (held->state == MICA_DEVICE_RESTORED)
 			mica_held_free(held);
@@ -129,6 +130,7 @@ int mica_session_open(struct inode *inode, struct file *file)
 	init_waitqueue_head(&session->outcome);
 	INIT_LIST_HEAD(&session->claiming);
 	INIT_LIST_HEAD(&session->held);
+	INIT_LIST_HEAD(&session->pfs);
 	INIT_WORK(&session->restore, mica_session_restore);
 	INIT_WORK(&session->leave, mica_session_leave);
 	INIT_WORK(&session->reap, mica_session_reap);

@@ -90,6 +90,14 @@ FIXTURE_VARIANT_ADD(ioctl, guest_end)
 	.err = ENOENT,
 };
 
+FIXTURE_VARIANT_ADD(ioctl, guest_vfs)
+{
+	.cmd = MICA_GUEST_VFS,
+	.size = sizeof(struct mica_guest_vfs),
+	.tail = offsetof(struct mica_guest_vfs, reason_ptr),
+	.err = EINVAL,
+};
+
 /* Standard input is no directory. */
 FIXTURE_VARIANT_ADD(ioctl, union_own)
 {
@@ -287,7 +295,7 @@ TEST_F(call, unknown_commands)
 	unsigned int nr;
 
 	put32(page, 64);
-	for (nr = 8; nr < 256; nr++)
+	for (nr = 9; nr < 256; nr++)
 		EXPECT_EQ(ENOTTY, call(self->fd, _IO(MICA_IOC_TYPE, nr), page));
 	for (nr = 0; nr < 256; nr++)
 		EXPECT_EQ(ENOTTY, call(self->fd, _IO(MICA_IOC_TYPE + 1, nr),
@@ -308,6 +316,7 @@ TEST_F(call, info_tells_what_is_here)
 	EXPECT_TRUE(info.caps & MICA_CAP_END);
 	EXPECT_EQ(!access("/sys/kernel/iommu_groups/0", F_OK),
 		  !!(info.caps & MICA_CAP_IOMMU));
+	EXPECT_EQ(!!(info.caps & MICA_CAP_CLAIM), !!(info.caps & MICA_CAP_VFS));
 	EXPECT_EQ(!access("/dev/kvm", F_OK), !!(info.caps & MICA_CAP_KVM));
 	EXPECT_NE(0, info.session);
 	EXPECT_NE(~0u, info.session);

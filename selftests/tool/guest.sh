@@ -142,6 +142,35 @@ exits 0 "another session, of another user" guest exec -d "$others" -- "$MICA" \
 	exit 0' "$group" "$MICA" "$device"
 back "a device of another user"
 
+# Virtual functions.
+pf=$(grep -lv '^0$' /sys/bus/pci/devices/*/sriov_totalvfs 2>/dev/null | head -n 1)
+if [[ -n $pf ]]; then
+	pf=$(basename "$(dirname "$pf")")
+	numvfs=/sys/bus/pci/devices/$pf/sriov_numvfs
+	exits 0 "virtual functions" guest exec --vf "$pf" -v "${pf#0000:}" \
+		--vf-setup 'echo "$MICA_PF $MICA_VF_INDEX $MICA_VF" >>'"$WORK/setup" -- \
+		sh -c 'for vf in $MICA_VFS; do
+			echo "$vf $(basename "$(readlink "/sys/bus/pci/devices/$vf/driver")")"
+		done'
+	is "two, with vfio-pci" "$(awk '{ print $2 }' "$OUT" | xargs)" "vfio-pci vfio-pci"
+	is "each was set up" "$(<"$WORK/setup")" \
+	   "$(awk -v pf="$pf" '{ print pf, NR - 1, $1 }' "$OUT")"
+	is "and they are gone" "$(<"$numvfs")" 0
+	exits 1 "a set-up that fails" guest exec --vf "$pf" --vf-setup 'exit 3' -- \
+		touch "$WORK/ran"
+	like "is told" "$(<"$ERR")" "--vf-setup for .* exit code 3"
+	! test -e "$WORK/ran"
+	result $? "and the command is not run"
+	is "nor do they stay" "$(<"$numvfs")" 0
+	exits 1 "more than there can be" guest exec --vf "$pf" --vf "$pf" --vf "$pf" -- true
+	one_sentence "more than there can be"
+	exits 0 "of another user" guest exec --vf "$pf" --user nobody -- \
+		sh -c ': <>"/dev/vfio/$(basename "$(readlink "/sys/bus/pci/devices/$MICA_VFS/iommu_group")")"'
+	exits 2 "a set-up of nothing" guest exec -d "$device" --vf-setup true -- true
+else
+	skip "virtual functions" "this machine has none"
+fi
+
 if command -v valgrind >/dev/null; then
 	valgrind -q --error-exitcode=99 --leak-check=full --child-silent-after-fork=yes \
 		--errors-for-leak-kinds=definite,possible \
