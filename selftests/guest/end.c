@@ -201,8 +201,19 @@ TEST_F(end, caller_that_waits_returns)
 	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
 }
 
+/* What mica guest list has of a function. */
+static bool listed_as(const char *bdf, const char *state)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 "${MICA:-mica} guest list --json | jq -e '.sessions[].children[]? | select(.name == \"%s\" and .state == \"%s\")' >/dev/null",
+		 bdf, state);
+	return !system(command);
+}
+
 /* Only what is open is late; what else the session held goes back. */
-TEST_F(end, open_device_delays_the_way_back)
+TEST_F_TIMEOUT(end, open_device_delays_the_way_back, 120)
 {
 	pid_t user;
 
@@ -212,6 +223,7 @@ TEST_F(end, open_device_delays_the_way_back)
 	ASSERT_EQ(0, session_end(self->admin, self->id, &self->why));
 	sleep_us(500000);
 	EXPECT_STREQ("vfio-pci", pci_driver(self->edu));
+	EXPECT_TRUE(listed_as(self->edu, "restoring"));
 	/* Sessions of others do not wait for it. */
 	EXPECT_EQ(0, session_claim(self->admin, self->nvme, 0, &self->why));
 	stop(user);
@@ -219,7 +231,7 @@ TEST_F(end, open_device_delays_the_way_back)
 }
 
 /* The end and the last close at the same time, over and over. */
-TEST_F(end, races_with_the_close)
+TEST_F_TIMEOUT(end, races_with_the_close, 300)
 {
 	unsigned int id;
 	int i, fd, go[2];
