@@ -64,6 +64,8 @@ enum mica_command {
  * @MICA_EVENT_SNAPSHOT: that branch is the new top, a snapshot has been made
  * @MICA_EVENT_RESET: MICA_A_EVENT_PATH shows again what was below it
  * @MICA_EVENT_MERGE: that branch is there in place of some that it was made of
+ * @MICA_EVENT_LEAVING: somebody takes a device from a session, or unplugs it; or the
+ *	driver from a physical function that made virtual ones for the session
  */
 enum mica_event_type {
 	MICA_EVENT_CLAIM = 1,
@@ -81,6 +83,7 @@ enum mica_event_type {
 	MICA_EVENT_SNAPSHOT,
 	MICA_EVENT_RESET,
 	MICA_EVENT_MERGE,
+	MICA_EVENT_LEAVING,
 };
 
 /**

@@ -445,6 +445,42 @@ static void mica_custody_made(struct pci_dev *pdev)
 		pci_warn(pdev, "mica: driver_override not set: %d\n", err);
 }
 
+/* Of a driver that somebody else unbinds, who depends on it: a session, or zero. */
+static u32 mica_custody_loser(struct pci_dev *pdev, const char **text)
+{
+	struct mica_held *held;
+	struct mica_pf *pf;
+	u32 id = 0;
+
+	spin_lock(&mica_custody_lock);
+	held = mica_custody_find(pdev);
+	pf = mica_custody_find_pf(pdev);
+	if (held && held->state == MICA_DEVICE_CLAIMED) {
+		id = held->session->id;
+		*text = "somebody takes it from vfio-pci";
+	} else if (pf && !READ_ONCE(pf->session->ending)) {
+		id = pf->session->id;
+		*text = "it loses its driver, and the session has virtual functions of it";
+	}
+	spin_unlock(&mica_custody_lock);
+	return id;
+}
+
+/* It cannot be kept from going, and vfio-pci waits for its user: that is told. */
+static void mica_custody_leaving(struct pci_dev *pdev)
+{
+	struct mica_event ev = {
+		.type = MICA_EVENT_LEAVING,
+		.device = pci_name(pdev),
+	};
+
+	ev.session = mica_custody_loser(pdev, &ev.text);
+	if (!ev.session)
+		return;
+	pci_warn(pdev, "mica: session %u: %s\n", ev.session, ev.text);
+	mica_event_send(&ev);
+}
+
 static int mica_custody_notify(struct notifier_block *nb, unsigned long action,
 			       void *data)
 {
@@ -452,6 +488,8 @@ static int mica_custody_notify(struct notifier_block *nb, unsigned long action,
 
 	if (action == BUS_NOTIFY_ADD_DEVICE)
 		mica_custody_made(pdev);
+	else if (action == BUS_NOTIFY_UNBIND_DRIVER)
+		mica_custody_leaving(pdev);
 	else if (action == BUS_NOTIFY_DEL_DEVICE)
 		mica_custody_removed(pdev);
 	return NOTIFY_DONE;
