@@ -34,8 +34,8 @@ static const char help[] =
 	"                       be repeated. COMMAND finds their addresses in $MICA_VFS\n"
 	"  -s, --vf-setup CMD   run CMD by a shell for each, before COMMAND, with $MICA_PF,\n"
 	"                       $MICA_VF and $MICA_VF_INDEX; COMMAND runs if it succeeds\n"
-	"  -g, --group          take the rest of its IOMMU group along\n"
-	"  -f, --force          take it even if it serves the host\n"
+	"  -g, --group          take the rest of the IOMMU group of each --device along\n"
+	"  -f, --force          take each --device even if it serves the host\n"
 	"  -u, --user USER      run COMMAND as this user, who gets /dev/vfio/N\n"
 	"  -m, --memlock SIZE   let COMMAND lock that much memory: bytes, K, M, G, T, or\n"
 	"                       unlimited\n"
@@ -166,6 +166,15 @@ static int next_end_signal(struct guest *guest)
 	return signo;
 }
 
+/* What was done until now is undone when the session ends. */
+static int is_interrupted(struct guest *guest)
+{
+	guest->caught = next_end_signal(guest);
+	if (guest->caught)
+		return fail("interrupted; what was taken goes back");
+	return MICA_OK;
+}
+
 static int open_session(struct guest *guest)
 {
 	struct mica_info info;
@@ -232,9 +241,8 @@ static int claim(struct guest *guest)
 			note("waiting for a driver to let its device go");
 			timeout = -1;
 		}
-		guest->caught = next_end_signal(guest);
-		if (guest->caught)
-			return fail("interrupted; what was taken goes back");
+		if (is_interrupted(guest))
+			return MICA_FAILED;
 		if (n > 0 && fds[0].revents)
 			return finish_claim(guest);
 	}
@@ -306,8 +314,11 @@ static void give_up_session(struct guest *guest, pid_t pid)
 	kill(pid, SIGTERM);
 }
 
-/* Waits for the command. Returns its wait status. */
-static int wait_for_command(struct guest *guest, pid_t pid)
+/*
+ * Waits for the command, or what is run before it. Returns its wait status; what asked
+ * us to end meanwhile is noted.
+ */
+static int wait_for_child(struct guest *guest, pid_t pid)
 {
 	struct pollfd fds[] = {
 		{ .fd = guest->signals, .events = POLLIN },
@@ -325,9 +336,41 @@ static int wait_for_command(struct guest *guest, pid_t pid)
 			fds[1].fd = -1;
 		}
 		while ((signo = next_signal(guest, &info)))
-			if (signo != SIGCHLD)
+			if (signo != SIGCHLD) {
+				guest->caught = signo;
 				forward(&info, pid);
+			}
 	}
+}
+
+/* Runs --vf-setup. Returns an exit code. */
+static int run_setup(const char *vf, void *data)
+{
+	struct guest *guest = data;
+	struct child_setup setup = {
+		.command = (char *[]) { "sh", "-c", (char *)guest->vfs.setup, NULL },
+		.mask = guest->setup.mask,
+	};
+	pid_t pid = child_start(&setup);
+	int status;
+
+	if (pid < 0)
+		return MICA_FAILED;
+	status = wait_for_child(guest, pid);
+	if (guest->caught)
+		return fail("interrupted; what was taken goes back");
+	if (!WIFEXITED(status))
+		return fail("--vf-setup for %s was killed by signal %d", vf, WTERMSIG(status));
+	if (WEXITSTATUS(status))
+		return fail("--vf-setup for %s ended with exit code %d", vf, WEXITSTATUS(status));
+	return MICA_OK;
+}
+
+static bool session_has_ended(struct guest *guest)
+{
+	struct pollfd fds = { .fd = guest->session };
+
+	return poll(&fds, 1, 0) > 0;
 }
 
 static int run(struct guest *guest)
@@ -339,10 +382,13 @@ static int run(struct guest *guest)
 	if (pid < 0)
 		return MICA_FAILED;
 	note_guest(guest, MICA_GUEST_STARTED, pid, 0);
-	status = wait_for_command(guest, pid);
-	if (!guest->ended)
+	status = wait_for_child(guest, pid);
+	if (!session_has_ended(guest))
 		note_guest(guest, MICA_GUEST_ENDED, 0, status);
+	else if (!guest->ended)
+		note("session %u was ended", guest->id);
 	/* What ended the command need not end the restore. */
+	guest->caught = 0;
 	while (next_end_signal(guest))
 		;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
@@ -371,9 +417,9 @@ static int hold_and_run(struct guest *guest)
 	if (guest->nr_devices)
 		ret = claim(guest);
 	if (!ret)
-		ret = vfs_make(&guest->vfs, guest->session);
+		ret = vfs_make(&guest->vfs, guest->session) ?: is_interrupted(guest);
 	if (!ret)
-		ret = vfs_set_up(&guest->vfs, &guest->setup.mask);
+		ret = vfs_set_up(&guest->vfs, run_setup, guest);
 	if (!ret)
 		ret = give_nodes(guest);
 	vfs_tell(&guest->vfs);

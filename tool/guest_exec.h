@@ -59,7 +59,7 @@ struct vfs {
 
 void vfs_want(struct vfs *vfs, const char *text);
 int vfs_make(struct vfs *vfs, int session);
-int vfs_set_up(const struct vfs *vfs, const sigset_t *mask);
+int vfs_set_up(const struct vfs *vfs, int (*run)(const char *vf, void *data), void *data);
 void vfs_tell(const struct vfs *vfs);
 void vfs_free(struct vfs *vfs);
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 
 #include "dev.h"
 #include "guest_exec.h"
@@ -54,32 +53,7 @@ int vfs_make(struct vfs *vfs, int session)
 	return MICA_OK;
 }
 
-/* Runs --vf-setup with what is in the environment. Returns an exit code. */
-static int run_setup(const struct vfs *vfs, const sigset_t *mask,
-		     const char *vf)
-{
-	struct child_setup setup = {
-		.command = (char *[]) { "sh", "-c", (char *)vfs->setup, NULL },
-		.mask = *mask,
-	};
-	pid_t pid = child_start(&setup);
-	int status;
-
-	if (pid < 0)
-		return MICA_FAILED;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (!WIFEXITED(status))
-		return fail("--vf-setup for %s was killed by signal %d", vf,
-			    WTERMSIG(status));
-	if (WEXITSTATUS(status))
-		return fail("--vf-setup for %s ended with exit code %d", vf,
-			    WEXITSTATUS(status));
-	return MICA_OK;
-}
-
-static int set_up(const struct vfs *vfs, const sigset_t *mask,
-		  const struct vf_request *r)
+static int set_up(const struct vf_request *r, int (*run)(const char *vf, void *data), void *data)
 {
 	char pf[PCI_NAME_LEN], vf[PCI_NAME_LEN], index[16];
 	uint32_t i;
@@ -92,7 +66,7 @@ static int set_up(const struct vfs *vfs, const sigset_t *mask,
 		snprintf(index, sizeof(index), "%u", i);
 		setenv("MICA_VF", vf, 1);
 		setenv("MICA_VF_INDEX", index, 1);
-		ret = run_setup(vfs, mask, vf);
+		ret = run(vf, data);
 	}
 	unsetenv("MICA_PF");
 	unsetenv("MICA_VF");
@@ -100,14 +74,17 @@ static int set_up(const struct vfs *vfs, const sigset_t *mask,
 	return ret;
 }
 
-/* Has the administrator's command do its part for each. Returns an exit code. */
-int vfs_set_up(const struct vfs *vfs, const sigset_t *mask)
+/*
+ * Has the administrator's command do its part for each, with what it needs in the
+ * environment. Returns an exit code.
+ */
+int vfs_set_up(const struct vfs *vfs, int (*run)(const char *vf, void *data), void *data)
 {
 	int ret = 0;
 	size_t i;
 
 	for (i = 0; vfs->setup && i < vfs->nr && !ret; i++)
-		ret = set_up(vfs, mask, &vfs->request[i]);
+		ret = set_up(&vfs->request[i], run, data);
 	return ret;
 }
 

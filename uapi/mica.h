@@ -644,7 +644,8 @@ struct mica_guest_end {
  * @flags: must be zero
  * @addr: the physical function
  * @vfs_ptr: array of struct mica_pci_addr: zeroes at first, then the addresses of
- *	the virtual functions
+ *	the virtual functions; that at index i is the one that the physical function
+ *	has as virtfn<i>
  * @nr_vfs: how many virtual functions to make, and entries at @vfs_ptr: 1 to
  *	MICA_CLAIM_MAX
  * @reserved: must be zero
@@ -684,7 +685,8 @@ struct mica_guest_vfs {
  *   address (MICA_REASON_BAD_VALUE); the function is a bridge
  *   (MICA_REASON_BRIDGE), or cannot have that many virtual functions
  *   (MICA_REASON_VFS).
- * * EOPNOTSUPP - an unknown flag.
+ * * EOPNOTSUPP - an unknown flag, or this kernel cannot do it (MICA_REASON_NONE; see
+ *   MICA_CAP_VFS).
  * * EPERM - CAP_SYS_ADMIN is missing, or the session is sealed
  *   (MICA_REASON_PRIVILEGE).
  * * ENOENT - there is no such function (MICA_REASON_NO_DEVICE).
@@ -696,7 +698,7 @@ struct mica_guest_vfs {
  *   held by a session (MICA_REASON_CLAIMED), its driver did not make them or
  *   vfio-pci did not get them (MICA_REASON_DRIVER), or one of them shares its
  *   IOMMU group with what is in the way (MICA_REASON_GROUP).
- * * EINTR - the caller was killed.
+ * * EINTR - the caller was killed; what has been made is the session's.
  * * ENOMEM - no memory.
  */
 #define MICA_GUEST_VFS		_IO(MICA_IOC_TYPE, 0x08)

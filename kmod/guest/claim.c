@@ -94,6 +94,12 @@ static int mica_claim_add(struct mica_claim_work *claim, struct list_head *list,
 	return 0;
 }
 
+static bool mica_claim_holds(struct mica_claim_work *claim, struct device *dev)
+{
+	return dev_is_pci(dev) &&
+	       mica_custody_holder(to_pci_dev(dev), NULL) == claim->session->id;
+}
+
 /* One other member of the group of a function that is to be claimed. */
 static int mica_claim_member(struct mica_claim_work *claim,
 			     struct list_head *list, struct device *dev,
@@ -108,7 +114,8 @@ static int mica_claim_member(struct mica_claim_work *claim,
 	err = mica_driver_name(dev, driver, sizeof(driver), &managed);
 	if (err)
 		return err;
-	if (!mica_group_needs(dev, driver, managed))
+	if (!mica_group_needs(dev, driver, managed) ||
+	    mica_claim_holds(claim, dev))
 		return 0;
 	if (claim->flags & MICA_CLAIM_GROUP && dev_is_pci(dev) &&
 	    !mica_is_bridge(to_pci_dev(dev)))
@@ -281,7 +288,10 @@ static void mica_claim_worker(struct work_struct *work)
 		container_of(work, struct mica_claim_work, work);
 	struct mica_session *session = claim->session;
 
-	claim->error = claim->run(claim);
+	/* Nothing is begun any more for whom nobody waits. */
+	claim->error = READ_ONCE(session->ending) ?
+		       mica_session_ended(session, &claim->why) :
+		       claim->run(claim);
 	if (claim->error)
 		mica_claim_event(session, pci_name(claim->pdev[0]), NULL,
 				 claim->error, claim->why.text);

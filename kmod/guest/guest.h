@@ -139,6 +139,7 @@ bool mica_claim_done(struct mica_claim_work *claim);
 void mica_claim_put(struct mica_claim_work *claim);
 
 /* vfs.c */
+bool mica_vfs_possible(void);
 int mica_vfs_run(struct mica_call *call, void *arg);
 void mica_vf_unbind(struct mica_held *held);
 int mica_pf_remove_vfs(struct mica_pf *pf);

@@ -31,7 +31,7 @@ u64 mica_guest_caps(void)
 		caps |= MICA_CAP_IOMMU;
 		if (IS_ENABLED(CONFIG_VFIO_PCI))
 			caps |= MICA_CAP_CLAIM;
-		if (IS_ENABLED(CONFIG_VFIO_PCI) && IS_ENABLED(CONFIG_PCI_IOV))
+		if (IS_ENABLED(CONFIG_VFIO_PCI) && mica_vfs_possible())
 			caps |= MICA_CAP_VFS;
 	}
 	return caps;

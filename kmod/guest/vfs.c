@@ -12,12 +12,25 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/version.h>
 #include "claim.h"
 
 #define MICA_PF_POLL_MS		10
 
 /* No driver has this name: the function goes to none any more. */
 #define MICA_NO_DRIVER		"mica"
+
+/**
+ * mica_vfs_possible - can virtual functions be made for sessions
+ *
+ * Between 6.18 and 7.0 a physical function's driver takes the lock of the bus
+ * itself when it makes some, and waits for whoever holds it: that is us.
+ */
+bool mica_vfs_possible(void)
+{
+	return IS_ENABLED(CONFIG_PCI_IOV) &&
+	       !(LINUX_VERSION_MAJOR == 6 && LINUX_VERSION_PATCHLEVEL >= 18);
+}
 
 static void mica_pf_free(struct mica_pf *pf)
 {
@@ -47,15 +60,13 @@ static struct mica_pf *mica_pf_new(struct mica_session *session,
  * An unplug takes these locks in this order, sysfs in the other one; so neither
  * is waited for while the other is held.
  */
-static void mica_pf_lock(struct mica_pf *pf)
+static bool mica_pf_trylock(struct mica_pf *pf)
 {
-	for (;;) {
-		pci_lock_rescan_remove();
-		if (device_trylock(&pf->pdev->dev))
-			return;
-		pci_unlock_rescan_remove();
-		msleep(MICA_PF_POLL_MS);
-	}
+	pci_lock_rescan_remove();
+	if (device_trylock(&pf->pdev->dev))
+		return true;
+	pci_unlock_rescan_remove();
+	return false;
 }
 
 static void mica_pf_unlock(struct mica_pf *pf)
@@ -83,6 +94,8 @@ static int mica_pf_check_locked(struct mica_pf *pf, struct mica_reason *why)
 	struct pci_dev *pdev = pf->pdev;
 	const char *name = pci_name(pdev);
 
+	if (READ_ONCE(pf->session->ending))
+		return mica_session_ended(pf->session, why);
 	if (!device_is_registered(&pdev->dev))
 		return mica_fail(why, -ENODEV, MICA_REASON_NO_DEVICE, name,
 				 "%s was unplugged", name);
@@ -112,7 +125,7 @@ static int mica_pf_make_locked(struct mica_pf *pf, struct mica_reason *why)
 	mica_custody_making(pf, true);
 	err = pdev->driver->sriov_configure(pdev, pf->max);
 	mica_custody_making(pf, false);
-	if (err == pf->max && pf->nr == pf->max)
+	if (err >= 0 && pf->nr == pf->max)
 		return 0;
 	/* Those that nobody has seen could not be found again. */
 	if (!pf->nr && pci_num_vf(pdev))
@@ -126,23 +139,68 @@ static int mica_pf_make(struct mica_pf *pf, struct mica_reason *why)
 {
 	int err;
 
-	mica_pf_lock(pf);
+	while (!mica_pf_trylock(pf)) {
+		if (READ_ONCE(pf->session->ending))
+			return mica_session_ended(pf->session, why);
+		msleep(MICA_PF_POLL_MS);
+	}
 	err = mica_pf_make_locked(pf, why);
 	mica_pf_unlock(pf);
 	return err;
 }
 
+static bool mica_is_empty(struct pci_dev *gone)
+{
+	struct pci_dev *pdev =
+		pci_get_domain_bus_and_slot(pci_domain_nr(gone->bus),
+					    gone->bus->number, gone->devfn);
+
+	pci_dev_put(pdev);
+	return !pdev;
+}
+
+/* What pci_disable_sriov() looks for: functions at these addresses, and a link. */
+static bool mica_pf_is_alone(struct mica_pf *pf)
+{
+	struct pci_dev *pdev = pf->pdev;
+	int cap = pci_find_ext_capability(pdev, PCI_EXT_CAP_ID_SRIOV);
+	unsigned int i;
+	u8 link;
+
+	for (i = 0; i < pf->nr; i++)
+		if (!mica_is_empty(pf->vf[i]))
+			return false;
+	if (!mica_is_empty(pdev) || !cap ||
+	    pci_read_config_byte(pdev, cap + PCI_SRIOV_FUNC_LINK, &link))
+		return false;
+	if (pci_pcie_type(pdev) == PCI_EXP_TYPE_RC_END)
+		return link == PCI_FUNC(pdev->devfn);
+	return link == pdev->devfn;
+}
+
 /*
  * The physical function has left the bus before its virtual ones: there is
- * nothing left that could take them along.
+ * nothing left that could take them along. Each of them has a reference to it,
+ * which only pci_disable_sriov() would drop, but that finds none of them any
+ * more. If something else is at their place already, or the function does not
+ * answer, the kernel keeps the memory of the physical function, as it does
+ * whenever one is unplugged that has virtual functions.
  */
 static void mica_pf_remove_orphans(struct mica_pf *pf)
 {
-	unsigned int i;
+	unsigned int i, orphans = 0;
 
-	for (i = 0; i < pf->nr; i++)
-		if (device_is_registered(&pf->vf[i]->dev))
-			pci_stop_and_remove_bus_device(pf->vf[i]);
+	for (i = 0; i < pf->nr; i++) {
+		if (!device_is_registered(&pf->vf[i]->dev))
+			continue;
+		pci_stop_and_remove_bus_device(pf->vf[i]);
+		orphans++;
+	}
+	if (!mica_pf_is_alone(pf))
+		return;
+	pci_disable_sriov(pf->pdev);
+	while (orphans--)
+		pci_dev_put(pf->pdev);
 }
 
 /* Somebody else may have removed ours, and made others. */
@@ -187,7 +245,8 @@ int mica_pf_remove_vfs(struct mica_pf *pf)
 	if (pf->removed)
 		return pf->error;
 	pf->removed = true;
-	mica_pf_lock(pf);
+	while (!mica_pf_trylock(pf))
+		msleep(MICA_PF_POLL_MS);
 	pf->error = mica_pf_remove_locked(pf);
 	mica_pf_unlock(pf);
 	return pf->error;
@@ -279,6 +338,11 @@ static int mica_vfs_verify(struct mica_claim_work *claim)
 					 "vfio-pci did not take %s; the kernel log may tell why",
 					 held->name);
 		err = mica_claim_group(claim, list, held);
+		if (err == -EBUSY)
+			return mica_fail(&claim->why, -EBUSY,
+					 MICA_REASON_GROUP, held->name,
+					 "%s shares an IOMMU group with a function that the session does not hold: what is above it has no ACS",
+					 held->name);
 		if (err)
 			return err;
 	}
@@ -381,6 +445,9 @@ int mica_vfs_run(struct mica_call *call, void *arg)
 		return mica_fail(&call->why, -EINVAL, MICA_REASON_BAD_VALUE,
 				 NULL, "nr_vfs must be 1 to %u",
 				 MICA_CLAIM_MAX);
+	if (!mica_vfs_possible())
+		return mica_fail(&call->why, -EOPNOTSUPP, MICA_REASON_NONE, NULL,
+				 "virtual functions cannot be made for a session on this kernel");
 	if (!mica_session_queue(call->session))
 		return -ENOMEM;
 	claim = mica_claim_alloc(call->session, 1, mica_vfs_do);

@@ -45,5 +45,6 @@ exits 0 "a union" union mount "$WORK/top=rw" "$WORK/low=ro" "$WORK/union"
 echo more >>"$WORK/union/file"
 is "can be written to" "$(xargs <"$WORK/union/file")" "low more"
 is "and leaves what is below" "$(<"$WORK/low/file")" low
+umount "$WORK/union"
 
 finish

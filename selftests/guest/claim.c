@@ -236,6 +236,37 @@ TEST_F(claim, one_of_a_pair_is_refused)
 	EXPECT_TRUE(standing_is(self->pair[1], &was[1]));
 }
 
+/* Whoever may open the group would get what an administrator keeps on vfio-pci. */
+TEST_F(claim, neighbour_on_vfio_pci_counts)
+{
+	const char *unbind = "/sys/bus/pci/drivers/vfio-pci/unbind";
+	int other = session_open();
+
+	ASSERT_EQ(0, pci_write(self->pair[1], "driver_override", "vfio-pci"));
+	ASSERT_EQ(0, write_text("/sys/bus/pci/drivers_probe", self->pair[1]));
+	ASSERT_STREQ("vfio-pci", pci_driver(self->pair[1]));
+	EXPECT_EQ(EBUSY, session_claim(self->fd, self->pair[0], 0, &self->why));
+	EXPECT_EQ((unsigned int)MICA_REASON_GROUP, self->why.code);
+	EXPECT_STREQ(self->pair[1], (char *)self->why.subject);
+	EXPECT_STREQ("", pci_driver(self->pair[0]));
+
+	/* It comes along, and goes back to it; a second claim meets it held. */
+	ASSERT_EQ(0, session_claim(self->fd, self->pair[0], MICA_CLAIM_GROUP,
+				   &self->why)) {
+		TH_LOG("%s", self->why.text);
+	}
+	EXPECT_EQ(EBUSY, session_claim(other, self->pair[1], MICA_CLAIM_FORCE,
+				       &self->why));
+	EXPECT_EQ((unsigned int)MICA_REASON_CLAIMED, self->why.code);
+	close(other);
+	close(self->fd);
+	EXPECT_TRUE(pci_wait_driver(self->pair[0], "", BACK_MS));
+	EXPECT_TRUE(pci_wait_driver(self->pair[1], "vfio-pci", BACK_MS));
+
+	EXPECT_EQ(0, write_text(unbind, self->pair[1]));
+	EXPECT_EQ(0, pci_write(self->pair[1], "driver_override", "\n"));
+}
+
 TEST_F(claim, pair_comes_as_a_group)
 {
 	struct standing was[2] = { standing_of(self->pair[0]),
@@ -479,7 +510,7 @@ static void use_until_asked(const char *bdf, int ready)
 	_exit(0);
 }
 
-TEST_F(claim, unplugged_while_open)
+TEST_F_TIMEOUT(claim, unplugged_while_open, 120)
 {
 	int ready[2], status;
 	pid_t child;

@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(end)
 	pci_wait_driver(self->edu, "", BACK_MS);
 }
 
-TEST_F(end, device_goes_back_before_the_close)
+TEST_F_TIMEOUT(end, device_goes_back_before_the_close, 120)
 {
 	struct pollfd poller = { .fd = self->fd };
 
@@ -170,7 +170,7 @@ static void stop(pid_t child)
  * A claim waits for a function that is on its way back, which a process with the
  * device open does not let go.
  */
-TEST_F(end, caller_that_waits_returns)
+TEST_F_TIMEOUT(end, caller_that_waits_returns, 120)
 {
 	unsigned int theirs;
 	pid_t user, child;
@@ -212,7 +212,7 @@ static bool listed_as(const char *bdf, const char *state)
 	return !system(command);
 }
 
-/* Only what is open is late; what else the session held goes back. */
+/* A device that somebody has open is late, and says so. */
 TEST_F_TIMEOUT(end, open_device_delays_the_way_back, 120)
 {
 	pid_t user;

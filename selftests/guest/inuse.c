@@ -185,7 +185,7 @@ TEST_F(inuse, swap)
 	is_granted(_metadata, self);
 }
 
-TEST_F(inuse, loop_device_on_top)
+TEST_F_TIMEOUT(inuse, loop_device_on_top, 120)
 {
 	ASSERT_EQ(0, sh("losetup /dev/loop7 %s || { modprobe loop && losetup /dev/loop7 %s; }",
 			self->disk, self->disk));
@@ -195,7 +195,7 @@ TEST_F(inuse, loop_device_on_top)
 	is_granted(_metadata, self);
 }
 
-TEST_F(inuse, device_mapper_on_top)
+TEST_F_TIMEOUT(inuse, device_mapper_on_top, 120)
 {
 	const char *dmsetup = "dmsetup --noudevsync --noudevrules";
 
@@ -207,7 +207,7 @@ TEST_F(inuse, device_mapper_on_top)
 }
 
 /* As mdadm does it, which need not be installed. */
-TEST_F(inuse, part_of_an_array)
+TEST_F_TIMEOUT(inuse, part_of_an_array, 120)
 {
 	const char *md = "/sys/block/md_mica/md";
 

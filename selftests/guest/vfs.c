@@ -111,7 +111,7 @@ static int nvme_probes(const char *bdf)
 	return atoi(text);
 }
 
-TEST_F(vfs, made_and_removed)
+TEST_F_TIMEOUT(vfs, made_and_removed, 120)
 {
 	struct mica_device_info info;
 	int i;
@@ -238,7 +238,7 @@ TEST_F_TIMEOUT(vfs, brought_up_and_used, 120)
 	vfio_use_end(&use);
 }
 
-TEST_F(vfs, nobody_else_removes_them)
+TEST_F_TIMEOUT(vfs, nobody_else_removes_them, 120)
 {
 	ASSERT_EQ(0, make(self, 1));
 	EXPECT_EQ(-EPERM, pci_write(self->pf, "sriov_numvfs", "0"));
@@ -246,7 +246,7 @@ TEST_F(vfs, nobody_else_removes_them)
 	EXPECT_STREQ("vfio-pci", pci_driver(self->vf[0]));
 }
 
-TEST_F(vfs, nobody_else_gets_them)
+TEST_F_TIMEOUT(vfs, nobody_else_gets_them, 120)
 {
 	ASSERT_EQ(0, make(self, 1));
 	EXPECT_EQ(EBUSY, session_claim(self->other, self->vf[0],
@@ -263,7 +263,7 @@ TEST_F(vfs, nobody_else_gets_them)
 	EXPECT_STREQ("nvme", pci_driver(self->pf));
 }
 
-TEST_F(vfs, what_cannot_be_made)
+TEST_F_TIMEOUT(vfs, what_cannot_be_made, 120)
 {
 	struct mica_pci_addr room[MICA_CLAIM_MAX + 1];
 	const struct {
@@ -296,7 +296,7 @@ TEST_F(vfs, what_cannot_be_made)
 	EXPECT_EQ(0, nr_vfs(self->pf));
 }
 
-TEST_F(vfs, those_that_are_there_stay)
+TEST_F_TIMEOUT(vfs, those_that_are_there_stay, 120)
 {
 	ASSERT_EQ(0, pci_write(self->pf, "sriov_drivers_autoprobe", "0"));
 	ASSERT_EQ(0, pci_write(self->pf, "sriov_numvfs", "1"));
@@ -313,7 +313,7 @@ TEST_F(vfs, those_that_are_there_stay)
 	EXPECT_EQ(0, pci_write(self->pf, "sriov_drivers_autoprobe", "1"));
 }
 
-TEST_F(vfs, function_without_driver)
+TEST_F_TIMEOUT(vfs, function_without_driver, 120)
 {
 	ASSERT_EQ(0, write_text("/sys/bus/pci/drivers/nvme/unbind", self->pf));
 	EXPECT_EQ(ENODEV, make(self, 1));
@@ -321,7 +321,7 @@ TEST_F(vfs, function_without_driver)
 	EXPECT_EQ(0, write_text("/sys/bus/pci/drivers/nvme/bind", self->pf));
 }
 
-TEST_F(vfs, function_that_a_session_holds)
+TEST_F_TIMEOUT(vfs, function_that_a_session_holds, 120)
 {
 	ASSERT_EQ(0, session_claim(self->other, self->pf, 0, &self->why));
 	EXPECT_EQ(EBUSY, make(self, 1));
@@ -332,7 +332,7 @@ TEST_F(vfs, function_that_a_session_holds)
 	EXPECT_EQ(0, make(self, 1));
 }
 
-TEST_F(vfs, privilege)
+TEST_F_TIMEOUT(vfs, privilege, 120)
 {
 	ASSERT_EQ(0, session_seal(self->other));
 	EXPECT_EQ(EPERM, session_vfs(self->other, self->pf, self->addr, 1,
@@ -424,7 +424,7 @@ TEST_F_TIMEOUT(vfs, holder_is_killed, 300)
 	}
 }
 
-TEST_F(vfs, driver_of_the_function_goes)
+TEST_F_TIMEOUT(vfs, driver_of_the_function_goes, 120)
 {
 	ASSERT_EQ(0, make(self, NR));
 	ASSERT_EQ(0, write_text("/sys/bus/pci/drivers/nvme/unbind", self->pf));
@@ -434,7 +434,7 @@ TEST_F(vfs, driver_of_the_function_goes)
 	EXPECT_EQ(0, write_text("/sys/bus/pci/drivers/nvme/bind", self->pf));
 }
 
-TEST_F(vfs, function_is_unplugged)
+TEST_F_TIMEOUT(vfs, function_is_unplugged, 120)
 {
 	ASSERT_EQ(0, make(self, NR));
 	ASSERT_EQ(0, pci_write(self->pf, "remove", "1"));
@@ -450,7 +450,7 @@ TEST_F(vfs, function_is_unplugged)
 	}
 }
 
-TEST_F(vfs, another_driver_is_forced_on_one)
+TEST_F_TIMEOUT(vfs, another_driver_is_forced_on_one, 120)
 {
 	ASSERT_EQ(0, make(self, NR));
 	system("modprobe -q pci-stub");

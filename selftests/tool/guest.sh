@@ -116,7 +116,9 @@ result $? "the device is back when it returns"
 wait "$holder"
 is "the command got SIGTERM" $? 143
 like "and who ran it is told why" "$(<"$WORK/ended")" "session $session was ended"
-is "and nothing else" "$(wc -l <"$WORK/ended")" 1
+is "and nothing else" "$(grep -vc 'waiting for' "$WORK/ended")" 1
+is_no_session() { ! "$MICA" guest end "$session" 2>/dev/null; }
+until_true is_no_session
 exits 1 "guest end of a session that is gone" guest end "$session"
 one_sentence "guest end of a session that is gone"
 
@@ -162,6 +164,20 @@ if [[ -n $pf ]]; then
 	! test -e "$WORK/ran"
 	result $? "and the command is not run"
 	is "nor do they stay" "$(<"$numvfs")" 0
+	: >"$WORK/pid"
+	"$MICA" guest exec --vf "$pf" --vf-setup 'echo $$ >'"$WORK/pid"'; exec sleep 60' -- \
+		touch "$WORK/ran" 2>"$ERR" &
+	until_true test -s "$WORK/pid"
+	child=$(<"$WORK/pid")
+	kill -TERM $!
+	wait $!
+	is "a signal while it is set up" $? 143
+	like "is told, too" "$(<"$ERR")" "interrupted"
+	is "and nothing else is" "$(grep -vc 'waiting for' "$ERR")" 1
+	until_true gone
+	result $? "the set-up has got it"
+	! test -e "$WORK/ran" && [[ $(<"$numvfs") = 0 ]]
+	result $? "what was made is gone, and nothing is run"
 	exits 1 "more than there can be" guest exec --vf "$pf" --vf "$pf" --vf "$pf" -- true
 	one_sentence "more than there can be"
 	exits 0 "of another user" guest exec --vf "$pf" --user nobody -- \
