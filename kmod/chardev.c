@@ -65,6 +65,21 @@ static const struct mica_ioctl_entry mica_ioctls[] = {
 		.tail = offsetof(struct mica_guest_note, reason_ptr),
 		.full_size = sizeof(struct mica_guest_note),
 	},
+	[_IOC_NR(MICA_SEAL)] = {
+		.run = mica_seal_run,
+		.tail = offsetof(struct mica_seal, reason_ptr),
+		.full_size = sizeof(struct mica_seal),
+	},
+	[_IOC_NR(MICA_GUEST_END)] = {
+		.run = mica_guest_end_run,
+		.tail = offsetof(struct mica_guest_end, reason_ptr),
+		.full_size = sizeof(struct mica_guest_end),
+	},
+	[_IOC_NR(MICA_GUEST_VFS)] = {
+		.run = mica_vfs_run,
+		.tail = offsetof(struct mica_guest_vfs, reason_ptr),
+		.full_size = sizeof(struct mica_guest_vfs),
+	},
 	[_IOC_NR(MICA_GUEST_CREATE)] = {
 		.run = mica_guest_create_run,
 		.tail = offsetof(struct mica_guest_create, reason_ptr),
@@ -143,6 +158,8 @@ static int mica_ioctl_run(struct mica_call *call, void *arg, void __user *uarg)
 				 NULL, "flags has bits that are not known: %#x",
 				 head->flags & ~entry->flags);
 	err = mica_need_zero(call, tail->pad, "pad");
+	if (!err && call->session)
+		err = mica_session_check(call->session, &call->why);
 	if (err)
 		return err;
 	/*
@@ -255,7 +272,7 @@ static int mica_info(struct mica_call *call, void *arg)
 	if (err)
 		return err;
 	info->caps = MICA_CAP_UNION | MICA_CAP_EVENTS | MICA_CAP_BRANCHES |
-		     mica_guest_caps();
+		     MICA_CAP_SEAL | MICA_CAP_END | mica_guest_caps();
 	if (mica_have_kvm())
 		info->caps |= MICA_CAP_KVM;
 	info->session = call->session->id;

@@ -57,6 +57,7 @@ struct mica_session_snap {
 	u32 guest_pid;
 	u32 nr_devices;
 	bool ending;
+	bool sealed;
 	char comm[16];
 };
 
@@ -68,14 +69,14 @@ struct mica_device_snap {
 	char driver[64];
 };
 
-struct file;
+struct mica_owned;
 struct mica_reason;
 struct mica_union_own;
 
 /* A session has a directory that no union may write to; NULL is none. */
-int mica_own_begin(struct file **owned, struct mica_union_own *o,
+int mica_own_begin(struct mica_owned **session, struct mica_union_own *o,
 		   struct mica_reason *why);
-void mica_own_end(struct file *owned);
+void mica_own_end(struct mica_owned *owned);
 
 struct mica_union_snap {
 	u32 id;

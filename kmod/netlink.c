@@ -98,7 +98,8 @@ static int mica_put_session(struct sk_buff *skb, struct netlink_callback *cb,
 	    nla_put_u32(skb, MICA_A_SESSION_DEVICES, s->nr_devices) ||
 	    (s->guest_pid &&
 	     nla_put_u32(skb, MICA_A_SESSION_GUEST_PID, s->guest_pid)) ||
-	    (s->ending && nla_put_flag(skb, MICA_A_SESSION_ENDING))) {
+	    (s->ending && nla_put_flag(skb, MICA_A_SESSION_ENDING)) ||
+	    (s->sealed && nla_put_flag(skb, MICA_A_SESSION_SEALED))) {
 		genlmsg_cancel(skb, hdr);
 		return -EMSGSIZE;
 	}

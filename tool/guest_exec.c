@@ -18,9 +18,11 @@
 #include "guest_exec.h"
 #include "nl.h"
 #include "pci.h"
+#include "way_back.h"
 
 static const char help[] =
-	"Usage: mica guest exec --device DEVICE... [OPTION...] -- COMMAND [ARGUMENT...]\n"
+	"Usage: mica guest exec [--device DEVICE...] [--vf DEVICE...] [OPTION...]\n"
+	"                       -- COMMAND [ARGUMENT...]\n"
 	"\n"
 	"Takes devices from their drivers, runs COMMAND (a VMM that opens /dev/vfio/N\n"
 	"itself), and gives them back when it has ended, however it or mica ended. When\n"
@@ -28,20 +30,22 @@ static const char help[] =
 	"the signal that killed it, or 1 if mica failed or a device did not come back.\n"
 	"\n"
 	"  -d, --device DEVICE  a PCI function: 0000:01:00.0 or 01:00.0; may be repeated\n"
-	"  -g, --group          take the rest of its IOMMU group along\n"
-	"  -f, --force          take it even if it serves the host\n"
+	"  -v, --vf DEVICE      make a virtual function of this one, which stays at work; may\n"
+	"                       be repeated. COMMAND finds their addresses in $MICA_VFS\n"
+	"  -s, --vf-setup CMD   run CMD by a shell for each, before COMMAND, with $MICA_PF,\n"
+	"                       $MICA_VF and $MICA_VF_INDEX; COMMAND runs if it succeeds\n"
+	"  -g, --group          take the rest of the IOMMU group of each --device along\n"
+	"  -f, --force          take each --device even if it serves the host\n"
 	"  -u, --user USER      run COMMAND as this user, who gets /dev/vfio/N\n"
 	"  -m, --memlock SIZE   let COMMAND lock that much memory: bytes, K, M, G, T, or\n"
 	"                       unlimited\n"
 	"  -h, --help           this text\n";
 
-#define PATIENCE_MS	3000		/* then we say what we wait for */
-#define LOOK_AGAIN_MS	250		/* when no event comes */
-
 struct guest {
 	struct mica_pci_addr device[MICA_CLAIM_MAX];
 	uint32_t nr_devices;
 	uint32_t claim_flags;
+	struct vfs vfs;
 	struct child_setup setup;
 
 	int signals;
@@ -50,6 +54,7 @@ struct guest {
 	struct nl_sock *dumps;
 	struct nl_sock *events;
 	int caught;			/* signal that made us give up, or 0 */
+	bool ended;			/* the session was, by somebody else */
 };
 
 static void parse_memlock(struct child_setup *setup, const char *text)
@@ -71,6 +76,8 @@ static void parse(struct guest *guest, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "device", required_argument, NULL, 'd' },
+		{ "vf", required_argument, NULL, 'v' },
+		{ "vf-setup", required_argument, NULL, 's' },
 		{ "group", no_argument, NULL, 'g' },
 		{ "force", no_argument, NULL, 'f' },
 		{ "user", required_argument, NULL, 'u' },
@@ -80,7 +87,7 @@ static void parse(struct guest *guest, int argc, char **argv)
 	};
 	int c;
 
-	while ((c = next_option(argc, argv, "+:d:gfu:m:h", longs, help)) != -1) {
+	while ((c = next_option(argc, argv, "+:d:v:s:gfu:m:h", longs, help)) != -1) {
 		switch (c) {
 		case 'd':
 			if (guest->nr_devices == MICA_CLAIM_MAX)
@@ -88,6 +95,12 @@ static void parse(struct guest *guest, int argc, char **argv)
 					    MICA_CLAIM_MAX);
 			pci_addr_argument(optarg,
 					  &guest->device[guest->nr_devices++]);
+			break;
+		case 'v':
+			vfs_want(&guest->vfs, optarg);
+			break;
+		case 's':
+			guest->vfs.setup = optarg;
 			break;
 		case 'g':
 			guest->claim_flags |= MICA_CLAIM_GROUP;
@@ -103,8 +116,10 @@ static void parse(struct guest *guest, int argc, char **argv)
 			break;
 		}
 	}
-	if (!guest->nr_devices)
-		usage_error("wants --device");
+	if (!guest->nr_devices && !guest->vfs.nr)
+		usage_error("wants --device or --vf");
+	if (guest->vfs.setup && !guest->vfs.nr)
+		usage_error("--vf-setup wants --vf");
 	if (optind == argc)
 		usage_error("wants a command to run");
 	guest->setup.command = argv + optind;
@@ -149,6 +164,15 @@ static int next_end_signal(struct guest *guest)
 		signo = next_signal(guest, &info);
 	} while (signo == SIGCHLD);
 	return signo;
+}
+
+/* What was done until now is undone when the session ends. */
+static int is_interrupted(struct guest *guest)
+{
+	guest->caught = next_end_signal(guest);
+	if (guest->caught)
+		return fail("interrupted; what was taken goes back");
+	return MICA_OK;
 }
 
 static int open_session(struct guest *guest)
@@ -217,9 +241,8 @@ static int claim(struct guest *guest)
 			note("waiting for a driver to let its device go");
 			timeout = -1;
 		}
-		guest->caught = next_end_signal(guest);
-		if (guest->caught)
-			return fail("interrupted; what was taken goes back");
+		if (is_interrupted(guest))
+			return MICA_FAILED;
 		if (n > 0 && fds[0].revents)
 			return finish_claim(guest);
 	}
@@ -283,21 +306,71 @@ static void forward(const struct signalfd_siginfo *info, pid_t pid)
 		kill(pid, (int)info->ssi_signo);
 }
 
-/* Waits for the command. Returns its wait status. */
-static int wait_for_command(struct guest *guest, pid_t pid)
+/* Somebody has ended the session. The command is to go, too. */
+static void give_up_session(struct guest *guest, pid_t pid)
 {
-	struct pollfd fd = { .fd = guest->signals, .events = POLLIN };
+	note("session %u was ended; sending SIGTERM to the command", guest->id);
+	guest->ended = true;
+	kill(pid, SIGTERM);
+}
+
+/*
+ * Waits for the command, or what is run before it. Returns its wait status; what asked
+ * us to end meanwhile is noted.
+ */
+static int wait_for_child(struct guest *guest, pid_t pid)
+{
+	struct pollfd fds[] = {
+		{ .fd = guest->signals, .events = POLLIN },
+		{ .fd = guest->session },
+	};
 	struct signalfd_siginfo info;
 	int status, signo;
 
 	for (;;) {
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return status;
-		poll(&fd, 1, -1);
+		poll(fds, ARRAY_SIZE(fds), -1);
+		if (fds[1].revents & POLLHUP) {
+			give_up_session(guest, pid);
+			fds[1].fd = -1;
+		}
 		while ((signo = next_signal(guest, &info)))
-			if (signo != SIGCHLD)
+			if (signo != SIGCHLD) {
+				guest->caught = signo;
 				forward(&info, pid);
+			}
 	}
+}
+
+/* Runs --vf-setup. Returns an exit code. */
+static int run_setup(const char *vf, void *data)
+{
+	struct guest *guest = data;
+	struct child_setup setup = {
+		.command = (char *[]) { "sh", "-c", (char *)guest->vfs.setup, NULL },
+		.mask = guest->setup.mask,
+	};
+	pid_t pid = child_start(&setup);
+	int status;
+
+	if (pid < 0)
+		return MICA_FAILED;
+	status = wait_for_child(guest, pid);
+	if (guest->caught)
+		return fail("interrupted; what was taken goes back");
+	if (!WIFEXITED(status))
+		return fail("--vf-setup for %s was killed by signal %d", vf, WTERMSIG(status));
+	if (WEXITSTATUS(status))
+		return fail("--vf-setup for %s ended with exit code %d", vf, WEXITSTATUS(status));
+	return MICA_OK;
+}
+
+static bool session_has_ended(struct guest *guest)
+{
+	struct pollfd fds = { .fd = guest->session };
+
+	return poll(&fds, 1, 0) > 0;
 }
 
 static int run(struct guest *guest)
@@ -309,114 +382,47 @@ static int run(struct guest *guest)
 	if (pid < 0)
 		return MICA_FAILED;
 	note_guest(guest, MICA_GUEST_STARTED, pid, 0);
-	status = wait_for_command(guest, pid);
-	note_guest(guest, MICA_GUEST_ENDED, 0, status);
+	status = wait_for_child(guest, pid);
+	if (!session_has_ended(guest))
+		note_guest(guest, MICA_GUEST_ENDED, 0, status);
+	else if (!guest->ended)
+		note("session %u was ended", guest->id);
 	/* What ended the command need not end the restore. */
+	guest->caught = 0;
 	while (next_end_signal(guest))
 		;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
 				     WEXITSTATUS(status);
 }
 
-/* What the dump says of devices that we held. */
-struct way_back {
-	unsigned int under_way;
-	unsigned int failed;
-	bool report;
-};
-
-static const char *restore_failure(uint32_t state)
-{
-	switch (state) {
-	case MICA_DEVICE_TAKEN:
-		return "somebody else has bound it to another driver";
-	case MICA_DEVICE_NO_DRIVER:
-		return "its driver is gone, or did not take it";
-	case MICA_DEVICE_LOST:
-		return "it does not answer after its reset";
-	case MICA_DEVICE_UNPLUGGED:
-		return "it was unplugged";
-	default:
-		return NULL;
-	}
-}
-
-static void look_at_device(struct nlattr **attrs, void *data)
-{
-	uint32_t state = attr_u32(attrs, MICA_A_DEVICE_STATE);
-	const char *driver = attr_string(attrs, MICA_A_DEVICE_DRIVER);
-	const char *failure = restore_failure(state);
-	struct way_back *way = data;
-
-	if (!failure) {
-		way->under_way += state != MICA_DEVICE_RESTORED;
-		return;
-	}
-	way->failed++;
-	if (way->report)
-		fail("%s is not back on %s: %s",
-		     attr_string(attrs, MICA_A_DEVICE_NAME) ?: "a device",
-		     driver && *driver ? driver : "no driver", failure);
-}
-
-static void ignore_event(const struct event *event, void *data)
-{
-	(void)event;
-	(void)data;
-}
-
-/* What the dump says of our devices. Returns an exit code. */
-static int look_back(struct guest *guest, struct way_back *way, bool report)
-{
-	*way = (struct way_back) { .report = report };
-	return family_dump(guest->dumps, MICA_CMD_DEVICE_GET, guest->id,
-			   look_at_device, way);
-}
-
 /* Returns an exit code. */
 static int wait_for_restore(struct guest *guest)
 {
-	struct pollfd fds[] = {
-		{ .fd = nl_socket_get_fd(guest->events), .events = POLLIN },
-		{ .fd = guest->signals, .events = POLLIN },
-	};
-	unsigned int waited = 0;
-	struct way_back way;
+	int ret;
 
-	for (;;) {
-		/* Before the dump, so that what comes after it wakes us. */
-		if (events_read(guest->events, ignore_event, NULL) ==
-		    EVENTS_GONE)
-			return MICA_OK;
-		if (look_back(guest, &way, false))
-			return MICA_FAILED;
-		if (!way.under_way)
-			break;
-		if (!poll(fds, ARRAY_SIZE(fds), LOOK_AGAIN_MS))
-			waited += LOOK_AGAIN_MS;
-		if (waited == PATIENCE_MS) {
-			note("waiting for the devices to go back");
-			waited++;
-		}
-		if (!fds[1].revents)
-			continue;
+	do {
+		ret = way_back_wait(guest->dumps, guest->events, guest->id,
+				    guest->signals);
+		if (ret != WAY_BACK_WOKEN)
+			return ret;
 		guest->caught = next_end_signal(guest);
-		if (guest->caught)
-			return fail("interrupted; the devices still go back, see 'mica guest list'");
-	}
-	if (!way.failed)
-		return MICA_OK;
-	look_back(guest, &way, true);
-	return MICA_FAILED;
+	} while (!guest->caught);
+	return fail("interrupted; the devices still go back, see 'mica guest list'");
 }
 
 static int hold_and_run(struct guest *guest)
 {
-	int ret, restored;
+	int ret = 0, restored;
 
-	ret = claim(guest);
+	if (guest->nr_devices)
+		ret = claim(guest);
+	if (!ret)
+		ret = vfs_make(&guest->vfs, guest->session) ?: is_interrupted(guest);
+	if (!ret)
+		ret = vfs_set_up(&guest->vfs, run_setup, guest);
 	if (!ret)
 		ret = give_nodes(guest);
+	vfs_tell(&guest->vfs);
 	if (!ret)
 		ret = run(guest);
 	close_fd(&guest->session);
@@ -444,5 +450,6 @@ int guest_exec(int argc, char **argv)
 	close_fd(&guest.session);
 	close_fd(&guest.signals);
 	child_setup_free(&guest.setup);
+	vfs_free(&guest.vfs);
 	return ret;
 }

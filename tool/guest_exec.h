@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* mica guest exec: the parent (guest_exec.c) and its child (guest_child.c). */
+/*
+ * mica guest exec: the parent (guest_exec.c), its child (guest_child.c), virtual
+ * functions (guest_vfs.c).
+ */
 #ifndef MICA_TOOL_GUEST_EXEC_H
 #define MICA_TOOL_GUEST_EXEC_H
 
 #include <signal.h>
 #include <sys/resource.h>
+#include "mica.h"
 #include "tool.h"
 
 /**
@@ -28,6 +32,36 @@ struct child_setup {
 	bool set_memlock;
 	sigset_t mask;
 };
+
+/**
+ * struct vf_request - virtual functions of one physical function
+ * @pf: the physical function
+ * @nr: how many
+ * @vf: these, once they have been made
+ */
+struct vf_request {
+	struct mica_pci_addr pf;
+	uint32_t nr;
+	struct mica_pci_addr vf[MICA_CLAIM_MAX];
+};
+
+/**
+ * struct vfs - virtual functions that a command is to have
+ * @request: of each physical function
+ * @nr: how many of these
+ * @setup: for the shell, run for each, or NULL
+ */
+struct vfs {
+	struct vf_request *request;
+	size_t nr;
+	const char *setup;
+};
+
+void vfs_want(struct vfs *vfs, const char *text);
+int vfs_make(struct vfs *vfs, int session);
+int vfs_set_up(const struct vfs *vfs, int (*run)(const char *vf, void *data), void *data);
+void vfs_tell(const struct vfs *vfs);
+void vfs_free(struct vfs *vfs);
 
 void child_set_user(struct child_setup *setup, const char *user);
 int child_check_command(const struct child_setup *setup);

@@ -45,6 +45,13 @@ struct list {
 	size_t nr;
 };
 
+static const char *session_state(struct nlattr **attrs)
+{
+	if (attrs[MICA_A_SESSION_ENDING])
+		return "ending";
+	return attrs[MICA_A_SESSION_SEALED] ? "sealed" : "open";
+}
+
 static void add_session(struct nlattr **attrs, void *data)
 {
 	struct list *list = data;
@@ -54,8 +61,7 @@ static void add_session(struct nlattr **attrs, void *data)
 	uint32_t guest = attr_u32(attrs, MICA_A_SESSION_GUEST_PID);
 
 	table_setf(t, line, LIST_NAME, "%u", id);
-	table_set(t, line, LIST_STATE,
-		  attrs[MICA_A_SESSION_ENDING] ? "ending" : "open");
+	table_set(t, line, LIST_STATE, session_state(attrs));
 	table_setf(t, line, LIST_PID, "%u", attr_u32(attrs, MICA_A_SESSION_PID));
 	table_set(t, line, LIST_COMMAND, attr_string(attrs, MICA_A_SESSION_COMM));
 	if (guest)

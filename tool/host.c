@@ -13,6 +13,7 @@
 
 #include "dev.h"
 #include "out.h"
+#include "pci.h"
 
 static const char help[] =
 	"Usage: mica host check [--json]\n"
@@ -227,6 +228,7 @@ static bool remapped_interrupts(void)
 static void check_remapping(struct finding *f)
 {
 	char *line CLEANUP(free_string) = command_line();
+	char *flags CLEANUP(free_string) = cpu_info("flags");
 	char *unsafe CLEANUP(free_string) = NULL;
 
 	unsafe = read_line("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
@@ -239,6 +241,9 @@ static void check_remapping(struct finding *f)
 		   has_word(line, "nointremap")) {
 		missing(f, "interrupt remapping is switched off on the kernel's command line",
 			"remove intremap=off or nointremap from it");
+	} else if (has_word(flags, "hypervisor")) {
+		missing(f, "interrupts of devices are not remapped, in a virtual machine",
+			"give the machine an IOMMU that does it (QEMU: -device intel-iommu,intremap=on)");
 	} else {
 		missing(f, "interrupts of devices are not remapped, so a guest could forge those of the host",
 			"switch on the IOMMU, interrupt remapping and x2APIC in the firmware's set-up, or update the firmware");
@@ -254,9 +259,13 @@ static void check_vfio(struct finding *f)
 		{ "vfio_pci", "vfio-pci" },
 		{ "vfio_iommu_type1", "vfio_iommu_type1" },
 	};
+	char *unsafe CLEANUP(free_string) = NULL;
 	bool loaded = true;
 	size_t i;
 
+	unsafe = read_line("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
+	if (unsafe && *unsafe == 'Y')
+		f->change = xstrdup("vfio has enable_unsafe_noiommu_mode=Y, which mica does not use: set it to N");
 	f->state = STATE_OK;
 	for (i = 0; i < ARRAY_SIZE(modules); i++) {
 		if (module_loaded(modules[i].name))
@@ -264,6 +273,7 @@ static void check_vfio(struct finding *f)
 		loaded = false;
 		if (module_available(modules[i].file))
 			continue;
+		free(f->change);
 		missing(f, "this kernel has no vfio-pci",
 			"boot a kernel that has the modules vfio-pci and vfio_iommu_type1, as Debian's have");
 		return;
@@ -299,6 +309,48 @@ static void check_mica(struct finding *f)
 	else
 		missing(f, "the module is not loaded",
 			"insmod mica.ko, or modprobe mica where it is installed");
+}
+
+struct tally {
+	int dev;
+	unsigned int functions;
+	unsigned int claimable;
+	unsigned int sriov;
+};
+
+static int tally_function(const struct mica_pci_addr *addr, void *data)
+{
+	struct tally *tally = data;
+	struct function f;
+
+	/* It may have been unplugged since it was listed. */
+	if (function_get(tally->dev, addr, false, &f))
+		return 0;
+	if (!(f.info.state & MICA_STATE_BRIDGE)) {
+		tally->functions++;
+		tally->claimable += !f.info.claim_error;
+		tally->sriov += f.info.sriov_total > 0;
+	}
+	function_free(&f);
+	return 0;
+}
+
+static void check_devices(struct finding *f)
+{
+	int fd CLEANUP(close_fd) = -1;
+	struct tally tally = {};
+
+	fd = dev_open();
+	if (fd < 0) {
+		found(f, "known to root, once the module is loaded");
+		return;
+	}
+	tally.dev = fd;
+	pci_each(tally_function, &tally);
+	found(f, "%u of %u functions can be claimed as they are, %u can make virtual ones",
+	      tally.claimable, tally.functions, tally.sriov);
+	if (tally.claimable < tally.functions)
+		f->change = xstrdup("'mica device list' tells for each of the others what stands in the way");
 }
 
 static void check_union(struct finding *f)
@@ -372,6 +424,8 @@ static void check_memory(struct finding *f)
 	huge = human_size(memory_info("Hugepagesize") << 10);
 	found(f, "%s available, %ju free huge pages of %s", free,
 	      (uintmax_t)pages, huge);
+	if (!pages)
+		f->change = xstrdup("a guest on huge pages needs them set aside: sysctl vm.nr_hugepages=NUMBER, best at boot");
 }
 
 static const struct {
@@ -384,6 +438,7 @@ static const struct {
 	{ "interrupt remapping", check_remapping },
 	{ "vfio-pci", check_vfio },
 	{ "mica", check_mica },
+	{ "devices", check_devices },
 	{ "union", check_union },
 	{ "locked memory", check_memlock },
 	{ "mappings", check_mappings },

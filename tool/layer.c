@@ -96,7 +96,7 @@ bool xattr_is_private(const char *name)
 /* The value of an attribute with a zero behind it, to be freed, or NULL. */
 static const char *xattr_read(int fd, const char *name, char **value, size_t *len)
 {
-	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d", fd);
+	char *path CLEANUP(free_string) = fd_path(fd);
 	ssize_t ret;
 
 	*value = NULL;
@@ -132,7 +132,7 @@ static const char *mark_read(int fd, const char *mark, char **value, size_t *len
 
 const char *set_opaque(int dir)
 {
-	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d/.", dir);
+	char *path CLEANUP(free_string) = path_in(dir, ".");
 	char *name CLEANUP(free_string) = mark_name("opaque");
 
 	return setxattr(path, name, "y", 1, 0) ?
@@ -163,6 +163,15 @@ const char *read_redirect(char **to, int fd)
 	free_string(to);
 	*to = NULL;
 	return len ? because("has a redirect to what is no path") : NULL;
+}
+
+/* Is it known of a layer that what leads to nothing led to what is in it now? */
+bool needs_no_others(int root)
+{
+	char *list CLEANUP(free_string) = NULL;
+	size_t len = 0;
+
+	return !mark_read(root, "mica.layers", &list, &len) && list && !len;
 }
 
 const char *is_metacopy(bool *metacopy, int fd)
@@ -266,9 +275,9 @@ void part_close(struct part *part)
 	close_fd(&part->fd);
 }
 
-bool same_file(const struct part *a, const struct part *b)
+bool same_file(const struct stat *a, const struct stat *b)
 {
-	return a->st.st_dev == b->st.st_dev && a->st.st_ino == b->st.st_ino;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
 /* What @name is in one part of a directory; without a descriptor, nothing. */
@@ -386,7 +395,7 @@ static const char *add_xattr(struct xattrs *xattrs, int fd, const char *name)
 /* Sorted by their names. */
 const char *xattrs_read(struct xattrs *xattrs, int fd)
 {
-	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d", fd);
+	char *path CLEANUP(free_string) = fd_path(fd);
 	char *list CLEANUP(free_string) = NULL;
 	const char *why = NULL;
 	const char *name;

@@ -35,6 +35,8 @@ struct layers {
 	struct layer {
 		char *path;
 		int fd;
+		uint64_t hash;		/* what layers that need it know it by, or zero */
+		unsigned char uuid[16];	/* of its file system, if it is owned */
 	} *layer;
 	size_t nr;
 	bool complete;		/* there are none below them */
@@ -54,7 +56,7 @@ struct part {
 
 const char *part_open(struct part *part, const struct part *dir, const char *name);
 void part_close(struct part *part);
-bool same_file(const struct part *a, const struct part *b);
+bool same_file(const struct stat *a, const struct stat *b);
 
 /*
  * What a name is: a directory has all its parts, anything else the first. It may go on
@@ -66,7 +68,7 @@ struct node {
 	struct part data;	/* of a file, if it is in another layer */
 	char *below;		/* where it goes on, as a path from their root, or NULL */
 	bool dot;		/* what ends it has the dot form */
-	bool lost;		/* it was renamed, and what it was is not here */
+	bool lost;		/* it was renamed, and what it was is not all here */
 };
 
 const char *node_root(struct node *root, const struct layers *layers, size_t from);
@@ -97,6 +99,7 @@ bool is_hidden(int dir, const char *name);
 bool has_other_names(const struct part *file);
 const char *is_metacopy(bool *metacopy, int fd);
 const char *read_redirect(char **to, int fd);
+bool needs_no_others(int root);
 const char *set_opaque(int dir);
 
 /* Sorted by their bytes. */

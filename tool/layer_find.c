@@ -37,7 +37,7 @@ int node_open_data(const struct node *node)
 {
 	char *path CLEANUP(free_string) = NULL;
 
-	path = xprintf("/proc/self/fd/%d", node_data(node)->fd);
+	path = fd_path(node_data(node)->fd);
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
@@ -83,7 +83,8 @@ const char *node_root(struct node *root, const struct layers *layers, size_t fro
  * @name: what is looked for there
  * @i: part of the directory that comes next
  * @found: what has been found
- * @redirected: how many parts that had at the last redirect
+ * @redirected: how many parts that had at the last redirect, if more is to come
+ * @lost: something on the way of that was renamed, and what it was is not all here
  * @data: it is data of a file that is looked for
  * @ended: nothing more can come
  * @depth: redirects in one another
@@ -96,6 +97,7 @@ struct search {
 	size_t i;
 	struct node *found;
 	size_t redirected;
+	bool lost;
 	bool data;
 	bool ended;
 	int depth;
@@ -119,6 +121,7 @@ static const char *walk(struct search *s, size_t from, char *path, char **last)
 
 		next = NO_NODE;
 		why = search(&step);
+		s->lost |= next.lost;
 		if (next.nr && !node_is_dir(&next))
 			node_close(&next);
 		node_close(&dir);
@@ -137,10 +140,11 @@ static const char *follow(struct search *s, size_t layer, const char *redirect)
 	char *last = path;
 	const char *why = NULL;
 
-	s->redirected = s->found->nr;
+	s->redirected = needs_no_others(s->layers->layer[layer].fd) ? 0 : s->found->nr;
 	if (*redirect == '/') {
 		if (s->depth == MAX_REDIRECTS)
 			return because("leads through too many redirects");
+		s->lost = false;
 		why = walk(s, layer + 1, path + 1, &last);
 		s->in = &s->own;
 		s->i = 0;
@@ -234,7 +238,8 @@ static const char *search(struct search *s)
 		why = search_part(s);
 	if (!why && !s->ended && s->in->below) {
 		s->found->below = xprintf("%s/%s", s->in->below, s->name);
-		s->found->lost = s->redirected && s->redirected == s->found->nr;
+		s->found->lost = s->lost ||
+				 (s->redirected && s->redirected == s->found->nr);
 	}
 	node_close(&s->own);
 	free(s->name);

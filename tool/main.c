@@ -22,6 +22,8 @@ static const struct command commands[] = {
 	  "all about one function, and who uses it" },
 	{ "guest", "exec", guest_exec,
 	  "run a VMM while mica holds devices for it" },
+	{ "guest", "end", guest_end,
+	  "end a session, and have its devices go back" },
 	{ "guest", "list", guest_list,
 	  "sessions, their guests and their devices" },
 	{ "union", "mount", union_mount,

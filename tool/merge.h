@@ -42,16 +42,8 @@ const char *drop_acls(int dir);
 const char *count_tree(int dir, struct tally *t);
 const char *empty_tree(int dir, struct progress *progress);
 
-/* What the layers are known by where they are needed, eight bytes each. */
-struct hashes {
-	uint64_t *hash;
-	size_t nr;
-};
-
-void hashes_add(struct hashes *hashes, uint64_t hash);
-
-int merge_build(int target, const struct layers *layers, const struct hashes *own,
-		bool copy, struct progress *progress);
+int merge_build(int target, const struct layers *layers, bool copy,
+		struct progress *progress);
 const char *merge_fix_links(int target);
 
 #endif /* MICA_TOOL_MERGE_H */

@@ -18,8 +18,6 @@
 struct indexed {
 	struct part file;	/* without a descriptor, see open_indexed() */
 	char *name;		/* the origin, see layers.rst */
-	unsigned char key[NAME_MAX / 2];
-	size_t key_len;
 	bool lost;		/* it is no copy, but counts names that were removed */
 	bool here;		/* and the file is in these layers */
 };
@@ -34,7 +32,6 @@ struct copied {
 struct build {
 	int target;
 	const struct layers *layers;
-	const struct hashes *own;
 	struct progress *progress;
 	struct indexed *index;
 	size_t nr_indexed;
@@ -42,6 +39,7 @@ struct build {
 	char *path;		/* of what is looked at */
 	bool copy;		/* no links to what is in the layers */
 	bool leads;		/* something leads to layers below */
+	bool unlisted;		/* which they are is not known */
 };
 
 /* A directory of the new layer, and what it is made of. */
@@ -51,78 +49,91 @@ struct target {
 	bool impure;		/* names in it have another number than their own */
 };
 
-#define ORIGIN_HEAD 5			/* version, magic, length, flags, type */
-#define ORIGIN_FID (ORIGIN_HEAD + 16)	/* the UUID of the file system */
+/* What a copy was made of, as overlayfs has it on disk: a head, and a file handle. */
+#define ORIGIN_MAGIC 0xfb
+#define ORIGIN_ENDIAN 3
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define ORIGIN_FLAGS 1
+#define ORIGIN_OTHER_ENDIAN 0
+#else
+#define ORIGIN_FLAGS 0
+#define ORIGIN_OTHER_ENDIAN 1
+#endif
 
-/*
- * A file system is told by the rest of the handle as well: there is a random number
- * in it.
- */
-static size_t make_key(unsigned char *key, unsigned char type, const void *fid, size_t len)
-{
-	if (len > NAME_MAX / 2 - 1)
-		return 0;
-	key[0] = type;
-	memcpy(key + 1, fid, len);
-	return len + 1;
-}
+struct origin {
+	unsigned char version;
+	unsigned char magic;
+	unsigned char len;		/* of all */
+	unsigned char flags;
+	unsigned char type;
+	unsigned char uuid[16];		/* of the file system */
+	unsigned char fid[UCHAR_MAX - 21];
+};
 
-static size_t origin_key(unsigned char *key, const unsigned char *origin, size_t len)
-{
-	if (len <= ORIGIN_FID || origin[0] || origin[1] != 0xfb || origin[2] != len)
-		return 0;
-	return make_key(key, origin[4], origin + ORIGIN_FID, len - ORIGIN_FID);
-}
+#define ORIGIN_HEAD offsetof(struct origin, fid)
 
-static size_t name_key(unsigned char *key, const char *name)
-{
-	unsigned char origin[NAME_MAX / 2];
-	size_t len = strlen(name) / 2, i;
-
-	if (strlen(name) != 2 * len || len > sizeof(origin))
-		return 0;
-	for (i = 0; i < len; i++)
-		if (sscanf(name + 2 * i, "%2hhx", &origin[i]) != 1)
-			return 0;
-	return origin_key(key, origin, len);
-}
-
-static char *fd_path(int fd)
-{
-	return xprintf("/proc/self/fd/%d", fd);
-}
-
-static size_t file_key(unsigned char *key, const struct part *file)
+static bool read_origin(struct origin *o, const struct part *file)
 {
 	char *path CLEANUP(free_string) = fd_path(file->fd);
+	ssize_t len = getxattr(path, MARK "origin", o, sizeof(*o));
+
+	return len > (ssize_t)ORIGIN_HEAD && !o->version && o->magic == ORIGIN_MAGIC &&
+	       o->len == len && (o->flags & ORIGIN_ENDIAN) != ORIGIN_OTHER_ENDIAN;
+}
+
+/* That of a copy which would be made of it. */
+static bool make_origin(struct origin *o, const struct build *b, const struct part *file)
+{
 	union {
 		struct file_handle handle;
 		char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
 	} h;
-	unsigned char origin[UCHAR_MAX];
-	size_t key_len = 0;
-	ssize_t len;
+	size_t len;
 	int id;
 
-	len = getxattr(path, MARK "origin", origin, sizeof(origin));
-	if (len > 0)
-		key_len = origin_key(key, origin, (size_t)len);
-	if (key_len)
-		return key_len;
 	h.handle.handle_bytes = MAX_HANDLE_SZ;
 	if (name_to_handle_at(file->fd, "", &h.handle, &id, AT_EMPTY_PATH))
-		return 0;
-	return make_key(key, (unsigned char)h.handle.handle_type, h.handle.f_handle,
-			h.handle.handle_bytes);
+		return false;
+	len = h.handle.handle_bytes;
+	if (!len || len > sizeof(o->fid))
+		return false;
+	*o = (struct origin){
+		.magic = ORIGIN_MAGIC, .len = (unsigned char)(ORIGIN_HEAD + len),
+		.flags = ORIGIN_FLAGS, .type = (unsigned char)h.handle.handle_type,
+	};
+	memcpy(o->uuid, b->layers->layer[file->layer].uuid, sizeof(o->uuid));
+	memcpy(o->fid, h.handle.f_handle, len);
+	return true;
 }
 
-static int by_key(const void *a, const void *b)
+/* What a copy of a file is called in an index, or NULL. */
+static char *index_name(const struct build *b, const struct part *file)
+{
+	struct origin o;
+	char *name;
+	size_t i;
+
+	if (!read_origin(&o, file) && !make_origin(&o, b, file))
+		return NULL;
+	name = xmalloc(2 * o.len + 1u);
+	for (i = 0; i < o.len; i++)
+		sprintf(name + 2 * i, "%02x", ((unsigned char *)&o)[i]);
+	return name;
+}
+
+static bool is_index_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 2 * ORIGIN_HEAD && !(len % 2) && !strncmp(name, "00fb", 4) &&
+	       strspn(name, "0123456789abcdef") == len;
+}
+
+static int by_name(const void *a, const void *b)
 {
 	const struct indexed *x = a, *y = b;
-	int ret = memcmp(x->key, y->key, x->key_len < y->key_len ? x->key_len : y->key_len);
+	int ret = strcmp(x->name, y->name);
 
-	if (!ret && x->key_len != y->key_len)
-		ret = x->key_len < y->key_len ? -1 : 1;
 	if (!ret && x->file.layer != y->file.layer)
 		ret = x->file.layer < y->file.layer ? -1 : 1;
 	return ret;
@@ -140,16 +151,14 @@ static const char *open_meta(struct part *dir, const struct part *root, const ch
 
 static const char *add_indexed(struct build *b, const struct part *index, const char *name)
 {
-	struct indexed x = { .name = xstrdup(name) };
+	struct indexed x = {};
 	const char *why = part_open(&x.file, index, name);
 	bool is_there = x.file.fd >= 0;
 
-	x.key_len = name_key(x.key, name);
 	part_close(&x.file);
-	if (!is_there || !x.key_len) {
-		free(x.name);
+	if (!is_there || !is_index_name(name))
 		return why;
-	}
+	x.name = xstrdup(name);
 	x.lost = S_ISCHR(x.file.st.st_mode);
 	b->index = xrealloc(b->index, (b->nr_indexed + 1) * sizeof(x));
 	b->index[b->nr_indexed++] = x;
@@ -194,32 +203,30 @@ static const char *read_indices(struct build *b)
 	for (i = 0; !why && i < b->layers->nr; i++)
 		why = read_index(b, i);
 	if (b->nr_indexed)
-		qsort(b->index, b->nr_indexed, sizeof(*b->index), by_key);
+		qsort(b->index, b->nr_indexed, sizeof(*b->index), by_name);
 	return why;
 }
 
 /* The copy of a file that has several names, in a layer left of it, or NULL. */
 static const struct indexed *find_indexed(struct build *b, const struct part *file)
 {
-	struct indexed wanted = {};
+	char *name CLEANUP(free_string) = NULL;
 	size_t low = 0, high = b->nr_indexed, middle;
 	struct indexed *x;
 
-	if (!b->nr_indexed || file->st.st_nlink < 2)
+	if (b->nr_indexed && file->st.st_nlink > 1)
+		name = index_name(b, file);
+	if (!name)
 		return NULL;
-	wanted.key_len = file_key(wanted.key, file);
 	while (low < high) {
 		middle = (low + high) / 2;
-		if (by_key(&b->index[middle], &wanted) < 0)
+		if (strcmp(b->index[middle].name, name) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	for (; low < b->nr_indexed; low++) {
+	for (; low < b->nr_indexed && !strcmp(b->index[low].name, name); low++) {
 		x = &b->index[low];
-		if (x->key_len != wanted.key_len ||
-		    memcmp(x->key, wanted.key, wanted.key_len))
-			return NULL;
 		if (x->lost)
 			x->here = true;
 		else if (x->file.layer < file->layer)
@@ -272,6 +279,15 @@ static void free_copied(void *node)
 	free(c);
 }
 
+/* Something in a layer leads to layers below it, which has a list of them. */
+static void note_leads(struct build *b, size_t layer)
+{
+	int fd = b->layers->layer[layer].fd;
+
+	b->leads = true;
+	b->unlisted |= fgetxattr(fd, MARK "mica.layers", NULL, 0) < 0;
+}
+
 /* Where the data of a file is, and its attributes do not say it. */
 struct data {
 	struct node at;
@@ -303,7 +319,7 @@ static const char *find_data(struct data *d, struct build *b, const struct node 
 		return why;
 	if (!d->at.below)
 		return because("its data is in none of the layers");
-	b->leads = true;
+	note_leads(b, file->layer);
 	own = dir->below ? xprintf("%s/%s", dir->below, name) : NULL;
 	d->stays = (redirect ?: own) && !strcmp(redirect ?: own, d->at.below);
 	return NULL;
@@ -322,11 +338,25 @@ static bool skip_redirect(const char *name)
 static const char *set_mark(const struct place *to, const char *mark, const void *value,
 			    size_t len)
 {
-	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d/%s", to->dir, to->name);
+	char *path CLEANUP(free_string) = path_in(to->dir, to->name);
 
 	if (lsetxattr(path, mark, value, len, 0))
 		return because("%s: %s", mark, strerror(errno));
 	return NULL;
+}
+
+/*
+ * Other names of the file, in the index of a layer to the left, are found by what it was,
+ * and while that is there, it has the number of that.
+ */
+static const char *keep_origin(const struct build *b, const struct place *to,
+			       const struct part *file)
+{
+	struct origin o;
+
+	if (file->st.st_nlink < 2 || read_origin(&o, file) || !make_origin(&o, b, file))
+		return NULL;
+	return set_mark(to, MARK "origin", &o, o.len);
 }
 
 static const char *copy_file(struct build *b, const struct place *to, const struct part *file,
@@ -346,6 +376,7 @@ static const char *copy_file(struct build *b, const struct place *to, const stru
 		      set_mark(to, MARK "redirect", below, strlen(below));
 	else
 		why = copy_node(to, file, file->fd, NULL, b->progress);
+	why = why ?: keep_origin(b, to, file);
 	if (!why && utimensat(to->dir, to->name, times, AT_SYMLINK_NOFOLLOW))
 		return because_errno();
 	return why ?: note_copied(b, file, to);
@@ -430,6 +461,15 @@ static bool is_impure(const struct node *dir)
 	return false;
 }
 
+static void note_redirects(struct build *b, const struct node *dir)
+{
+	size_t i;
+
+	for (i = 0; i < dir->nr; i++)
+		if (fgetxattr(dir->part[i].fd, MARK "redirect", NULL, 0) >= 0)
+			note_leads(b, dir->part[i].layer);
+}
+
 /*
  * What is to the right of a directory: nothing more, or @from->below, where by its
  * place in the new layer it would be @by_place.
@@ -440,7 +480,7 @@ static const char *mark_dir(struct build *b, const struct target *dir, const cha
 	const char *below = dir->from->below;
 
 	if (below && (!by_place || strcmp(below, by_place))) {
-		b->leads = true;
+		note_redirects(b, dir->from);
 		return set_mark(&self, MARK "redirect", below, strlen(below));
 	}
 	if (below || !by_place)
@@ -472,7 +512,7 @@ static const char *put_dir(struct build *b, const struct target *dir, const char
 
 	if (mkdirat(dir->fd, name, 0700))
 		return because_errno();
-	fd = openat(dir->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_dir(dir->fd, name);
 	if (fd < 0)
 		return because_errno();
 	if (dir->from->below)
@@ -501,8 +541,11 @@ static const char *put_name(struct build *b, struct target *dir, const char *nam
 		return put_dir(b, dir, name, &found);
 	file = &found.part[0];
 	x = find_indexed(b, file);
-	if (!x)
-		return put_file(b, &to, file, dir->from, name);
+	if (!x) {
+		why = put_file(b, &to, file, dir->from, name);
+		dir->impure |= file->st.st_nlink > 1 && find_copied(b, file);
+		return why;
+	}
 	dir->impure = true;
 	why = open_indexed(&copy, b, x);
 	/* The index has it as well, perhaps as its only name so far. */
@@ -593,7 +636,8 @@ static bool read_number(const char *path, const char *mark, char kind, int *numb
 	       sscanf(value + 1, "%d", number) == 1;
 }
 
-static const char *note_links(const struct place *to, const struct part *copy)
+/* @links are those that it had before it got names here. */
+static const char *note_links(const struct place *to, const struct part *copy, nlink_t links)
 {
 	char *path CLEANUP(free_string) = fd_path(copy->fd);
 	char *value CLEANUP(free_string) = NULL;
@@ -601,7 +645,7 @@ static const char *note_links(const struct place *to, const struct part *copy)
 
 	if (!read_number(path, NLINK, 'U', &added))
 		return NULL;
-	value = xprintf("U%d", (int)copy->st.st_nlink + added);
+	value = xprintf("U%d", (int)links + added);
 	return set_mark(to, LINKS, value, strlen(value));
 }
 
@@ -619,9 +663,9 @@ static const char *put_copy(struct build *b, const struct place *to, const struc
 		why = is_metacopy(&is_meta, copy->fd);
 	if (why || !is_meta || find_copied(b, copy))
 		return why ?: put_file(b, to, copy, root, to->name);
+	note_leads(b, copy->layer);
 	if (!b->copy && link_to(copy->fd, to))
 		return NULL;
-	b->leads = true;
 	return copy_node(to, copy, -1, NULL, b->progress);
 }
 
@@ -637,14 +681,15 @@ static const char *put_indexed(struct build *b, int index, const struct indexed 
 	why = open_indexed(&file, b, x);
 	if (!why && x->lost)
 		return copy_node(&to, &file, -1, NULL, b->progress);
-	return why ?: put_copy(b, &to, &file, root) ?: note_links(&to, &file);
+	return why ?: put_copy(b, &to, &file, root) ?:
+	       note_links(&to, &file, x->file.st.st_nlink);
 }
 
 static int make_dir(int dir, const char *name)
 {
 	if (mkdirat(dir, name, 0700) && errno != EEXIST)
 		return -1;
-	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return open_dir(dir, name);
 }
 
 /* Of the copies of one file, the leftmost; a count of what is lost, if there is none. */
@@ -680,7 +725,7 @@ static const char *fix_links(const struct place *copy)
 	const char *why;
 	int links;
 
-	path = xprintf("/proc/self/fd/%d/%s", copy->dir, copy->name);
+	path = path_in(copy->dir, copy->name);
 	if (!read_number(path, LINKS, 'U', &links) || lstat(path, &st))
 		return NULL;
 	value = xprintf("U%+d", links - (int)st.st_nlink);
@@ -701,7 +746,7 @@ const char *merge_fix_links(int target)
 	const char *why = NULL;
 	size_t i;
 
-	index = openat(target, META_DIR "/index", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	index = open_dir(target, META_DIR "/index");
 	if (index >= 0)
 		why = names_read(&names, index);
 	for (i = 0; !why && i < names.nr; i++) {
@@ -712,7 +757,13 @@ const char *merge_fix_links(int target)
 	return why;
 }
 
-void hashes_add(struct hashes *hashes, uint64_t hash)
+/* What layers are known by. */
+struct hashes {
+	uint64_t *hash;
+	size_t nr;
+};
+
+static void hashes_add(struct hashes *hashes, uint64_t hash)
 {
 	size_t i;
 
@@ -775,17 +826,25 @@ static void add_list(struct hashes *hashes, const struct build *b, size_t layer,
 	}
 }
 
-/* What does not find a place is what was merged longest ago. */
+/*
+ * What does not find a place is what was merged longest ago. It is the last that is
+ * written, and leaves some place for what others note there.
+ */
 static const char *write_merged(const struct build *b, const struct hashes *merged)
 {
+	static const char room[512];
 	size_t nr = merged->nr;
+	bool has_room;
 
+	has_room = !fsetxattr(b->target, MARK "mica.room", room, sizeof(room), 0);
 	while (nr && fsetxattr(b->target, MARK "mica.merged", merged->hash,
 			       nr * sizeof(*merged->hash), 0)) {
 		if (errno != ENOSPC && errno != E2BIG && errno != ERANGE)
 			return because_errno();
 		nr /= 2;
 	}
+	if (has_room && fremovexattr(b->target, MARK "mica.room"))
+		return because_errno();
 	return NULL;
 }
 
@@ -835,24 +894,36 @@ static const char *write_filesystems(const struct build *b, const struct place *
 	return NULL;
 }
 
-static const char *mark_root(const struct build *b)
+/* An empty list says that nothing leads to layers which are none of these. */
+static const char *write_needs(const struct build *b, const struct place *root,
+			       const struct hashes *merged)
 {
-	const struct place root = { .dir = b->target, .name = "." };
-	struct hashes merged CLEANUP(hashes_free) = {};
 	struct hashes needs CLEANUP(hashes_free) = {};
-	const char *why = NULL;
 	size_t i;
 
-	for (i = 0; i < b->own->nr; i++)
-		hashes_add(&merged, b->own->hash[i]);
-	for (i = 0; i < b->layers->nr; i++)
-		add_list(&merged, b, i, MARK "mica.merged", NULL);
 	for (i = 0; b->leads && i < b->layers->nr; i++)
-		add_list(&needs, b, i, MARK "mica.layers", &merged);
-	if (needs.nr)
-		why = set_mark(&root, MARK "mica.layers", needs.hash,
-			       needs.nr * sizeof(*needs.hash));
-	return why ?: write_merged(b, &merged) ?: write_seal(b, &root, &merged) ?:
+		add_list(&needs, b, i, MARK "mica.layers", merged);
+	if (!needs.nr && (!b->leads || b->unlisted))
+		return NULL;
+	return set_mark(root, MARK "mica.layers", needs.hash,
+			needs.nr * sizeof(*needs.hash));
+}
+
+static void list_merged(struct hashes *merged, const struct build *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->layers->nr; i++)
+		hashes_add(merged, b->layers->layer[i].hash);
+	for (i = 0; i < b->layers->nr; i++)
+		add_list(merged, b, i, MARK "mica.merged", NULL);
+}
+
+static const char *mark_root(const struct build *b, const struct hashes *merged)
+{
+	const struct place root = { .dir = b->target, .name = "." };
+
+	return write_needs(b, &root, merged) ?: write_seal(b, &root, merged) ?:
 	       write_filesystems(b, &root);
 }
 
@@ -860,6 +931,7 @@ static const char *build(struct build *b)
 {
 	struct node root CLEANUP(node_close) = NO_NODE;
 	struct target target = { .from = &root, .fd = b->target };
+	struct hashes merged CLEANUP(hashes_free) = {};
 	const char *why;
 
 	why = node_root(&root, b->layers, 0) ?: read_indices(b) ?: fill_dir(b, &target);
@@ -867,23 +939,24 @@ static const char *build(struct build *b)
 		return why;
 	free(b->path);
 	b->path = xstrdup("");
-	return put_index(b, &root) ?: mark_root(b) ?: finish_dir(b, &target, "");
+	list_merged(&merged, b);
+	return put_index(b, &root) ?: mark_root(b, &merged) ?:
+	       finish_dir(b, &target, "") ?: write_merged(b, &merged);
 }
 
 /**
  * merge_build - make one layer of several
  * @target: an empty directory
- * @layers: the layers
- * @own: what each of them is known by
+ * @layers: the layers, which the caller owns
  * @copy: nothing of them is to be linked to
  * @progress: how far it is
  */
-int merge_build(int target, const struct layers *layers, const struct hashes *own,
-		bool copy, struct progress *progress)
+int merge_build(int target, const struct layers *layers, bool copy,
+		struct progress *progress)
 {
 	struct build b = {
-		.target = target, .layers = layers, .own = own, .copy = copy,
-		.progress = progress, .path = xstrdup(""),
+		.target = target, .layers = layers, .copy = copy, .progress = progress,
+		.path = xstrdup(""),
 	};
 	char *path CLEANUP(free_string) = NULL;
 	const char *why = build(&b);

@@ -50,11 +50,6 @@ void progress_end(struct progress *p)
 	p->told = 0;
 }
 
-static char *path_of(int fd, const char *name)
-{
-	return xprintf("/proc/self/fd/%d%s%s", fd, name ? "/" : "", name ?: "");
-}
-
 static const char *remove_acls(const char *path)
 {
 	static const char * const acls[] = {
@@ -71,7 +66,7 @@ static const char *remove_acls(const char *path)
 /* What is made in a directory is to inherit nothing from it. */
 const char *drop_acls(int dir)
 {
-	char *path CLEANUP(free_string) = path_of(dir, NULL);
+	char *path CLEANUP(free_string) = fd_path(dir);
 
 	return remove_acls(path);
 }
@@ -93,7 +88,7 @@ static const char *copy_xattr(const char *to, const char *from, const char *name
 
 static const char *copy_xattrs(const char *to, const struct part *part, xattr_filter skip)
 {
-	char *from CLEANUP(free_string) = path_of(part->fd, NULL);
+	char *from CLEANUP(free_string) = fd_path(part->fd);
 	char *list CLEANUP(free_string) = NULL;
 	ssize_t len = listxattr(from, NULL, 0);
 	const char *name;
@@ -111,10 +106,33 @@ static const char *copy_xattrs(const char *to, const struct part *part, xattr_fi
 	return why;
 }
 
-/* Owner, extended attributes, mode and times; in this order, each stays. */
+#define COPIED_FLAGS (FS_SYNC_FL | FS_DIRSYNC_FL | FS_NOATIME_FL | FS_NODUMP_FL)
+
+/* Those of chattr(1) that others mind, and none that it got from its directory. */
+static const char *copy_flags(const char *to, const struct part *from)
+{
+	int in CLEANUP(close_fd) = -1, out CLEANUP(close_fd) = -1;
+	char *path CLEANUP(free_string) = fd_path(from->fd);
+	int wanted, flags;
+
+	in = open(path, O_RDONLY | O_NOATIME | O_CLOEXEC);
+	out = open(to, O_RDONLY | O_CLOEXEC);
+	if (in < 0 || out < 0)
+		return because_errno();
+	if (!ioctl(in, FS_IOC_GETFLAGS, &wanted) && !ioctl(out, FS_IOC_GETFLAGS, &flags)) {
+		wanted = (wanted & COPIED_FLAGS) | (flags & ~COPIED_FLAGS);
+		if (wanted == flags || !ioctl(out, FS_IOC_SETFLAGS, &wanted))
+			return NULL;
+	}
+	if (errno == ENOTTY || errno == EOPNOTSUPP)
+		return NULL;
+	return because("its file attributes cannot be copied: %s", strerror(errno));
+}
+
+/* Owner, extended attributes, mode, times and flags; in this order, each stays. */
 const char *copy_attributes(const struct place *to, const struct part *from, xattr_filter skip)
 {
-	char *path CLEANUP(free_string) = path_of(to->dir, to->name);
+	char *path CLEANUP(free_string) = path_in(to->dir, to->name);
 	const struct stat *st = &from->st;
 	const struct timespec times[2] = { st->st_atim, st->st_mtim };
 	const char *why;
@@ -129,7 +147,7 @@ const char *copy_attributes(const struct place *to, const struct part *from, xat
 		return because_errno();
 	if (utimensat(to->dir, to->name, times, AT_SYMLINK_NOFOLLOW))
 		return because_errno();
-	return NULL;
+	return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode) ? copy_flags(path, from) : NULL;
 }
 
 static ssize_t copy_some(int to, int from, off_t pos, size_t size)
@@ -201,7 +219,7 @@ static const char *copy_regular(const struct place *to, const struct part *from,
 		return because_errno();
 	if (data < 0)
 		return ftruncate(fd, from->st.st_size) ? because_errno() : NULL;
-	path = path_of(data, NULL);
+	path = fd_path(data);
 	source = open(path, O_RDONLY | O_NOATIME | O_CLOEXEC);
 	if (source < 0)
 		return because_errno();
@@ -253,17 +271,14 @@ static const char *check_movable(int dir, const char *name, struct stat *st)
 		return because("%s: is immutable or append-only", name);
 	if (stx.stx_attributes & STATX_ATTR_ENCRYPTED)
 		return because("%s: is encrypted", name);
+	if (stx.stx_attributes & STATX_ATTR_VERITY)
+		return because("%s: is protected by fs-verity", name);
 	return NULL;
 }
 
 static const char *in_directory(const char *name, const char *why)
 {
 	return why ? because("%s/%s", name, why) : NULL;
-}
-
-static int open_dir(int dir, const char *name)
-{
-	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static bool is_apart(const struct tally *t, int dir)
@@ -274,7 +289,7 @@ static bool is_apart(const struct tally *t, int dir)
 	if (fstat(dir, &st))
 		return false;
 	for (i = 0; i < t->nr_apart; i++)
-		if (st.st_dev == t->apart[i].st_dev && st.st_ino == t->apart[i].st_ino)
+		if (same_file(&st, &t->apart[i]))
 			return false;
 	return true;
 }

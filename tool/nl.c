@@ -152,6 +152,7 @@ const char *event_name(enum mica_event_type type)
 		[MICA_EVENT_SNAPSHOT] = "snapshot",
 		[MICA_EVENT_RESET] = "reset",
 		[MICA_EVENT_MERGE] = "merge",
+		[MICA_EVENT_LEAVING] = "leaving",
 	};
 
 	if (type < ARRAY_SIZE(names) && names[type])

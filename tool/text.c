@@ -2,6 +2,7 @@
 /* Memory that does not run out, strings, and files of one line. */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,6 +65,23 @@ void close_fd(int *fd)
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
+}
+
+/* A directory to read, which is no link. */
+int open_dir(int dir, const char *name)
+{
+	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* For calls that take a path, or none that is O_PATH. */
+char *fd_path(int fd)
+{
+	return xprintf("/proc/self/fd/%d", fd);
+}
+
+char *path_in(int dir, const char *name)
+{
+	return xprintf("/proc/self/fd/%d/%s", dir, name);
 }
 
 /* The first line of a file, to be freed; NULL if there is none to be read. */

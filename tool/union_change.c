@@ -45,7 +45,7 @@ static int find_branch(const struct change *c, const char *name, uint32_t *id)
 /* The mount point of what is at @fd, to be freed, or NULL. */
 static char *mount_of(int fd)
 {
-	char *self CLEANUP(free_string) = xprintf("/proc/self/fd/%d", fd);
+	char *self CLEANUP(free_string) = fd_path(fd);
 	char *path = realpath(self, NULL);
 	struct statx stx;
 	char *slash;

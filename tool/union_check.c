@@ -222,7 +222,7 @@ static void check_layers(struct check *c)
 	list = attribute(c, "mica.layers", &len);
 	if (!list)
 		return;
-	if (len && !(len % 8))
+	if (!(len % 8))
 		tell(c, "layers", "both",
 		     "redirects and metacopies here lead to %zd layer%s below",
 		     len / 8, len == 8 ? "" : "s");

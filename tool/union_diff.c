@@ -135,7 +135,7 @@ static const char *compare_content(const struct node *a, const struct node *b, b
 	switch (pa->st.st_mode & S_IFMT) {
 	case S_IFREG:
 		*same = pa->st.st_size == pb->st.st_size;
-		if (!*same || same_file(node_data(a), node_data(b)))
+		if (!*same || same_file(&node_data(a)->st, &node_data(b)->st))
 			return NULL;
 		return compare_data(a, b, same);
 	case S_IFLNK:
@@ -179,7 +179,7 @@ static int compare(struct diff *d, const char *path, const struct pair *pair)
 	const char *why;
 
 	/* Seen through another path, a redirect's, it is the same. */
-	if (same_file(now, before))
+	if (same_file(&now->st, &before->st))
 		return MICA_OK;
 	if (has_other_names(now))
 		note_at(path, "has other names in the layers below, which are not listed");
@@ -254,7 +254,7 @@ static const char *read_names(struct diff *d, const struct pair *dir, struct nam
 	while (upper < now->nr && now->part[upper].layer < d->top)
 		upper++;
 	for (i = 0; i < before->nr && upper + i < now->nr; i++)
-		if (!same_file(&before->part[i], &now->part[upper + i]))
+		if (!same_file(&before->part[i].st, &now->part[upper + i].st))
 			break;
 	if (i == before->nr && upper + i == now->nr)
 		return add_names(names, now, 0, upper);

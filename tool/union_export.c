@@ -481,7 +481,7 @@ static int open_output(struct export *x, const char *file)
 /* An old one is replaced in one step. */
 static const char *link_output(struct export *x, const char *file, const char *beside)
 {
-	char *self CLEANUP(free_string) = xprintf("/proc/self/fd/%d", x->out);
+	char *self CLEANUP(free_string) = fd_path(x->out);
 	const char *why;
 
 	if (!linkat(AT_FDCWD, self, AT_FDCWD, file, AT_SYMLINK_FOLLOW))

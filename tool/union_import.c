@@ -151,11 +151,6 @@ static const char *open_parent(struct import *x, const char *path, const char *n
 	return NULL;
 }
 
-static int open_dir(int dir, const char *name)
-{
-	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
 static const char *remove_tree(int dir, const char *name)
 {
 	struct names names CLEANUP(names_free) = {};
@@ -250,7 +245,7 @@ static const char *set_owner(int dir, const char *name, struct archive_entry *en
 
 static const char *set_xattrs(int dir, const char *name, struct archive_entry *entry)
 {
-	char *path CLEANUP(free_string) = xprintf("/proc/self/fd/%d/%s", dir, name);
+	char *path CLEANUP(free_string) = path_in(dir, name);
 	int left = archive_entry_xattr_reset(entry);
 	const char *attr;
 	const void *value;
@@ -487,7 +482,7 @@ static const char *set_late(struct import *x, const struct late *late)
 	/* Something else may have taken its place. */
 	if (why)
 		return NULL;
-	self = xprintf("/proc/self/fd/%d/.", fd);
+	self = path_in(fd, ".");
 	if (late->acl && setxattr(self, DEFAULT_ACL, late->acl, late->acl_len, 0))
 		return because("cannot have its default ACL: %s", strerror(errno));
 	return utimensat(AT_FDCWD, self, times, 0) ? because_errno() : NULL;

@@ -20,7 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include "branches.h"
 #include "dev.h"
@@ -67,7 +67,6 @@ struct merge {
 	char *temp;			/* what it is called before, and the old one after */
 	char *list;			/* name of the list of the layers, there too */
 	struct layers layers;
-	struct hashes own;
 	struct mark mark;
 	struct progress progress;
 };
@@ -75,11 +74,6 @@ struct merge {
 static const char *at_path(const char *path, const char *why)
 {
 	return why ? because("%s: %s", path, why) : NULL;
-}
-
-static int open_at(int dir, const char *name)
-{
-	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static int open_layer(const char *path)
@@ -109,10 +103,10 @@ static const char *set_mark(int fd, const struct merge *m, bool is_new)
 }
 
 /*
- * Keeps others from writing to it; until the end, so the session is left open. @hash,
- * if it is wanted, is what it is known by.
+ * Keeps others from writing to it; until the end, so the session is left open. @layer,
+ * if there is one, is told what it is known by.
  */
-static const char *own(int fd, uint32_t flags, uint32_t branch, uint64_t *hash)
+static const char *own(int fd, uint32_t flags, uint32_t branch, struct layer *layer)
 {
 	struct mica_reason why = {};
 	struct mica_union_own o = {
@@ -125,8 +119,10 @@ static const char *own(int fd, uint32_t flags, uint32_t branch, uint64_t *hash)
 		return because("/dev/mica: %s", strerror(errno));
 	if (ioctl(session, MICA_UNION_OWN, &o))
 		return because("%s", reason_text(&why, errno));
-	if (hash)
-		*hash = o.hash;
+	if (layer) {
+		layer->hash = o.hash;
+		memcpy(layer->uuid, o.uuid, sizeof(layer->uuid));
+	}
 	return NULL;
 }
 
@@ -134,14 +130,14 @@ static const char *own_layers(struct merge *m)
 {
 	uint32_t flags = m->into ? 0 : MICA_OWN_CHANGE;
 	const char *why = NULL;
-	uint64_t hash = 0;
 	size_t i;
 
 	for (i = 0; !why && i < m->nr; i++) {
-		why = at_path(m->item[i].path, own(m->layers.layer[i].fd, flags,
-						   m->item[i].branch, &hash));
-		hashes_add(&m->own, hash);
-		if (!why && m->mount && !hash)
+		struct layer *layer = &m->layers.layer[i];
+
+		why = at_path(m->item[i].path,
+			      own(layer->fd, flags, m->item[i].branch, layer));
+		if (!why && m->mount && !layer->hash)
 			why = because("%s: cannot be told from others, its file system has no UUID",
 				      m->item[i].path);
 	}
@@ -155,18 +151,13 @@ static bool contains(const char *a, const char *b)
 	return !strncmp(a, b, len) && (!b[len] || b[len] == '/' || a[len - 1] == '/');
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 static const char *check_apart(struct merge *m)
 {
 	size_t i, j;
 
 	for (i = 0; m->into && i < m->nr; i++)
 		if (contains(m->target, m->item[i].path))
-			return because("%s contains %s", m->item[i].path, m->target);
+			return because("%s contains %s", m->target, m->item[i].path);
 	m->root = xmalloc((m->nr + 1) * sizeof(*m->root));
 	for (i = 0; i <= m->nr; i++)
 		if (fstat(i < m->nr ? m->layers.layer[i].fd : m->parent, &m->root[i]))
@@ -174,10 +165,10 @@ static const char *check_apart(struct merge *m)
 	for (i = 0; i < m->nr; i++) {
 		for (j = 0; j < m->nr; j++)
 			if (i != j && (contains(m->item[i].path, m->item[j].path) ||
-				       is_same(&m->root[i], &m->root[j])))
-				return because("%s contains %s", m->item[j].path,
-					       m->item[i].path);
-		if (is_same(&m->root[i], &m->root[m->nr]))
+				       same_file(&m->root[i], &m->root[j])))
+				return because("%s contains %s", m->item[i].path,
+					       m->item[j].path);
+		if (same_file(&m->root[i], &m->root[m->nr]))
 			return because("%s contains %s", m->item[i].path, m->target);
 	}
 	return NULL;
@@ -192,10 +183,10 @@ static const char *find_target(struct merge *m, const char *path)
 
 	for (name = copy + strlen(copy); name[-1] == '/'; )
 		*--name = 0;
-	name = strrchr(copy, '/') + 1;
-	name[-1] = 0;
-	if (!is_plain_name(name, strlen(name)))
+	name = strrchr(copy, '/');
+	if (!name || !is_plain_name(name + 1, strlen(name + 1)))
 		return because("%s: is no place for a layer", path);
+	*name++ = 0;
 	parent = realpath(*start ? start : "/", NULL);
 	if (parent)
 		m->parent = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -289,7 +280,7 @@ static void read_list(const struct merge *beside, struct merge *m)
 /* The temporary directory, or -1 if there is none. */
 static int open_temp(const struct merge *m)
 {
-	return open_at(m->parent, m->temp);
+	return open_dir(m->parent, m->temp);
 }
 
 static const char *remove_list(const struct merge *m)
@@ -343,7 +334,7 @@ static bool is_in_place(struct merge *m)
 	int temp CLEANUP(close_fd) = -1;
 	struct mark mark;
 
-	target = open_at(m->parent, m->name);
+	target = open_dir(m->parent, m->name);
 	temp = open_temp(m);
 	if (target >= 0 && read_mark(target, &mark) && mark.is_new) {
 		m->mark = mark;
@@ -590,17 +581,6 @@ static int take_paths(struct merge *m, char **names, size_t nr)
 	return MICA_OK;
 }
 
-static bool has_first(const struct merge *m)
-{
-	struct branches b CLEANUP(branches_free) = {};
-	const struct branch *first;
-
-	if (branches_read(&b, m->mount_fd, m->mount))
-		return true;
-	first = branches_find(&b, m->item[0].path);
-	return first && first->id == m->item[0].branch;
-}
-
 /* The union shows the same then, so nobody is to wait for anything. */
 static const char *replace_branches(const struct merge *m)
 {
@@ -611,7 +591,7 @@ static const char *replace_branches(const struct merge *m)
 		.pos = (uint32_t)m->nr, REASON_TO(&why),
 	};
 
-	fd = open_at(m->parent, m->name);
+	fd = open_dir(m->parent, m->name);
 	c.fd = fd;
 	if (fd < 0 || ioctl(m->mount_fd, MICA_UNION_REPLACE, &c))
 		return because("%s: %s", m->mount, reason_text(&why, errno));
@@ -631,10 +611,22 @@ static const char *drop_marks(int fd)
 	return NULL;
 }
 
+/* The new layer is known as the one that it was, so it is another one from now on. */
+static const char *add_salt(int fd)
+{
+	uint64_t salt;
+
+	if (getrandom(&salt, sizeof(salt), 0) != sizeof(salt) ||
+	    fsetxattr(fd, MARK "mica.salt", &salt, sizeof(salt), 0))
+		return because_errno();
+	return NULL;
+}
+
 /* With what its root was, it is nothing to see in a union above the new one. */
 static const char *empty_layer(struct merge *m, int layer, const struct timespec *times)
 {
-	const char *why = empty_tree(layer, &m->progress) ?: drop_marks(layer);
+	const char *why = empty_tree(layer, &m->progress) ?: drop_marks(layer) ?:
+			  add_salt(layer);
 
 	if (!why && (futimens(layer, times) || syncfs(layer) ||
 		     fremovexattr(layer, MERGE_MARK) || syncfs(layer)))
@@ -682,7 +674,7 @@ static const char *finish(struct merge *m, bool owned)
 	int temp CLEANUP(close_fd) = -1;
 	const char *why;
 
-	target = open_at(m->parent, m->name);
+	target = open_dir(m->parent, m->name);
 	temp = open_temp(m);
 	/* Before anything is removed, the one step is on the disk. */
 	if (target < 0 || fsync(m->parent))
@@ -737,7 +729,7 @@ static int build(struct merge *m)
 		why = mark_layers(m);
 	if (why)
 		return fail("%s", why);
-	return merge_build(temp, &m->layers, &m->own, m->into, &m->progress) ?:
+	return merge_build(temp, &m->layers, m->into, &m->progress) ?:
 	       put_in_place(m, temp);
 }
 
@@ -755,13 +747,32 @@ static const char *check_place(const struct merge *m)
 	return NULL;
 }
 
+/* On another mount, copies would be allowed what their mount does not allow. */
+static const char *check_mounts(const struct merge *m)
+{
+	const unsigned long forbids = ST_NOSUID | ST_NODEV | ST_NOEXEC;
+	struct statvfs to, from;
+	size_t i;
+
+	if (fstatvfs(m->parent, &to))
+		return at_path(m->target, because_errno());
+	for (i = 0; i < m->nr; i++) {
+		if (fstatvfs(m->layers.layer[i].fd, &from))
+			return at_path(m->item[i].path, because_errno());
+		if (from.f_flag & ~to.f_flag & forbids)
+			return because("%s: is mounted nosuid, nodev or noexec, and %s is not",
+				       m->item[i].path, m->target);
+	}
+	return NULL;
+}
+
 static int begin(struct merge *m)
 {
 	const char *why;
 	int ret;
 
-	why = check_place(m) ?: own_layers(m) ?: drop_left_over(m) ?: check_unmarked(m) ?:
-	      count_layers(m);
+	why = check_place(m) ?: check_mounts(m) ?: own_layers(m) ?: drop_left_over(m) ?:
+	      check_unmarked(m) ?: count_layers(m);
 	if (why)
 		return fail("%s", why);
 	ret = build(m);
@@ -770,24 +781,39 @@ static int begin(struct merge *m)
 	return ret;
 }
 
+/* The layers in the union may be there as they were, or as somebody mounted them since. */
+static int replace_again(const struct merge *m, int target)
+{
+	struct branches b CLEANUP(branches_free) = {};
+	const struct branch *first, *last;
+	const char *why;
+
+	if (branches_read(&b, m->mount_fd, m->mount))
+		return MICA_FAILED;
+	first = branches_find(&b, m->item[0].path);
+	last = branches_find(&b, m->item[m->nr - 1].path);
+	if (first && last && is_branch(last, target))
+		return fail("%s: has what was merged already; unmount it, and run it again without --mounted, with the paths of the layers",
+			    m->mount);
+	if (!first || first->id != m->item[0].branch)
+		return MICA_OK;
+	why = replace_branches(m);
+	return why ? fail("%s", why) : MICA_OK;
+}
+
 static int go_on(struct merge *m)
 {
 	int target CLEANUP(close_fd) = -1;
 	const char *why;
 
-	target = open_at(m->parent, m->name);
+	target = open_dir(m->parent, m->name);
 	why = at_path(m->target, own(target, 0, 0, NULL));
 	if (why)
 		return fail("%s", why);
 	if (!is_listed(m))
 		return fail("%s: another merge into it was interrupted; run that again",
 			    m->target);
-	if (m->mount && has_first(m)) {
-		why = replace_branches(m);
-		if (why)
-			return fail("%s", why);
-	}
-	return MICA_OK;
+	return m->mount ? replace_again(m, target) : MICA_OK;
 }
 
 static int merge(struct merge *m)
@@ -848,6 +874,5 @@ int union_merge(int argc, char **argv)
 	ret = ret ?: open_layers(&m) ?: merge(&m);
 	layers_close(&m.layers);
 	free_target(&m);
-	free(m.own.hash);
 	return ret;
 }

@@ -8,6 +8,10 @@
  * up with zeroes. Its second member is @flags; a bit that the kernel does not
  * know is EOPNOTSUPP. Padding must be zero (EINVAL).
  *
+ * Every command of /dev/mica fails with ENODEV in a session that was ended by
+ * MICA_GUEST_END, and with EPERM in one that another process opened and did not
+ * seal (MICA_SEAL).
+ *
  * A command that is not known is ENOTTY. What is there to be used is told by
  * the capability bits of MICA_INFO, never by a version number.
  */
@@ -43,7 +47,8 @@
  * @MICA_REASON_OVERRIDE: an administrator's own override is in the way
  * @MICA_REASON_USER: a process uses the device, or its IOMMU group, through
  *	VFIO already
- * @MICA_REASON_ENDING: the session ended before the call was through
+ * @MICA_REASON_ENDING: the session has been ended, or was before the call was
+ *	through
  * @MICA_REASON_BRANCH: a directory cannot be a branch, or not in this way
  * @MICA_REASON_IN_USE: something in the union is in use, and would not be there; or
  *	an interrupt of a guest is on in another way
@@ -120,6 +125,9 @@ struct mica_pci_addr {
 #define MICA_CAP_IOMMU		_BITULL(3)	/* an IOMMU is in use */
 #define MICA_CAP_EVENTS		_BITULL(4)	/* generic netlink family mica */
 #define MICA_CAP_BRANCHES	_BITULL(5)	/* MICA_UNION_ADD to _SNAPSHOT */
+#define MICA_CAP_SEAL		_BITULL(8)	/* MICA_SEAL */
+#define MICA_CAP_END		_BITULL(9)	/* MICA_GUEST_END */
+#define MICA_CAP_VFS		_BITULL(10)	/* MICA_GUEST_VFS can work here */
 #define MICA_CAP_ASSEMBLY	_BITULL(12)	/* MICA_GUEST_CREATE and what follows it */
 
 /**
@@ -402,19 +410,19 @@ struct mica_claim {
  *   function or more than MICA_CLAIM_MAX, one is named twice, or an address
  *   cannot be one; or a function is a bridge (MICA_REASON_BRIDGE).
  * * EOPNOTSUPP - an unknown flag.
- * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE).
+ * * EPERM - CAP_SYS_ADMIN is missing, or the session is sealed
+ *   (MICA_REASON_PRIVILEGE).
  * * ENOENT - there is no such function (MICA_REASON_NO_DEVICE).
  * * ENODEV - the function is behind no IOMMU (MICA_REASON_NO_IOMMU), or there is
  *   no vfio-pci (MICA_REASON_NO_VFIO), or the function was unplugged meanwhile
- *   (MICA_REASON_NO_DEVICE).
+ *   (MICA_REASON_NO_DEVICE), or the session was ended (MICA_REASON_ENDING).
  * * EBUSY - a function is held by a session (MICA_REASON_CLAIMED), serves the
  *   host (MICA_REASON_DISK, _NETDEV, _CONSOLE, _VFS), is used through VFIO
  *   (MICA_REASON_USER), or has another member in its IOMMU group that is not
  *   part of the call or cannot be (MICA_REASON_GROUP); or vfio-pci did not get
  *   the function (MICA_REASON_DRIVER); or the outcome of an earlier call with
  *   MICA_CLAIM_ASYNC has not been fetched (MICA_REASON_NONE).
- * * EINTR - the caller was killed, or the session ended
- *   (MICA_REASON_ENDING).
+ * * EINTR - the caller was killed.
  * * ENOMEM - no memory.
  */
 #define MICA_CLAIM		_IO(MICA_IOC_TYPE, 0x02)
@@ -515,7 +523,7 @@ struct mica_guest_note {
  */
 #define MICA_GUEST_NOTE		_IO(MICA_IOC_TYPE, 0x04)
 
-/* It is going to be changed, so no union may have it as a branch. */
+/* It is going to be changed, so no union may have it, or what is in it, as a branch. */
 #define MICA_OWN_CHANGE		_BITUL(0)
 
 /**
@@ -526,6 +534,7 @@ struct mica_guest_note {
  * @branch: with MICA_OWN_CHANGE, number of a branch that it may be all the same,
  *	or zero
  * @hash: out: what layers that need it know it by, or zero
+ * @uuid: out: of its file system, or zeroes
  * @reason_ptr: where a failure is explained, or zero
  * @reason_len: bytes at @reason_ptr
  * @pad: must be zero
@@ -536,6 +545,7 @@ struct mica_union_own {
 	__s32 fd;
 	__u32 branch;
 	__aligned_u64 hash;
+	__u8 uuid[16];
 	__aligned_u64 reason_ptr;
 	__u32 reason_len;
 	__u32 pad;
@@ -546,17 +556,165 @@ struct mica_union_own {
  *
  * As long as the session is open, the directory @fd is nobody's writable branch
  * or upper directory. A session can have one. @hash is what stands for it in
- * trusted.overlay.mica.layers, as the bytes are there.
+ * trusted.overlay.mica.layers, as the bytes are there; @uuid is what stands in the
+ * origin of a copy of what is in it.
  *
  * Errors:
  * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE).
  * * EBADF, ENOTDIR - @fd is no directory.
  * * EBUSY - it is somebody's writable branch or upper directory, or with
- *   MICA_OWN_CHANGE a branch (MICA_REASON_BRANCH).
+ *   MICA_OWN_CHANGE a branch, or one is in it (MICA_REASON_BRANCH).
  * * EEXIST - the session has one already.
  * * EFAULT, E2BIG, EINVAL, EOPNOTSUPP as above; ENOMEM.
  */
 #define MICA_UNION_OWN		_IO(MICA_IOC_TYPE, 0x05)
+
+/**
+ * struct mica_seal - argument of MICA_SEAL
+ * @size: sizeof(struct mica_seal)
+ * @flags: must be zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_seal {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_SEAL - nothing more is claimed in this session, and others may use it
+ *
+ * For good: there is no way back but to open another session. What the session
+ * holds stays with it, and a claim that has been begun is still done. A session
+ * that is sealed already stays so.
+ *
+ * Until then only the process that opened the session may use it, as long as it
+ * does not call exec(): every command fails with EPERM (MICA_REASON_PRIVILEGE) for
+ * who came to the descriptor by fork(), by exec() or through a socket. To close
+ * it is all that they can do.
+ *
+ * Errors:
+ * * EFAULT - a pointer is bad.
+ * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
+ * * EINVAL - the structure is too short, or padding is not zero.
+ * * EOPNOTSUPP - an unknown flag.
+ * * EPERM - another process opened the session.
+ */
+#define MICA_SEAL		_IO(MICA_IOC_TYPE, 0x06)
+
+/**
+ * struct mica_guest_end - argument of MICA_GUEST_END
+ * @size: sizeof(struct mica_guest_end)
+ * @flags: must be zero
+ * @session: number of the session that is to end, as MICA_INFO and the dumps have
+ *	it
+ * @reserved: must be zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_guest_end {
+	__u32 size;
+	__u32 flags;
+	__u32 session;
+	__u32 reserved;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_GUEST_END - end a session, whoever has it
+ *
+ * It ends as if its last descriptor had been closed: what it holds begins to go
+ * back, and is on its way when the call returns. Who waits for a claim of that
+ * session gets ENODEV, and so does every later call in it (MICA_REASON_ENDING);
+ * poll() finds it hung up (POLLHUP). Processes are left alone: a monitor that has a
+ * device open is asked by vfio-pci to let it go. A directory of MICA_UNION_OWN
+ * stays with the session until it is closed.
+ *
+ * To end a session that is ending already changes nothing and succeeds. The
+ * caller, and whoever opened the session that it calls through, need CAP_SYS_ADMIN.
+ *
+ * Errors:
+ * * EFAULT - a pointer is bad.
+ * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
+ * * EINVAL - the structure is too short, or padding is not zero.
+ * * EOPNOTSUPP - an unknown flag.
+ * * EPERM - CAP_SYS_ADMIN is missing, or the session that the call came through is
+ *   sealed (MICA_REASON_PRIVILEGE).
+ * * ENOENT - there is no such session.
+ */
+#define MICA_GUEST_END		_IO(MICA_IOC_TYPE, 0x07)
+
+/**
+ * struct mica_guest_vfs - argument of MICA_GUEST_VFS
+ * @size: sizeof(struct mica_guest_vfs)
+ * @flags: must be zero
+ * @addr: the physical function
+ * @vfs_ptr: array of struct mica_pci_addr: zeroes at first, then the addresses of
+ *	the virtual functions; that at index i is the one that the physical function
+ *	has as virtfn<i>
+ * @nr_vfs: how many virtual functions to make, and entries at @vfs_ptr: 1 to
+ *	MICA_CLAIM_MAX
+ * @reserved: must be zero
+ * @reason_ptr: where a failure is explained, or zero
+ * @reason_len: bytes at @reason_ptr
+ * @pad: must be zero
+ */
+struct mica_guest_vfs {
+	__u32 size;
+	__u32 flags;
+	struct mica_pci_addr addr;
+	__aligned_u64 vfs_ptr;
+	__u32 nr_vfs;
+	__u32 reserved;
+	__aligned_u64 reason_ptr;
+	__u32 reason_len;
+	__u32 pad;
+};
+
+/**
+ * MICA_GUEST_VFS - make virtual functions for this session
+ *
+ * The driver of the physical function, which stays at work for the host, makes
+ * them; no other driver than vfio-pci ever has them. The session holds them as if
+ * it had claimed them. They are removed when it ends, each after whoever uses it
+ * has let it go; meanwhile a driver that asks pci_vfs_assigned() does not remove
+ * them for others. Neither the physical function nor a virtual one can come to
+ * another session.
+ *
+ * The work is done in the session's queue, as that of MICA_CLAIM is. The caller and
+ * whoever opened the session need CAP_SYS_ADMIN.
+ *
+ * Errors:
+ * * EFAULT - a pointer is bad.
+ * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
+ * * EINVAL - the structure is too short, padding is not zero, or @addr cannot be an
+ *   address (MICA_REASON_BAD_VALUE); the function is a bridge
+ *   (MICA_REASON_BRIDGE), or cannot have that many virtual functions
+ *   (MICA_REASON_VFS).
+ * * EOPNOTSUPP - an unknown flag, or this kernel cannot do it (MICA_REASON_NONE; see
+ *   MICA_CAP_VFS).
+ * * EPERM - CAP_SYS_ADMIN is missing, or the session is sealed
+ *   (MICA_REASON_PRIVILEGE).
+ * * ENOENT - there is no such function (MICA_REASON_NO_DEVICE).
+ * * ENODEV - the function is behind no IOMMU (MICA_REASON_NO_IOMMU), there is no
+ *   vfio-pci (MICA_REASON_NO_VFIO), the function has no driver or one that makes no
+ *   virtual functions (MICA_REASON_DRIVER), it was unplugged meanwhile
+ *   (MICA_REASON_NO_DEVICE), or the session was ended (MICA_REASON_ENDING).
+ * * EBUSY - it has virtual functions already (MICA_REASON_VFS), it or one of them is
+ *   held by a session (MICA_REASON_CLAIMED), its driver did not make them or
+ *   vfio-pci did not get them (MICA_REASON_DRIVER), or one of them shares its
+ *   IOMMU group with what is in the way (MICA_REASON_GROUP).
+ * * EINTR - the caller was killed; what has been made is the session's.
+ * * ENOMEM - no memory.
+ */
+#define MICA_GUEST_VFS		_IO(MICA_IOC_TYPE, 0x08)
 
 /**
  * struct mica_guest_device - a descriptor that is asked for
@@ -1022,9 +1180,9 @@ struct mica_union_change {
  * * EINVAL - it cannot be a branch here (MICA_REASON_BRANCH), or a member that
  *   is not used is not zero (MICA_REASON_BAD_VALUE).
  * * EROFS - it is read-only.
- * * EBUSY - it belongs to another union (MICA_REASON_BRANCH), the union is
- *   frozen, or a directory in use or a mount point would be hidden
- *   (MICA_REASON_IN_USE).
+ * * EBUSY - it belongs to another union, or is being merged, or was when that
+ *   was interrupted (MICA_REASON_BRANCH); the union is frozen, or a directory in
+ *   use or a mount point would be hidden (MICA_REASON_IN_USE).
  * * EINTR, ENOMEM, and errors of reading the branches.
  */
 #define MICA_UNION_ADD		_IO(MICA_IOC_TYPE, 0x20)
@@ -1136,14 +1294,16 @@ struct mica_union_reset {
  * The directory @fd becomes a branch in place of the branch @branch and those to
  * the right of it, @pos branches in all, in one step. They must not be writable,
  * and @fd must stand for them: its trusted.overlay.mica.merged, a list like that
- * of trusted.overlay.mica.layers, has what they are known by. It has to show what
- * they show; then nothing changes for those who use the union, and open files go
- * on in the new branch.
+ * of trusted.overlay.mica.layers, has what they are known by, from left to right. It
+ * has to show what they show, and to be on the disk, which no later fsync() sees to;
+ * then nothing changes for those who use the union, and open files go on in the new
+ * branch.
  *
  * Errors: as of MICA_UNION_ADD, and
  * * ENOENT - the union has no such branch (MICA_REASON_BRANCH).
  * * EINVAL - there are not so many branches, one of them is writable or is read
- *   in one form only, or @fd does not stand for it (MICA_REASON_BRANCH).
+ *   in one form only, or @fd does not stand for it, or for another order of them
+ *   (MICA_REASON_BRANCH).
  */
 #define MICA_UNION_REPLACE	_IO(MICA_IOC_TYPE, 0x26)
 

@@ -64,6 +64,8 @@ enum mica_command {
  * @MICA_EVENT_SNAPSHOT: that branch is the new top, a snapshot has been made
  * @MICA_EVENT_RESET: MICA_A_EVENT_PATH shows again what was below it
  * @MICA_EVENT_MERGE: that branch is there in place of some that it was made of
+ * @MICA_EVENT_LEAVING: somebody takes a device from a session, or unplugs it; or the
+ *	driver from a physical function that made virtual ones for the session
  */
 enum mica_event_type {
 	MICA_EVENT_CLAIM = 1,
@@ -81,6 +83,7 @@ enum mica_event_type {
 	MICA_EVENT_SNAPSHOT,
 	MICA_EVENT_RESET,
 	MICA_EVENT_MERGE,
+	MICA_EVENT_LEAVING,
 };
 
 /**
@@ -150,7 +153,8 @@ enum mica_event_attr {
  * @MICA_A_SESSION_COMM: string, the name that this process had
  * @MICA_A_SESSION_DEVICES: u32, how many devices it holds
  * @MICA_A_SESSION_GUEST_PID: u32, process of its guest; not there without one
- * @MICA_A_SESSION_ENDING: flag, it was closed and its devices are going back
+ * @MICA_A_SESSION_ENDING: flag, it was closed or ended and its devices go back
+ * @MICA_A_SESSION_SEALED: flag, it claims nothing more
  */
 enum mica_session_attr {
 	/* private: */
@@ -162,6 +166,7 @@ enum mica_session_attr {
 	MICA_A_SESSION_DEVICES,
 	MICA_A_SESSION_GUEST_PID,
 	MICA_A_SESSION_ENDING,
+	MICA_A_SESSION_SEALED,
 
 	/* private: */
 	__MICA_A_SESSION_MAX,

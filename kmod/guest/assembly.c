@@ -407,8 +407,7 @@ static int mica_vm_publish(struct mica_session *session, struct mica_vm *vm,
 		session->vm = vm;
 	spin_unlock(&session->lock);
 	if (err == -ENODEV)
-		return mica_fail(why, err, MICA_REASON_ENDING, NULL,
-				 "the session has ended");
+		return mica_session_ended(session, why);
 	if (err)
 		return mica_fail(why, err, MICA_REASON_GUEST, NULL,
 				 "the session has a guest already; open another session for another guest");
@@ -615,9 +614,9 @@ void mica_vm_end(struct mica_session *session)
 	mica_vm_unpublish(session, NULL);
 }
 
-static void mica_vm_leave(struct work_struct *work)
+static void mica_vm_drop(struct work_struct *work)
 {
-	mica_vm_end(container_of(work, struct mica_session, leave));
+	mica_vm_end(container_of(work, struct mica_session, drop));
 }
 
 /**
@@ -626,5 +625,5 @@ static void mica_vm_leave(struct work_struct *work)
  */
 void mica_vm_init(struct mica_session *session)
 {
-	INIT_WORK(&session->leave, mica_vm_leave);
+	INIT_WORK(&session->drop, mica_vm_drop);
 }

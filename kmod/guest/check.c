@@ -27,8 +27,21 @@ int mica_check_function(struct pci_dev *pdev, struct mica_reason *why)
 	return 0;
 }
 
+static int mica_check_relatives(struct pci_dev *pdev, struct mica_reason *why)
+{
+	u32 session = mica_custody_relative(pdev, NULL);
+	const char *name = pci_name(pdev);
+
+	if (!session)
+		return 0;
+	return mica_fail(why, -EBUSY, MICA_REASON_CLAIMED, name,
+			 "session %u holds %s of %s; it comes free when that session has ended",
+			 session, pdev->is_virtfn ? "the physical function" :
+			 "virtual functions", name);
+}
+
 /**
- * mica_check_free - is a function held by no session
+ * mica_check_free - is a function held by no session, nor what it depends on
  * @pdev: the function
  * @why: where the holder is noted
  *
@@ -41,7 +54,7 @@ int mica_check_free(struct pci_dev *pdev, struct mica_reason *why)
 	u32 session = mica_custody_holder(pdev, &ending);
 
 	if (!session)
-		return 0;
+		return mica_check_relatives(pdev, why);
 	if (ending)
 		return mica_fail(why, -EBUSY, MICA_REASON_CLAIMED, name,
 				 "session %u has ended, but %s is still on its way back; see that no process has it open",

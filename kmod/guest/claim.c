@@ -5,45 +5,15 @@
  * refused is refused before the first function is touched, and what fails after
  * that is undone in the same piece of work.
  */
-#include <linux/capability.h>
-#include <linux/completion.h>
 #include <linux/delay.h>
-#include <linux/fs.h>
 #include <linux/jiffies.h>
-#include <linux/kref.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include "guest.h"
+#include "claim.h"
 
 #define MICA_AWAIT_MS		10000
 #define MICA_AWAIT_POLL_MS	10
-
-/**
- * struct mica_claim_work - a call of MICA_CLAIM
- * @ref: the queue has one, and the caller or, with ASYNC, the session
- * @work: in the session's queue
- * @done: it is through
- * @session: the session
- * @flags: MICA_CLAIM_*
- * @error: the outcome, once @done
- * @nr_claimed: likewise
- * @why: likewise
- * @nr: functions that were asked for
- * @pdev: these, each with a reference
- */
-struct mica_claim_work {
-	struct kref ref;
-	struct work_struct work;
-	struct completion done;
-	struct mica_session *session;
-	u32 flags;
-	int error;
-	u32 nr_claimed;
-	struct mica_reason why;
-	unsigned int nr;
-	struct pci_dev *pdev[];
-};
 
 static void mica_claim_free(struct kref *ref)
 {
@@ -52,6 +22,7 @@ static void mica_claim_free(struct kref *ref)
 
 	while (claim->nr)
 		pci_dev_put(claim->pdev[--claim->nr]);
+	kfree(claim->vfs);
 	kfree(claim);
 }
 
@@ -83,18 +54,29 @@ static bool mica_claim_has(struct list_head *list, struct device *dev)
 	return false;
 }
 
-/*
- * Who runs one guest after the other meets functions that are still on their
- * way back from the last one. That is worth a wait, unless it takes long: then
- * somebody keeps them open.
- */
-static void mica_claim_await(struct mica_claim_work *claim,
-			     struct pci_dev *pdev)
+static bool mica_claim_comes_free(struct pci_dev *pdev)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(MICA_AWAIT_MS);
 	bool ending;
 
-	while (mica_custody_holder(pdev, &ending) && ending &&
+	if (mica_custody_holder(pdev, &ending) ||
+	    mica_custody_relative(pdev, &ending))
+		return ending;
+	return false;
+}
+
+/**
+ * mica_claim_await - wait for a function that is on its way back
+ * @claim: who wants it
+ * @pdev: the function
+ *
+ * Who runs one guest after the other meets functions that the last one had. That
+ * is worth a wait, unless it takes long: then somebody keeps them open.
+ */
+void mica_claim_await(struct mica_claim_work *claim, struct pci_dev *pdev)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(MICA_AWAIT_MS);
+
+	while (mica_claim_comes_free(pdev) &&
 	       !READ_ONCE(claim->session->ending) && time_before(jiffies, end))
 		msleep(MICA_AWAIT_POLL_MS);
 }
@@ -112,6 +94,12 @@ static int mica_claim_add(struct mica_claim_work *claim, struct list_head *list,
 	return 0;
 }
 
+static bool mica_claim_holds(struct mica_claim_work *claim, struct device *dev)
+{
+	return dev_is_pci(dev) &&
+	       mica_custody_holder(to_pci_dev(dev), NULL) == claim->session->id;
+}
+
 /* One other member of the group of a function that is to be claimed. */
 static int mica_claim_member(struct mica_claim_work *claim,
 			     struct list_head *list, struct device *dev,
@@ -126,7 +114,8 @@ static int mica_claim_member(struct mica_claim_work *claim,
 	err = mica_driver_name(dev, driver, sizeof(driver), &managed);
 	if (err)
 		return err;
-	if (!mica_group_needs(dev, driver, managed))
+	if (!mica_group_needs(dev, driver, managed) ||
+	    mica_claim_holds(claim, dev))
 		return 0;
 	if (claim->flags & MICA_CLAIM_GROUP && dev_is_pci(dev) &&
 	    !mica_is_bridge(to_pci_dev(dev)))
@@ -134,8 +123,16 @@ static int mica_claim_member(struct mica_claim_work *claim,
 	return mica_group_refuse(dev, driver, name, &claim->why);
 }
 
-static int mica_claim_group(struct mica_claim_work *claim,
-			    struct list_head *list, struct mica_held *held)
+/**
+ * mica_claim_group - see to the rest of a function's IOMMU group
+ * @claim: who wants the function
+ * @list: what comes to the session together; other members join it
+ * @held: the function
+ *
+ * Return: 0 or a negative errno.
+ */
+int mica_claim_group(struct mica_claim_work *claim, struct list_head *list,
+		     struct mica_held *held)
 {
 	struct mica_group_members *members;
 	unsigned int i;
@@ -227,7 +224,11 @@ static void mica_claim_event(struct mica_session *session, const char *device,
 	mica_event_send(&ev);
 }
 
-static void mica_claim_keep(struct mica_claim_work *claim)
+/**
+ * mica_claim_keep - the claim went well
+ * @claim: the claim
+ */
+void mica_claim_keep(struct mica_claim_work *claim)
 {
 	struct mica_session *session = claim->session;
 	struct mica_held *held;
@@ -248,6 +249,16 @@ static void mica_claim_drop(struct list_head *list)
 		mica_held_free(held);
 }
 
+/**
+ * mica_claim_undo - it did not
+ * @session: the session, which was claiming
+ */
+void mica_claim_undo(struct mica_session *session)
+{
+	mica_restore(&session->claiming);
+	mica_claim_drop(&session->claiming);
+}
+
 static int mica_claim_do(struct mica_claim_work *claim)
 {
 	struct mica_session *session = claim->session;
@@ -264,8 +275,7 @@ static int mica_claim_do(struct mica_claim_work *claim)
 	      mica_claim_inuse(claim) ?:
 	      mica_claim_take(claim);
 	if (err) {
-		mica_restore(&session->claiming);
-		mica_claim_drop(&session->claiming);
+		mica_claim_undo(session);
 		return err;
 	}
 	mica_claim_keep(claim);
@@ -278,25 +288,16 @@ static void mica_claim_worker(struct work_struct *work)
 		container_of(work, struct mica_claim_work, work);
 	struct mica_session *session = claim->session;
 
-	claim->error = mica_claim_do(claim);
+	/* Nothing is begun any more for whom nobody waits. */
+	claim->error = READ_ONCE(session->ending) ?
+		       mica_session_ended(session, &claim->why) :
+		       claim->run(claim);
 	if (claim->error)
 		mica_claim_event(session, pci_name(claim->pdev[0]), NULL,
 				 claim->error, claim->why.text);
 	complete_all(&claim->done);
 	wake_up_all(&session->outcome);
 	mica_claim_put(claim);
-}
-
-static int mica_claim_allowed(struct mica_call *call)
-{
-	if (!capable(CAP_SYS_ADMIN))
-		return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE,
-				 NULL, "claiming needs CAP_SYS_ADMIN");
-	if (!file_ns_capable(call->file, &init_user_ns, CAP_SYS_ADMIN))
-		return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE,
-				 NULL,
-				 "the session was opened without CAP_SYS_ADMIN");
-	return 0;
 }
 
 static int mica_claim_lookup(struct mica_claim_work *claim, u64 ptr, u32 nr,
@@ -326,27 +327,28 @@ static int mica_claim_lookup(struct mica_claim_work *claim, u64 ptr, u32 nr,
 	return 0;
 }
 
-static struct mica_claim_work *mica_claim_new(struct mica_call *call,
-					      const struct mica_claim *arg)
+/**
+ * mica_claim_alloc - work that brings functions to a session
+ * @session: the session
+ * @nr: room for functions
+ * @run: what is to be done, in the session's queue
+ *
+ * Return: for mica_claim_through() and mica_claim_put(), or NULL without memory.
+ */
+struct mica_claim_work *mica_claim_alloc(struct mica_session *session,
+					 unsigned int nr,
+					 int (*run)(struct mica_claim_work *))
 {
 	struct mica_claim_work *claim;
-	int err;
 
-	claim = kzalloc(struct_size(claim, pdev, arg->nr_devices),
-			GFP_KERNEL_ACCOUNT);
+	claim = kzalloc(struct_size(claim, pdev, nr), GFP_KERNEL_ACCOUNT);
 	if (!claim)
-		return ERR_PTR(-ENOMEM);
+		return NULL;
 	kref_init(&claim->ref);
 	INIT_WORK(&claim->work, mica_claim_worker);
 	init_completion(&claim->done);
-	claim->session = call->session;
-	claim->flags = arg->flags;
-	err = mica_claim_lookup(claim, arg->devices_ptr, arg->nr_devices,
-				&call->why);
-	if (err) {
-		mica_claim_put(claim);
-		return ERR_PTR(err);
-	}
+	claim->session = session;
+	claim->run = run;
 	return claim;
 }
 
@@ -359,62 +361,91 @@ static int mica_claim_outcome(struct mica_claim_work *claim,
 	return claim->error;
 }
 
-static int mica_claim_post(struct mica_claim_work *claim,
-			   struct mica_call *call)
+/* Whoever ended the session has the caller return at once. */
+static int mica_claim_wait(struct mica_claim_work *claim,
+			   struct mica_reason *why)
 {
 	struct mica_session *session = claim->session;
-	bool busy;
+
+	if (wait_event_killable(session->outcome, mica_claim_done(claim) ||
+				READ_ONCE(session->ending)))
+		return -EINTR;
+	return mica_claim_done(claim) ? 0 : mica_session_ended(session, why);
+}
+
+static int mica_claim_unfetched(struct mica_claim_work *claim,
+				struct mica_reason *why)
+{
+	if (!(claim->flags & MICA_CLAIM_ASYNC) || !claim->session->claim)
+		return 0;
+	return mica_fail(why, -EBUSY, MICA_REASON_NONE, NULL,
+			 "the outcome of the last claim has not been fetched; call MICA_WAIT first");
+}
+
+static int mica_claim_start(struct mica_claim_work *claim,
+			    struct mica_reason *why)
+{
+	struct mica_session *session = claim->session;
+	int err;
 
 	spin_lock(&session->lock);
-	busy = session->claim;
-	if (!busy) {
-		session->claim = claim;
+	err = mica_session_admits(session, why) ?:
+	      mica_claim_unfetched(claim, why);
+	if (!err) {
 		kref_get(&claim->ref);
+		queue_work(session->queue, &claim->work);
+	}
+	if (!err && claim->flags & MICA_CLAIM_ASYNC) {
+		kref_get(&claim->ref);
+		session->claim = claim;
 	}
 	spin_unlock(&session->lock);
-	if (busy)
-		return mica_fail(&call->why, -EBUSY, MICA_REASON_NONE, NULL,
-				 "the outcome of the last claim has not been fetched; call MICA_WAIT first");
-	return 0;
+	return err;
+}
+
+/**
+ * mica_claim_through - have a claim done, and wait for it unless it has ASYNC
+ * @claim: the claim
+ * @call: the call
+ * @nr_claimed: out: functions that came to the session
+ *
+ * Return: 0 or a negative errno.
+ */
+int mica_claim_through(struct mica_claim_work *claim, struct mica_call *call,
+		       u32 *nr_claimed)
+{
+	int err = mica_claim_start(claim, &call->why);
+
+	if (err || claim->flags & MICA_CLAIM_ASYNC)
+		return err;
+	return mica_claim_wait(claim, &call->why) ?:
+	       mica_claim_outcome(claim, call, nr_claimed);
 }
 
 int mica_claim_run(struct mica_call *call, void *arg)
 {
 	struct mica_claim *args = arg;
-	bool async = args->flags & MICA_CLAIM_ASYNC;
-	struct workqueue_struct *queue;
 	struct mica_claim_work *claim;
 	int err;
 
 	args->nr_claimed = 0;
-	err = mica_claim_allowed(call);
+	err = mica_session_privileged(call, "claiming");
 	if (err)
 		return err;
 	if (!args->nr_devices || args->nr_devices > MICA_CLAIM_MAX)
 		return mica_fail(&call->why, -EINVAL, MICA_REASON_BAD_VALUE,
 				 NULL, "nr_devices must be 1 to %u",
 				 MICA_CLAIM_MAX);
-	queue = mica_session_queue(call->session);
-	if (!queue)
+	if (!mica_session_queue(call->session))
 		return -ENOMEM;
-	claim = mica_claim_new(call, args);
-	if (IS_ERR(claim))
-		return PTR_ERR(claim);
-	if (async) {
-		err = mica_claim_post(claim, call);
-		if (err)
-			goto put;
-	}
-	kref_get(&claim->ref);
-	queue_work(queue, &claim->work);
-	if (async)
-		goto put;
-	err = wait_for_completion_killable(&claim->done);
-	if (err)
-		err = -EINTR;
-	else
-		err = mica_claim_outcome(claim, call, &args->nr_claimed);
-put:
+	claim = mica_claim_alloc(call->session, args->nr_devices,
+				 mica_claim_do);
+	if (!claim)
+		return -ENOMEM;
+	claim->flags = args->flags;
+	err = mica_claim_lookup(claim, args->devices_ptr, args->nr_devices,
+				&call->why) ?:
+	      mica_claim_through(claim, call, &args->nr_claimed);
 	mica_claim_put(claim);
 	return err;
 }
@@ -457,7 +488,7 @@ int mica_wait_run(struct mica_call *call, void *arg)
 	if (args->flags & MICA_WAIT_NONBLOCK)
 		err = mica_claim_done(claim) ? 0 : -EAGAIN;
 	else
-		err = wait_for_completion_killable(&claim->done) ? -EINTR : 0;
+		err = mica_claim_wait(claim, &call->why);
 	if (!err)
 		err = mica_claim_fetched(session, claim) ?
 		      mica_claim_outcome(claim, call, &args->nr_claimed) :

@@ -13,7 +13,40 @@
 #include "guest.h"
 
 static LIST_HEAD(mica_custody);
+/* Of the physical functions in here, and of their virtual ones, no other session gets any. */
+static LIST_HEAD(mica_pfs);
 static DEFINE_SPINLOCK(mica_custody_lock);
+
+/**
+ * mica_held_alloc - room for a function that a session may come to hold
+ * @session: the session
+ *
+ * Return: for mica_held_set() and mica_held_free(), or NULL without memory.
+ */
+struct mica_held *mica_held_alloc(struct mica_session *session)
+{
+	struct mica_held *held = kzalloc(sizeof(*held), GFP_KERNEL_ACCOUNT);
+
+	if (!held)
+		return NULL;
+	INIT_LIST_HEAD(&held->list);
+	INIT_LIST_HEAD(&held->table);
+	held->session = session;
+	held->state = MICA_DEVICE_CLAIMING;
+	return held;
+}
+
+/**
+ * mica_held_set - which function it is
+ * @held: what mica_held_alloc() gave
+ * @pdev: the function; references are taken
+ */
+void mica_held_set(struct mica_held *held, struct pci_dev *pdev)
+{
+	held->pdev = pci_dev_get(pdev);
+	held->group = iommu_group_get(&pdev->dev);
+	strscpy(held->name, pci_name(pdev), sizeof(held->name));
+}
 
 /**
  * mica_held_new - a function that a session may come to hold
@@ -25,16 +58,10 @@ static DEFINE_SPINLOCK(mica_custody_lock);
 struct mica_held *mica_held_new(struct mica_session *session,
 				struct pci_dev *pdev)
 {
-	struct mica_held *held = kzalloc(sizeof(*held), GFP_KERNEL_ACCOUNT);
+	struct mica_held *held = mica_held_alloc(session);
 
-	if (!held)
-		return NULL;
-	INIT_LIST_HEAD(&held->table);
-	held->session = session;
-	held->state = MICA_DEVICE_CLAIMING;
-	held->pdev = pci_dev_get(pdev);
-	held->group = iommu_group_get(&pdev->dev);
-	strscpy(held->name, pci_name(pdev), sizeof(held->name));
+	if (held)
+		mica_held_set(held, pdev);
 	return held;
 }
 
@@ -53,6 +80,7 @@ void mica_custody_release(struct mica_held *held)
 	pci_dev_put(pdev);
 	iommu_group_put(held->group);
 	held->group = NULL;
+	held->pf = NULL;
 }
 
 /**
@@ -82,6 +110,52 @@ static struct mica_held *mica_custody_find(struct pci_dev *pdev)
 	return NULL;
 }
 
+static struct mica_pf *mica_custody_find_pf(struct pci_dev *pdev)
+{
+	struct mica_pf *pf;
+
+	lockdep_assert_held(&mica_custody_lock);
+	list_for_each_entry(pf, &mica_pfs, table)
+		if (pf->pdev == pdev)
+			return pf;
+	return NULL;
+}
+
+/* Who holds the function itself, or had it made. */
+static struct mica_session *mica_custody_session(struct pci_dev *pdev)
+{
+	struct mica_held *held = mica_custody_find(pdev);
+	struct mica_pf *pf = NULL;
+
+	if (held)
+		return held->session;
+	if (pdev->is_virtfn)
+		pf = mica_custody_find_pf(pci_physfn(pdev));
+	return pf ? pf->session : NULL;
+}
+
+/* Who holds the physical function of this one, or virtual functions of it. */
+static struct mica_session *mica_custody_related(struct pci_dev *pdev)
+{
+	struct mica_held *held;
+	struct mica_pf *pf;
+
+	if (pdev->is_virtfn) {
+		held = mica_custody_find(pci_physfn(pdev));
+		return held ? held->session : NULL;
+	}
+	list_for_each_entry(held, &mica_custody, table)
+		if (held->pdev->is_virtfn && pci_physfn(held->pdev) == pdev)
+			return held->session;
+	pf = mica_custody_find_pf(pdev);
+	return pf ? pf->session : NULL;
+}
+
+static bool mica_custody_taken(struct pci_dev *pdev)
+{
+	return mica_custody_session(pdev) || mica_custody_related(pdev);
+}
+
 /**
  * mica_custody_reserve - reserve functions for a session, all or none
  * @session: the session
@@ -93,26 +167,91 @@ static struct mica_held *mica_custody_find(struct pci_dev *pdev)
 int mica_custody_reserve(struct mica_session *session, struct list_head *list,
 			 struct mica_reason *why)
 {
-	struct mica_held *held, *other = NULL;
-	struct pci_dev *pdev = NULL;
+	struct pci_dev *taken = NULL;
+	struct mica_held *held;
 
 	spin_lock(&mica_custody_lock);
-	list_for_each_entry(held, list, list) {
-		pdev = held->pdev;
-		other = mica_custody_find(pdev);
-		if (other)
-			break;
-	}
-	if (!other) {
+	list_for_each_entry(held, list, list)
+		if (mica_custody_taken(held->pdev))
+			taken = held->pdev;
+	if (!taken) {
 		list_for_each_entry(held, list, list)
 			list_add_tail(&held->table, &mica_custody);
 		list_splice_tail_init(list, &session->claiming);
 	}
 	spin_unlock(&mica_custody_lock);
-	if (!other)
+	if (!taken)
 		return 0;
 	/* The holder may be gone by now, but this call has lost all the same. */
-	return mica_check_free(pdev, why) ?: -EBUSY;
+	return mica_check_free(taken, why) ?: -EBUSY;
+}
+
+/**
+ * mica_custody_reserve_pf - reserve a function and all its virtual ones
+ * @pf: the physical function
+ * @why: where it is noted if another session has any of them
+ *
+ * Return: 0, or -EBUSY as mica_check_free() has it.
+ */
+int mica_custody_reserve_pf(struct mica_pf *pf, struct mica_reason *why)
+{
+	bool taken;
+
+	spin_lock(&mica_custody_lock);
+	taken = mica_custody_taken(pf->pdev);
+	if (!taken)
+		list_add_tail(&pf->table, &mica_pfs);
+	spin_unlock(&mica_custody_lock);
+	if (!taken)
+		return 0;
+	return mica_check_free(pf->pdev, why) ?: -EBUSY;
+}
+
+/**
+ * mica_custody_release_pf - give that reservation up
+ * @pf: the physical function
+ */
+void mica_custody_release_pf(struct mica_pf *pf)
+{
+	spin_lock(&mica_custody_lock);
+	list_del_init(&pf->table);
+	spin_unlock(&mica_custody_lock);
+}
+
+/**
+ * mica_custody_making - the virtual functions that come now are the session's
+ * @pf: the physical function
+ * @making: they begin to come, or have come
+ */
+void mica_custody_making(struct mica_pf *pf, bool making)
+{
+	spin_lock(&mica_custody_lock);
+	pf->making = making;
+	spin_unlock(&mica_custody_lock);
+}
+
+/**
+ * mica_custody_add - a function that was made for a session
+ * @session: the session
+ * @held: the function
+ */
+void mica_custody_add(struct mica_session *session, struct mica_held *held)
+{
+	spin_lock(&mica_custody_lock);
+	list_add_tail(&held->table, &mica_custody);
+	list_move_tail(&held->list, &session->claiming);
+	spin_unlock(&mica_custody_lock);
+}
+
+/**
+ * mica_custody_going - that this function leaves the bus is no unplug
+ * @held: the function
+ */
+void mica_custody_going(struct mica_held *held)
+{
+	spin_lock(&mica_custody_lock);
+	held->going = true;
+	spin_unlock(&mica_custody_lock);
 }
 
 /**
@@ -169,6 +308,21 @@ bool mica_custody_unplugged(struct mica_held *held)
 	return unplugged;
 }
 
+static u32 mica_custody_id(struct mica_session *(*find)(struct pci_dev *pdev),
+			   struct pci_dev *pdev, bool *ending)
+{
+	struct mica_session *session;
+	u32 id;
+
+	spin_lock(&mica_custody_lock);
+	session = find(pdev);
+	id = session ? session->id : 0;
+	if (ending)
+		*ending = session && READ_ONCE(session->ending);
+	spin_unlock(&mica_custody_lock);
+	return id;
+}
+
 /**
  * mica_custody_holder - the session that holds a function
  * @pdev: the function
@@ -178,16 +332,22 @@ bool mica_custody_unplugged(struct mica_held *held)
  */
 u32 mica_custody_holder(struct pci_dev *pdev, bool *ending)
 {
-	struct mica_held *held;
-	u32 id;
+	return mica_custody_id(mica_custody_session, pdev, ending);
+}
 
-	spin_lock(&mica_custody_lock);
-	held = mica_custody_find(pdev);
-	id = held ? held->session->id : 0;
-	if (ending)
-		*ending = held && READ_ONCE(held->session->ending);
-	spin_unlock(&mica_custody_lock);
-	return id;
+/**
+ * mica_custody_relative - the session that holds what a function depends on
+ * @pdev: the function
+ * @ending: out: that is on its way back; may be NULL
+ *
+ * That is the physical function of a virtual one, or a virtual function of a
+ * physical one.
+ *
+ * Return: the number of the session, or zero.
+ */
+u32 mica_custody_relative(struct pci_dev *pdev, bool *ending)
+{
+	return mica_custody_id(mica_custody_related, pdev, ending);
 }
 
 /**
@@ -269,26 +429,94 @@ int mica_custody_snap(struct mica_session *session, u32 index,
 	return held ? 0 : -ENOENT;
 }
 
-static int mica_custody_notify(struct notifier_block *nb, unsigned long action,
-			       void *data)
+static void mica_custody_removed(struct pci_dev *pdev)
 {
-	struct device *dev = data;
 	struct mica_held *held;
 
-	if (action != BUS_NOTIFY_DEL_DEVICE &&
-	    action != BUS_NOTIFY_UNBIND_DRIVER)
-		return NOTIFY_DONE;
 	spin_lock(&mica_custody_lock);
-	held = mica_custody_find(to_pci_dev(dev));
-	if (held && action == BUS_NOTIFY_UNBIND_DRIVER) {
-		if (held->state == MICA_DEVICE_CLAIMED)
-			mica_session_leave(held->session);
-	} else if (held) {
+	held = mica_custody_find(pdev);
+	if (held && !held->going) {
 		held->unplugged = true;
 		held->state = MICA_DEVICE_UNPLUGGED;
 		held->error = -ENODEV;
 	}
 	spin_unlock(&mica_custody_lock);
+}
+
+/*
+ * A virtual function that is being made for a session. No driver can have it
+ * before this returns, and only vfio-pci after it.
+ */
+static void mica_custody_made(struct pci_dev *pdev)
+{
+	struct mica_pf *pf = NULL;
+	int err;
+
+	if (!pdev->is_virtfn)
+		return;
+	spin_lock(&mica_custody_lock);
+	pf = mica_custody_find_pf(pci_physfn(pdev));
+	if (pf && (!pf->making || pf->nr == pf->max))
+		pf = NULL;
+	if (pf)
+		pf->vf[pf->nr++] = pci_dev_get(pdev);
+	spin_unlock(&mica_custody_lock);
+	if (!pf)
+		return;
+	pci_set_dev_assigned(pdev);
+	err = mica_override_write(pdev, MICA_VFIO_DRIVER);
+	if (err)
+		pci_warn(pdev, "mica: driver_override not set: %d\n", err);
+}
+
+/* Of a driver that somebody else unbinds, who depends on it: a session, or zero. */
+static u32 mica_custody_loser(struct pci_dev *pdev, const char **text)
+{
+	struct mica_held *held;
+	struct mica_pf *pf;
+	u32 id = 0;
+
+	spin_lock(&mica_custody_lock);
+	held = mica_custody_find(pdev);
+	pf = mica_custody_find_pf(pdev);
+	if (held && held->state == MICA_DEVICE_CLAIMED) {
+		mica_session_drop_guest(held->session);
+		id = held->session->id;
+		*text = "somebody takes it from vfio-pci";
+	} else if (pf && !READ_ONCE(pf->session->ending)) {
+		id = pf->session->id;
+		*text = "it loses its driver, and the session has virtual functions of it";
+	}
+	spin_unlock(&mica_custody_lock);
+	return id;
+}
+
+/* It cannot be kept from going, and vfio-pci waits for its user: that is told. */
+static void mica_custody_leaving(struct pci_dev *pdev)
+{
+	struct mica_event ev = {
+		.type = MICA_EVENT_LEAVING,
+		.device = pci_name(pdev),
+	};
+
+	ev.session = mica_custody_loser(pdev, &ev.text);
+	if (!ev.session)
+		return;
+	pci_warn(pdev, "mica: session %u: %s\n", ev.session, ev.text);
+	mica_event_send(&ev);
+}
+
+static int mica_custody_notify(struct notifier_block *nb, unsigned long action,
+			       void *data)
+{
+	struct pci_dev *pdev = to_pci_dev(data);
+
+	if (action == BUS_NOTIFY_ADD_DEVICE)
+		mica_custody_made(pdev);
+	else if (action == BUS_NOTIFY_UNBIND_DRIVER)
+		mica_custody_leaving(pdev);
+	else if (action == BUS_NOTIFY_DEL_DEVICE)
+		mica_custody_removed(pdev);
 	return NOTIFY_DONE;
 }
 

@@ -86,12 +86,13 @@ bool mica_is_bridge(struct pci_dev *pdev)
  * @managed: that driver leaves DMA alone
  *
  * An endpoint without a driver has to come along too: it could do DMA that the
- * guest set up, and a driver may come at any time.
+ * guest set up, and a driver may come at any time. So has one that vfio-pci has:
+ * who may open the group gets all that is there.
  */
 bool mica_group_needs(struct device *dev, const char *driver, bool managed)
 {
 	if (*driver)
-		return !managed;
+		return !managed || !strcmp(driver, MICA_VFIO_DRIVER);
 	return dev_is_pci(dev) && !mica_is_bridge(to_pci_dev(dev));
 }
 

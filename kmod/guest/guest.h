@@ -18,7 +18,9 @@
 struct inode;
 struct iommu_group;
 struct mica_claim_work;
+struct mica_pf;
 struct mica_vm;
+struct mm_struct;
 
 #define MICA_VFIO_DRIVER	"vfio-pci"
 
@@ -27,44 +29,54 @@ struct mica_vm;
  * @id: its number, as events and dumps name it
  * @opener: process that opened it
  * @comm: name of that process then
+ * @mm: its memory, by which it is known; pinned, not used
  * @queue: ordered; made by the first claim, everything that may take long is
  *	done in it, the way back last
  * @make_queue: guards the making of @queue
- * @lock: guards @guest, @claim and @vm; a leaf
+ * @lock: guards @guest, @claim, @vm, @sealed and @ending; work is put into @queue
+ *	under it
+ * @sealed: nothing more is claimed, and others may use it
  * @guest: process of the guest, if one is noted
  * @claim: the call with MICA_CLAIM_ASYNC whose outcome is still to be fetched
  * @vm: what MICA_GUEST_CREATE made, with a reference, or NULL
- * @leave: lets @vm go when one of its functions leaves
- * @outcome: woken when @claim is done
- * @ending: the last descriptor is closed; a claim at work gives up
- * @owned: the directory of MICA_UNION_OWN, or NULL
+ * @drop: lets @vm go when one of its functions leaves
+ * @outcome: woken when a claim is done, and by @ending
+ * @ending: the last descriptor is closed, or somebody ended it; a claim at work
+ *	gives up
+ * @owned: what MICA_UNION_OWN gave it, or NULL
  * @kept: it is only there to be dumped; guarded by the lock of all sessions
  * @claiming: functions that a claim is taking; guarded by the custody lock
  * @held: functions that it holds; likewise
- * @restore: the way back
- * @reap: frees the session once @restore has returned
+ * @pfs: physical functions that made virtual ones for it; belongs to @queue
+ * @restore: the way back; put into @queue once, by who sets @ending
+ * @leave: the last that is put into @queue, when the file is gone
+ * @reap: frees the session once @leave has returned
  *
- * The file has it until release; then @restore, then @reap. Nothing else frees
- * it, and @reap waits for all that is in @queue.
+ * The file has it until release; then @leave, then @reap. Nothing else frees it,
+ * and @reap waits for all that is in @queue.
  */
 struct mica_session {
 	u32 id;
 	struct pid *opener;
 	char comm[TASK_COMM_LEN];
+	struct mm_struct *mm;
 	struct workqueue_struct *queue;
 	struct mutex make_queue;	/* @queue, until it is made */
-	spinlock_t lock;		/* @guest, @claim, @vm */
+	spinlock_t lock;		/* @guest to @ending, but @outcome */
+	bool sealed;
 	struct pid *guest;
 	struct mica_claim_work *claim;
 	struct mica_vm *vm;
-	struct work_struct leave;
+	struct work_struct drop;
 	wait_queue_head_t outcome;
 	bool ending;
-	struct file *owned;
+	struct mica_owned *owned;
 	bool kept;
 	struct list_head claiming;
 	struct list_head held;
+	struct list_head pfs;
 	struct work_struct restore;
+	struct work_struct leave;
 	struct work_struct reap;
 };
 
@@ -82,6 +94,8 @@ struct mica_session {
  *	@driver while it is being recorded
  * @error: what the way back failed with
  * @unplugged: it left the bus; set under the custody lock, never cleared
+ * @going: a virtual function that the session removes itself; likewise
+ * @pf: with a virtual function that was made for the session, who made it
  * @overridden: its driver_override is ours
  * @taken: vfio-pci had it, so a guest may have
  * @reset: it was reset since
@@ -102,6 +116,8 @@ struct mica_held {
 	enum mica_device_state state;
 	int error;
 	bool unplugged;
+	bool going;
+	struct mica_pf *pf;
 	bool overridden;
 	bool taken;
 	bool reset;
@@ -114,13 +130,26 @@ int mica_session_open(struct inode *inode, struct file *file);
 int mica_session_release(struct inode *inode, struct file *file);
 __poll_t mica_session_poll(struct file *file, struct poll_table_struct *table);
 struct workqueue_struct *mica_session_queue(struct mica_session *session);
-void mica_session_leave(struct mica_session *session);
+int mica_session_admits(struct mica_session *session, struct mica_reason *why);
+int mica_session_check(struct mica_session *session, struct mica_reason *why);
+int mica_session_ended(struct mica_session *session, struct mica_reason *why);
+int mica_session_privileged(struct mica_call *call, const char *what);
+int mica_seal_run(struct mica_call *call, void *arg);
+int mica_guest_end_run(struct mica_call *call, void *arg);
+void mica_session_drop_guest(struct mica_session *session);
 
 /* claim.c */
 int mica_claim_run(struct mica_call *call, void *arg);
 int mica_wait_run(struct mica_call *call, void *arg);
 bool mica_claim_done(struct mica_claim_work *claim);
 void mica_claim_put(struct mica_claim_work *claim);
+
+/* vfs.c */
+bool mica_vfs_possible(void);
+int mica_vfs_run(struct mica_call *call, void *arg);
+void mica_vf_unbind(struct mica_held *held);
+int mica_pf_remove_vfs(struct mica_pf *pf);
+void mica_pf_forget_all(struct mica_session *session);
 
 /* take.c */
 int mica_take(struct mica_held *held, struct mica_reason *why);
@@ -158,11 +187,44 @@ int mica_override_read(struct pci_dev *pdev, char **override);
 int mica_override_write(struct pci_dev *pdev, const char *override);
 
 /* custody.c */
+/**
+ * struct mica_pf - a physical function that makes virtual ones for a session
+ * @list: in its session's list
+ * @table: in the table of all of them
+ * @session: whose it is
+ * @pdev: the physical function, with a reference
+ * @making: its driver is at it; guarded by the custody lock
+ * @removed: the virtual functions have been removed
+ * @error: what that failed with
+ * @max: how many it is to make
+ * @nr: how many there were; guarded by the custody lock while @making
+ * @vf: these, each with a reference; likewise
+ */
+struct mica_pf {
+	struct list_head list;
+	struct list_head table;
+	struct mica_session *session;
+	struct pci_dev *pdev;
+	bool making;
+	bool removed;
+	int error;
+	unsigned int max;
+	unsigned int nr;
+	struct pci_dev *vf[];
+};
+
+struct mica_held *mica_held_alloc(struct mica_session *session);
+void mica_held_set(struct mica_held *held, struct pci_dev *pdev);
 struct mica_held *mica_held_new(struct mica_session *session,
 				struct pci_dev *pdev);
 void mica_held_free(struct mica_held *held);
 int mica_custody_reserve(struct mica_session *session, struct list_head *held,
 			 struct mica_reason *why);
+int mica_custody_reserve_pf(struct mica_pf *pf, struct mica_reason *why);
+void mica_custody_release_pf(struct mica_pf *pf);
+void mica_custody_making(struct mica_pf *pf, bool making);
+void mica_custody_add(struct mica_session *session, struct mica_held *held);
+void mica_custody_going(struct mica_held *held);
 void mica_custody_keep(struct mica_session *session);
 void mica_custody_release(struct mica_held *held);
 void mica_custody_record(struct mica_held *held, char *driver, char *override);
@@ -170,6 +232,7 @@ void mica_custody_state(struct mica_held *held, enum mica_device_state state,
 			int error);
 bool mica_custody_unplugged(struct mica_held *held);
 u32 mica_custody_holder(struct pci_dev *pdev, bool *ending);
+u32 mica_custody_relative(struct pci_dev *pdev, bool *ending);
 unsigned int mica_custody_count(struct mica_session *session);
 struct pci_dev *mica_custody_function(struct mica_session *session,
 				      unsigned int index);

@@ -31,6 +31,8 @@ u64 mica_guest_caps(void)
 		caps |= MICA_CAP_IOMMU;
 		if (IS_ENABLED(CONFIG_VFIO_PCI))
 			caps |= MICA_CAP_CLAIM;
+		if (IS_ENABLED(CONFIG_VFIO_PCI) && mica_vfs_possible())
+			caps |= MICA_CAP_VFS;
 	}
 	if (IS_ENABLED(CONFIG_KVM) && IS_ENABLED(CONFIG_KVM_VFIO))
 		caps |= MICA_CAP_ASSEMBLY;

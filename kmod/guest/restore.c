@@ -98,6 +98,10 @@ static void mica_restore_unbind(struct mica_held *held)
 		mica_restore_finish(held, MICA_DEVICE_UNPLUGGED, -ENODEV, NULL);
 		return;
 	}
+	if (held->pf) {
+		mica_vf_unbind(held);
+		return;
+	}
 	if (mica_driver_is(held->pdev, MICA_VFIO_DRIVER))
 		mica_driver_unbind(held->pdev);
 	if (mica_driver_is(held->pdev, NULL))
@@ -143,12 +147,28 @@ static int mica_restore_attach(struct mica_held *held)
 	return err;
 }
 
+/* What was made for the session goes with it. */
+static void mica_restore_remove(struct mica_held *held)
+{
+	int err = mica_pf_remove_vfs(held->pf);
+
+	if (err)
+		mica_restore_finish(held, MICA_DEVICE_NO_DRIVER, err,
+				    "its physical function did not remove it");
+	else
+		mica_restore_finish(held, MICA_DEVICE_RESTORED, 0, NULL);
+}
+
 static void mica_restore_bind(struct mica_held *held)
 {
 	int err;
 
 	if (held->leave)
 		return;
+	if (held->pf) {
+		mica_restore_remove(held);
+		return;
+	}
 	if (held->lost) {
 		mica_restore_override(held, MICA_VFIO_DRIVER);
 		mica_restore_finish(held, MICA_DEVICE_LOST, -EIO,

@@ -2,15 +2,18 @@
 /*
  * Sessions: an open /dev/mica. A session belongs to the file, not to a process:
  * descriptors that were duplicated, inherited or sent are the same session, and
- * the close of the last one ends it, however the processes ended.
+ * the close of the last one ends it, however the processes ended. An administrator
+ * may end it before that; then nothing is left of it but the descriptor.
  *
  * A session that ended and could not give everything back stays in the dump
  * with what became of its functions, the last MICA_KEPT of them.
  */
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/pid.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
@@ -34,6 +37,7 @@ static void mica_session_free(struct mica_session *session)
 	list_for_each_entry_safe(held, next, &session->held, list)
 		mica_held_free(held);
 	put_pid(session->opener);
+	mmdrop(session->mm);
 	kfree(session);
 }
 
@@ -96,12 +100,20 @@ static void mica_session_restore(struct work_struct *work)
 	struct mica_held *held, *next;
 
 	mica_restore(&session->held);
+	mica_pf_forget_all(session);
 	list_for_each_entry_safe(held, next, &session->held, list) {
 		if (held->state == MICA_DEVICE_RESTORED)
 			mica_held_free(held);
 		else
 			mica_custody_release(held);
 	}
+}
+
+static void mica_session_leave(struct work_struct *work)
+{
+	struct mica_session *session =
+		container_of(work, struct mica_session, leave);
+
 	queue_work(mica_reaper, &session->reap);
 }
 
@@ -118,11 +130,15 @@ int mica_session_open(struct inode *inode, struct file *file)
 	init_waitqueue_head(&session->outcome);
 	INIT_LIST_HEAD(&session->claiming);
 	INIT_LIST_HEAD(&session->held);
+	INIT_LIST_HEAD(&session->pfs);
 	INIT_WORK(&session->restore, mica_session_restore);
+	INIT_WORK(&session->leave, mica_session_leave);
 	INIT_WORK(&session->reap, mica_session_reap);
 	mica_vm_init(session);
 	session->opener = get_pid(task_tgid(current));
 	get_task_comm(session->comm, current);
+	session->mm = current->mm;
+	mmgrab(session->mm);
 
 	mutex_lock(&mica_sessions_lock);
 	err = xa_alloc_cyclic(&mica_sessions, &session->id, session,
@@ -138,27 +154,45 @@ int mica_session_open(struct inode *inode, struct file *file)
 }
 
 /*
- * The last close. Whatever the session's queue still does comes to its end
- * before the way back begins, since the queue is ordered.
+ * Whatever the session's queue still does comes to its end before the way back
+ * begins, since the queue is ordered. It is begun once: the lock of all sessions
+ * keeps a close that comes at the same time from overtaking it.
  */
+static void mica_session_end(struct mica_session *session)
+{
+	lockdep_assert_held(&mica_sessions_lock);
+	if (session->ending)
+		return;
+	spin_lock(&session->lock);
+	WRITE_ONCE(session->ending, true);
+	spin_unlock(&session->lock);
+	wake_up_all(&session->outcome);
+	mica_guest_note_drop(session);
+	mica_vm_end(session);
+	if (session->queue)
+		queue_work(session->queue, &session->restore);
+}
+
 int mica_session_release(struct inode *inode, struct file *file)
 {
 	struct mica_session *session = file->private_data;
 
-	WRITE_ONCE(session->ending, true);
+	mutex_lock(&mica_sessions_lock);
+	mica_session_end(session);
+	mutex_unlock(&mica_sessions_lock);
+	/* It may have been noted while the session was being ended. */
 	mica_guest_note_drop(session);
 	if (session->claim)
 		mica_claim_put(session->claim);
 	session->claim = NULL;
 	mica_own_end(session->owned);
-	mica_vm_end(session);
 	if (!session->queue) {
 		mica_session_forget(session);
 		return 0;
 	}
 	/* The file has a reference still, so this one is safe to take. */
 	__module_get(THIS_MODULE);
-	queue_work(session->queue, &session->restore);
+	queue_work(session->queue, &session->leave);
 	return 0;
 }
 
@@ -172,6 +206,8 @@ __poll_t mica_session_poll(struct file *file, struct poll_table_struct *table)
 	if (session->claim && mica_claim_done(session->claim))
 		mask = EPOLLIN | EPOLLRDNORM;
 	spin_unlock(&session->lock);
+	if (READ_ONCE(session->ending))
+		mask |= EPOLLHUP;
 	return mask;
 }
 
@@ -187,16 +223,134 @@ __poll_t mica_session_poll(struct file *file, struct poll_table_struct *table)
  */
 struct workqueue_struct *mica_session_queue(struct mica_session *session)
 {
+	struct workqueue_struct *queue;
+
 	mutex_lock(&session->make_queue);
-	if (!session->queue)
-		session->queue = alloc_ordered_workqueue("mica-%u", 0,
-							 session->id);
+	queue = session->queue;
+	if (!queue) {
+		queue = alloc_ordered_workqueue("mica-%u", 0, session->id);
+		/* Who ends the session looks whether there is one. */
+		spin_lock(&session->lock);
+		session->queue = queue;
+		spin_unlock(&session->lock);
+	}
 	mutex_unlock(&session->make_queue);
-	return session->queue;
+	return queue;
+}
+
+static int mica_session_sealed(struct mica_reason *why)
+{
+	return mica_fail(why, -EPERM, MICA_REASON_PRIVILEGE, NULL,
+			 "the session is sealed; open another one");
 }
 
 /**
- * mica_session_leave - a function is being taken from a session
+ * mica_session_admits - may work be put into a session's queue
+ * @session: the session
+ * @why: where a refusal is noted
+ *
+ * Context: the session's lock is held, until the work is in the queue: what is
+ * there before the session is sealed or ended is done, nothing comes after.
+ * Return: 0, -EPERM or -ENODEV.
+ */
+int mica_session_admits(struct mica_session *session, struct mica_reason *why)
+{
+	lockdep_assert_held(&session->lock);
+	if (session->ending)
+		return mica_session_ended(session, why);
+	return session->sealed ? mica_session_sealed(why) : 0;
+}
+
+/**
+ * mica_session_ended - refuse a call in a session that has been ended
+ * @session: the session
+ * @why: where that is noted
+ *
+ * Return: -ENODEV.
+ */
+int mica_session_ended(struct mica_session *session, struct mica_reason *why)
+{
+	return mica_fail(why, -ENODEV, MICA_REASON_ENDING, NULL,
+			 "session %u has been ended; open another one",
+			 session->id);
+}
+
+/**
+ * mica_session_check - may the caller use a session at all
+ * @session: the session
+ * @why: where an obstacle is noted
+ *
+ * A process that came to the descriptor by fork(), by exec() or through a socket
+ * has other memory than the one that opened it.
+ *
+ * Return: 0, -EPERM or -ENODEV.
+ */
+int mica_session_check(struct mica_session *session, struct mica_reason *why)
+{
+	if (READ_ONCE(session->ending))
+		return mica_session_ended(session, why);
+	if (session->mm == current->mm || READ_ONCE(session->sealed))
+		return 0;
+	return mica_fail(why, -EPERM, MICA_REASON_PRIVILEGE, NULL,
+			 "session %u was opened by another process, and that has to call MICA_SEAL before it hands it over",
+			 session->id);
+}
+
+/**
+ * mica_session_privileged - may the caller claim, or do what is like that
+ * @call: the call
+ * @what: what it wants to do, as "claiming"
+ *
+ * Return: 0 or -EPERM.
+ */
+int mica_session_privileged(struct mica_call *call, const char *what)
+{
+	if (!capable(CAP_SYS_ADMIN))
+		return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE,
+				 NULL, "%s needs CAP_SYS_ADMIN", what);
+	if (!file_ns_capable(call->file, &init_user_ns, CAP_SYS_ADMIN))
+		return mica_fail(&call->why, -EPERM, MICA_REASON_PRIVILEGE,
+				 NULL,
+				 "the session was opened without CAP_SYS_ADMIN");
+	if (READ_ONCE(call->session->sealed))
+		return mica_session_sealed(&call->why);
+	return 0;
+}
+
+int mica_seal_run(struct mica_call *call, void *arg)
+{
+	struct mica_session *session = call->session;
+
+	spin_lock(&session->lock);
+	WRITE_ONCE(session->sealed, true);
+	spin_unlock(&session->lock);
+	return 0;
+}
+
+int mica_guest_end_run(struct mica_call *call, void *arg)
+{
+	struct mica_guest_end *args = arg;
+	struct mica_session *session;
+	int err;
+
+	err = mica_need_zero(call, args->reserved, "reserved") ?:
+	      mica_session_privileged(call, "ending a session");
+	if (err)
+		return err;
+	mutex_lock(&mica_sessions_lock);
+	session = xa_load(&mica_sessions, args->session);
+	if (!session || session->kept)
+		err = mica_fail(&call->why, -ENOENT, MICA_REASON_NONE, NULL,
+				"there is no session %u; mica guest list tells which there are",
+				args->session);
+	else
+		mica_session_end(session);
+	mutex_unlock(&mica_sessions_lock);
+	return err;
+}
+
+/**
+ * mica_session_drop_guest - a function is being taken from a session
  * @session: the session, which has the function in the custody table
  *
  * Whoever takes it waits until its users have let it go, and the session's VM is
@@ -204,9 +358,9 @@ struct workqueue_struct *mica_session_queue(struct mica_session *session)
  *
  * Context: any; only queues work.
  */
-void mica_session_leave(struct mica_session *session)
+void mica_session_drop_guest(struct mica_session *session)
 {
-	queue_work(mica_reaper, &session->leave);
+	queue_work(mica_reaper, &session->drop);
 }
 
 static u32 mica_session_guest_pid(struct mica_session *session)
@@ -233,6 +387,7 @@ int mica_session_next(u32 after_id, struct mica_session_snap *snap)
 		snap->guest_pid = mica_session_guest_pid(session);
 		snap->nr_devices = mica_custody_count(session);
 		snap->ending = READ_ONCE(session->ending);
+		snap->sealed = READ_ONCE(session->sealed);
 		strscpy(snap->comm, session->comm, sizeof(snap->comm));
 		err = 0;
 	}

@@ -32,7 +32,7 @@ static int mica_take_record(struct mica_held *held)
 static int mica_take_step_ok(struct mica_held *held, struct mica_reason *why)
 {
 	if (READ_ONCE(held->session->ending))
-		return mica_fail(why, -EINTR, MICA_REASON_ENDING, held->name,
+		return mica_fail(why, -ENODEV, MICA_REASON_ENDING, held->name,
 				 "the session ended before %s was claimed",
 				 held->name);
 	if (mica_custody_unplugged(held))

@@ -131,6 +131,32 @@ static int write_links(const struct mica_branch *b, struct dentry *copy,
 }
 
 /**
+ * mica_links_lost - how many names of a file that is no copy are hidden
+ * @set: the branches of the union
+ * @part: the file
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: their number, negative.
+ */
+int mica_links_lost(const struct mica_branches *set, const struct mica_part *part)
+{
+	struct dentry *entry;
+	struct mica_branch *b;
+	int links = 0;
+
+	if (d_inode(part->dentry)->i_nlink <= 1)
+		return 0;
+	entry = mica_index_find(set, part, &b);
+	if (IS_ERR_OR_NULL(entry))
+		return 0;
+	if (IS_WHITEOUT(d_inode(entry)))
+		read_links(b, entry, 'L', &links);
+	dput(entry);
+	return links;
+}
+
+/**
  * mica_links_init - find out about the names of a file
  * @inode: an inode of the union, a file with several names
  * @lost: of one that is not a copy, the whiteout in the index, or NULL

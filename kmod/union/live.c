@@ -287,7 +287,8 @@ static bool is_taken(struct inode *inode, struct inode *real)
 }
 
 /* Who has it open goes on there, as after a copy-up. Takes over @found. */
-static bool move_file(struct inode *inode, struct mica_parts *found)
+static bool move_file(const struct mica_switch *sw, struct inode *inode,
+		      struct mica_parts *found)
 {
 	struct mutex *link_lock = &mica_super(inode->i_sb)->link_lock;
 	const struct mica_part *part = &found->part[0];
@@ -302,7 +303,7 @@ static bool move_file(struct inode *inode, struct mica_parts *found)
 	if (!other) {
 		/* All of its names that are not below are there. */
 		if (!test_bit(MICA_I_INDEXED, &mi->flags))
-			mi->links = 0;
+			mi->links = mica_links_lost(sw->set, part);
 		mica_add_part(inode, found);
 	}
 	mutex_unlock(link_lock);
@@ -336,7 +337,7 @@ static int judge_file(struct mica_switch *sw, struct dentry *dentry,
 		vanish(sw, dentry);
 	if (!move || !sw->commit)
 		mica_parts_free(found);
-	else if (!move_file(inode, found))
+	else if (!move_file(sw, inode, found))
 		vanish(sw, dentry);
 	return err;
 }
@@ -588,8 +589,10 @@ static int plan_and_do(struct mica_switch *sw)
 		err = drop(sw);
 	else if (!err)
 		publish(sw);
-	if (err)
+	if (err) {
+		free_visits(&sw->dirs);
 		return err;
+	}
 	sw->commit = true;
 	err = walk(sw);
 	if (err)
@@ -782,12 +785,8 @@ static struct mica_branch *new_branch(struct super_block *sb,
 	if (IS_ERR(b))
 		return b;
 	old = mica_override_creds(sb);
-	err = mica_find_merged(b);
-	if (!err)
-		err = b->rw ? mica_make_writable(why, b, ms->format, NULL,
-						 ms->branches,
-						 min(pos, ms->branches->nr)) :
-			      mica_branch_find_index(b);
+	err = mica_prepare_branch(why, b, ms->format, NULL, ms->branches,
+				  min(pos, ms->branches->nr));
 	revert_creds(old);
 	if (!err)
 		return b;
@@ -1068,8 +1067,8 @@ static int put_instead(struct super_block *sb, struct mica_branch *b,
 	struct mica_super *ms = mica_super(sb);
 	const struct mica_branches *old = ms->branches;
 	struct mica_switch sw = { .sb = sb, .instead = b, .why = why };
+	int place, last = -1, err;
 	unsigned int i;
-	int err = 0;
 
 	for (i = first; i < first + nr; i++) {
 		if (!old->branch[i]->hash && !old->branch[i]->nr_merged)
@@ -1079,6 +1078,11 @@ static int put_instead(struct super_block *sb, struct mica_branch *b,
 			return mica_refuse(why, -EINVAL, b->name,
 					   "was not made of %s",
 					   old->branch[i]->name);
+		place = mica_merged_as(b, old->branch[i]);
+		if (place >= 0 && place < last)
+			return mica_refuse(why, -EINVAL, old->branch[i]->name,
+					   "has another place than when they were merged");
+		last = max(last, place);
 	}
 	sw.set = replaced_set(old, first, nr, b);
 	if (!sw.set)
@@ -1088,8 +1092,11 @@ static int put_instead(struct super_block *sb, struct mica_branch *b,
 		mica_set_free(sw.set);
 		return err;
 	}
-	for (i = first; i < first + nr; i++)
+	for (i = first; i < first + nr; i++) {
+		/* What is open there and has no name follows no change to come. */
+		old->branch[i]->pos = MICA_MAX_BRANCHES;
 		mica_branch_remove(ms, old->branch[i]);
+	}
 	return 0;
 }
 
@@ -1291,7 +1298,12 @@ static int do_change(struct super_block *sb,
 		return err;
 	/* It may have gone afterwards, or come. */
 	name = name_of(ms, c->branch);
-	err = command->run(sb, c, spec, why);
+	if (spec && mica_expect_branch(ms, spec->path.dentry))
+		err = mica_refuse(why, -EBUSY, spec->name,
+				  "is being merged, or is in what is");
+	else
+		err = command->run(sb, c, spec, why);
+	mica_expect_branch(ms, NULL);
 	if (!err) {
 		if (c->branch != before) {
 			kfree(name);

@@ -149,6 +149,16 @@ struct mica_search {
 
 static int search(struct mica_search *s, unsigned int from, int depth);
 
+static bool has_part_in(const struct mica_parts *parts, const struct mica_branch *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < parts->nr; i++)
+		if (parts->part[i].b == b)
+			return true;
+	return false;
+}
+
 /* The parts of the root to the right of @b, or NULL if it has none there. */
 static struct mica_parts *root_right_of(const struct mica_view *view,
 					const struct mica_branch *b)
@@ -157,6 +167,9 @@ static struct mica_parts *root_right_of(const struct mica_view *view,
 	struct mica_parts *parts;
 	unsigned int i = 0;
 
+	/* A branch that has just gone leads where it led, until all know. */
+	while (!has_part_in(root, b) && root->old)
+		root = root->old;
 	while (i < root->nr && root->part[i++].b != b)
 		;
 	if (i == root->nr)

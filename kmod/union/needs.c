@@ -13,24 +13,30 @@
 #include <linux/mount.h>
 #include <linux/siphash.h>
 #include <linux/slab.h>
+#include "options.h"
 #include "origin.h"
 
 #define NEEDS "mica.layers"
 #define MERGED "mica.merged"
+#define SALT "mica.salt"
+#define SALT_SIZE 8
 
 /* The hash that a layer is known by, 0 if it cannot be told from others. */
 __le64 mica_layer_hash(const struct mica_branch *b, struct dentry *root)
 {
 	static const siphash_key_t no_secret;
+	u8 value[U8_MAX + SALT_SIZE];
 	struct mica_origin o;
-	u8 value[U8_MAX];
+	int salt;
 
 	mica_encode(b, root, &o);
 	if (!o.size || uuid_is_null(&o.head.uuid))
 		return 0;
 	memcpy(value, &o.head, sizeof(o.head));
 	memcpy(value + sizeof(o.head), o.fid, o.size - sizeof(o.head));
-	return cpu_to_le64(siphash(value, o.size, &no_secret));
+	/* It was another layer once, which was merged into a third. */
+	salt = lower_get_mark(b, root, SALT, value + o.size, SALT_SIZE);
+	return cpu_to_le64(siphash(value, o.size + max(salt, 0), &no_secret));
 }
 
 static bool is_in(const __le64 *list, unsigned int nr, __le64 hash)
@@ -64,24 +70,58 @@ static int read_list(struct mica_branch *b, const char *mark, __le64 **list,
 	return 0;
 }
 
+/* It may be partly removed, and what is written to it would be removed as well. */
+static bool is_half_merged(const struct mica_branch *b)
+{
+	__le64 mark[2];
+
+	return lower_get_mark(b, b->mnt->mnt_root, "mica.merge", mark,
+			      sizeof(mark)) == sizeof(mark) && !mark[1];
+}
+
 /**
  * mica_find_merged - see which layers a branch stands for
  * @b: the branch
+ * @why: out: why it cannot be used
  *
  * The caller has the mounter's credentials.
  *
- * Return: 0 or an error.
+ * Return: 0; -EBUSY if it takes part in a merge that has not come to its end; or
+ * another error.
  */
-int mica_find_merged(struct mica_branch *b)
+int mica_find_merged(struct mica_branch *b, struct mica_reason *why)
 {
 	/* No redirect and no metacopy is believed there. */
-	return b->userxattr ? 0 :
-	       read_list(b, MERGED, &b->merged, &b->nr_merged);
+	if (b->userxattr)
+		return 0;
+	if (is_half_merged(b))
+		return mica_refuse(why, -EBUSY, b->name,
+				   "takes part in a merge that was interrupted; run mica union merge again, on the layers");
+	return read_list(b, MERGED, &b->merged, &b->nr_merged);
 }
 
 static bool is_known_as(const struct mica_branch *b, __le64 hash)
 {
 	return hash && (b->hash == hash || is_in(b->merged, b->nr_merged, hash));
+}
+
+/**
+ * mica_merged_as - which of the layers that were merged into a branch is that?
+ * @b: the branch
+ * @other: the layer
+ *
+ * They are in the order that they had.
+ *
+ * Return: its place, or -1 if it is none of them, or cannot be told from others.
+ */
+int mica_merged_as(const struct mica_branch *b, const struct mica_branch *other)
+{
+	unsigned int i;
+
+	for (i = 0; other->hash && i < b->nr_merged; i++)
+		if (b->merged[i] == other->hash)
+			return i;
+	return -1;
 }
 
 /**

@@ -68,6 +68,10 @@ int mica_make_writable(struct mica_reason *why, struct mica_branch *b,
 		       const struct layer_format *format,
 		       const struct path *workdir,
 		       const struct mica_branches *set, unsigned int left);
+int mica_prepare_branch(struct mica_reason *why, struct mica_branch *b,
+			const struct layer_format *format,
+			const struct path *workdir,
+			const struct mica_branches *set, unsigned int left);
 int mica_remount_change(struct super_block *sb, struct mica_remount *r,
 			struct mica_reason *why);
 int mica_fill_super(struct super_block *sb, struct fs_context *fc);

@@ -258,12 +258,18 @@ static int count_names(struct mica_drop *d)
 	return err;
 }
 
+static void take_back(struct mica_drop *d)
+{
+	lower_rename(d->b, d->bin, &QSTR("dropped"), d_inode(d->entry),
+		     d->real, d->name, 0);
+}
+
 static int move_to_bin(struct mica_drop *d)
 {
 	char temp[MICA_TEMP_NAME_SIZE];
 	struct drop_item *item;
 	struct dentry *bin;
-	int err = 0;
+	int err;
 
 	mica_temp_name(temp);
 	bin = lower_create(d->b, d->b->work, &QSTR(temp), S_IFDIR | 0700, 0,
@@ -271,11 +277,16 @@ static int move_to_bin(struct mica_drop *d)
 	if (IS_ERR(bin))
 		return PTR_ERR(bin);
 	d->bin = bin;
-	/* Without that, names are not one file any more, but none is lost. */
+	err = lower_rename(d->b, d->real, d->name, d_inode(d->entry), bin,
+			   &QSTR("dropped"), 0);
+	if (err)
+		return err;
+	/* Until then, other names of it lead there. */
 	list_for_each_entry(item, &d->indexed, list)
 		err = err ?: mica_index_remove(d->b, item->dentry);
-	return err ?: lower_rename(d->b, d->real, d->name, d_inode(d->entry),
-				   bin, &QSTR("dropped"), 0);
+	if (err)
+		take_back(d);
+	return err;
 }
 
 /**
@@ -285,22 +296,22 @@ static int move_to_bin(struct mica_drop *d)
  * Nobody changes anything in the union. The caller has the mounter's credentials.
  *
  * Return: 0 or an error, and then the name is what it was. If that is an error of the
- * branch, other names of files that were dropped with it may show what is below.
+ * branch where the index is, other names of files that were to be dropped with it may
+ * show what is below; wherever it is, such files may count a name too many.
  */
 int mica_drop_do(struct mica_drop *d)
 {
-	int err = mnt_want_write(d->b->mnt);
+	/* It takes the right to write by itself, perhaps to another branch. */
+	int err = count_names(d) ?: mnt_want_write(d->b->mnt);
 
 	if (err)
 		return err;
-	err = count_names(d);
-	if (!err && d->entry)
+	if (d->entry)
 		err = move_to_bin(d);
 	if (!err) {
 		err = mica_unhide(d->b, d->real, d->name);
 		if (err && d->entry)
-			lower_rename(d->b, d->bin, &QSTR("dropped"),
-				     d_inode(d->entry), d->real, d->name, 0);
+			take_back(d);
 	}
 	mnt_drop_write(d->b->mnt);
 	return err;

@@ -10,6 +10,7 @@
 
 static DEFINE_MUTEX(unions_lock);
 static LIST_HEAD(unions);
+static LIST_HEAD(changing);		/* directories that are no branches */
 
 /* Before 6.8 a file of a branch has the union's path and asks for its own. */
 static struct dentry *mica_d_real(struct dentry *dentry, MICA_D_REAL_ARG which)
@@ -103,23 +104,51 @@ void mica_super_free(struct super_block *sb)
 	mutex_lock(&unions_lock);
 	list_del(&ms->list);
 	mutex_unlock(&unions_lock);
-	mica_event_send(&ev);
+	/* One that was never there does not end. */
+	if (ms->id)
+		mica_event_send(&ev);
 	/* Until the branches are gone, a walk without references may look. */
 	free_super(ms);
 	sb->s_fs_info = NULL;
 }
 
-static void register_super(struct mica_super *ms)
+static bool is_in(struct dentry *root, struct dentry *dir)
+{
+	return root->d_sb == dir->d_sb && is_subdir(root, dir);
+}
+
+/* Under unions_lock. */
+static int check_unchanged(struct dentry *root)
+{
+	const struct mica_changing *c;
+
+	list_for_each_entry(c, &changing, list)
+		if (is_in(root, c->dir))
+			return -EBUSY;
+	return 0;
+}
+
+/* From now on it is seen that its branches are branches. */
+static int register_super(struct mica_super *ms)
 {
 	static u32 last_id;
 	struct mica_event ev = { .type = MICA_EVENT_UNION_MOUNT };
+	unsigned int i;
+	int err = 0;
 
 	mutex_lock(&unions_lock);
-	ms->id = ++last_id;
-	list_add_tail(&ms->list, &unions);
+	for (i = 0; i < ms->branches->nr && !err; i++)
+		err = check_unchanged(ms->branches->branch[i]->mnt->mnt_root);
+	if (!err) {
+		ms->id = ++last_id;
+		list_add_tail(&ms->list, &unions);
+	}
 	mutex_unlock(&unions_lock);
+	if (err)
+		return err;
 	ev.union_id = ms->id;
 	mica_event_send(&ev);
+	return 0;
 }
 
 /**
@@ -314,6 +343,33 @@ int mica_make_writable(struct mica_reason *why, struct mica_branch *b,
 	return err;
 }
 
+/**
+ * mica_prepare_branch - make a new branch ready for a set
+ * @why: out: why not
+ * @b: the branch
+ * @format: the form to write whiteouts in
+ * @workdir: see mica_branch_prepare_work()
+ * @set: branches
+ * @left: how many of them are left of it
+ *
+ * The caller has the mounter's credentials.
+ *
+ * Return: 0 or an error.
+ */
+int mica_prepare_branch(struct mica_reason *why, struct mica_branch *b,
+			const struct layer_format *format,
+			const struct path *workdir,
+			const struct mica_branches *set, unsigned int left)
+{
+	int err = mica_find_merged(b, why);
+
+	if (err)
+		return err;
+	if (!b->rw)
+		return mica_branch_find_index(b);
+	return mica_make_writable(why, b, format, workdir, set, left);
+}
+
 static int make_branches(struct super_block *sb, struct mica_options *opts,
 			 struct mica_super *ms)
 {
@@ -364,14 +420,9 @@ static int prepare_branches(struct mica_options *opts, struct mica_super *ms)
 	unsigned int i;
 	int err = 0;
 
-	for (i = 0; i < set->nr && !err; i++) {
-		err = mica_find_merged(set->branch[i]);
-		if (!err)
-			err = set->branch[i]->rw ?
-			      mica_make_writable(&opts->why, set->branch[i],
-						 opts->format, workdir, set, i) :
-			      mica_branch_find_index(set->branch[i]);
-	}
+	for (i = 0; i < set->nr && !err; i++)
+		err = mica_prepare_branch(&opts->why, set->branch[i],
+					  opts->format, workdir, set, i);
 	if (!err)
 		err = mica_number_filesystems(set) ?: mica_find_needs(set);
 	revert_creds(old);
@@ -408,6 +459,7 @@ static int prepare_super(struct super_block *sb, struct mica_options *opts,
 	int err;
 
 	ms->sb = sb;
+	INIT_LIST_HEAD(&ms->list);
 	mutex_init(&ms->change_lock);
 	mutex_init(&ms->move_lock);
 	mutex_init(&ms->link_lock);
@@ -489,8 +541,10 @@ int mica_fill_super(struct super_block *sb, struct fs_context *fc)
 		free_super(ms);
 		return err;
 	}
-	register_super(ms);
-	return 0;
+	err = register_super(ms);
+	if (err)
+		errorfc(fc, "a branch is being merged, or is in what is (%d)", err);
+	return err;
 }
 
 static struct mica_super *find_super(u32 id)
@@ -557,38 +611,65 @@ unlock:
 	return err;
 }
 
-static bool has_branch(struct mica_super *ms, const struct inode *root, u32 but)
+static bool has_branch_in(struct mica_super *ms, struct dentry *dir, u32 but)
 {
 	int look = srcu_read_lock(&ms->srcu);
 	const struct mica_branches *set = mica_branches(ms->sb);
-	bool ret = false;
+	bool ret = ms->coming && is_in(ms->coming, dir);
 	unsigned int i;
 
 	for (i = 0; i < set->nr && !ret; i++)
 		ret = set->branch[i]->id != but &&
-		      d_inode(set->branch[i]->mnt->mnt_root) == root;
+		      is_in(set->branch[i]->mnt->mnt_root, dir);
 	srcu_read_unlock(&ms->srcu, look);
 	return ret;
 }
 
 /**
- * mica_is_branch - is a directory a branch of any union?
- * @root: the directory
- * @but: a branch that does not count
+ * mica_change_begin - keep unions from having a directory, or what is in it
+ * @c: tells which
+ * @but: a branch that it may be all the same
+ *
+ * Return: 0, or -EBUSY if a union has it.
  */
-bool mica_is_branch(const struct inode *root, u32 but)
+int mica_change_begin(struct mica_changing *c, u32 but)
 {
 	struct mica_super *ms;
-	bool ret = false;
+	int err = 0;
 
 	mutex_lock(&unions_lock);
-	list_for_each_entry(ms, &unions, list) {
-		ret = has_branch(ms, root, but);
-		if (ret)
-			break;
-	}
+	list_for_each_entry(ms, &unions, list)
+		if (has_branch_in(ms, c->dir, but))
+			err = -EBUSY;
+	if (!err)
+		list_add(&c->list, &changing);
 	mutex_unlock(&unions_lock);
-	return ret;
+	return err;
+}
+
+void mica_change_end(struct mica_changing *c)
+{
+	mutex_lock(&unions_lock);
+	list_del_init(&c->list);
+	mutex_unlock(&unions_lock);
+}
+
+/**
+ * mica_expect_branch - see that nobody changes what is going to be a branch
+ * @ms: the union
+ * @root: the directory; NULL when it is a branch, or is not to be one any more
+ *
+ * Return: 0 or -EBUSY.
+ */
+int mica_expect_branch(struct mica_super *ms, struct dentry *root)
+{
+	int err;
+
+	mutex_lock(&unions_lock);
+	err = root ? check_unchanged(root) : 0;
+	ms->coming = err ? NULL : root;
+	mutex_unlock(&unions_lock);
+	return err;
 }
 
 static void mica_kill_sb(struct super_block *sb)

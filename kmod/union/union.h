@@ -219,6 +219,7 @@ struct mica_super {
 	struct list_head list;
 	struct super_block *sb;
 	u32 id;
+	struct dentry *coming;	/* root of what is going to be a branch */
 	struct mica_branches *branches;
 	struct mutex change_lock;	/* of the branches; nothing waits for it */
 	struct task_struct *changer;	/* who freezes the union for it */
@@ -443,7 +444,20 @@ void mica_branch_set_mode(struct mica_branch *b, bool rw);
 void mica_branch_retire(struct mica_super *ms, struct mica_branch *b);
 void mica_branch_remove(struct mica_super *ms, struct mica_branch *b);
 void mica_branches_free(struct mica_branches *set, const struct cred *cred);
-bool mica_is_branch(const struct inode *root, u32 but);
+
+/**
+ * struct mica_changing - a directory that somebody is going to change
+ * @list: of all of them
+ * @dir: the directory, counted by whoever has this
+ */
+struct mica_changing {
+	struct list_head list;
+	struct dentry *dir;
+};
+
+int mica_change_begin(struct mica_changing *c, u32 but);
+void mica_change_end(struct mica_changing *c);
+int mica_expect_branch(struct mica_super *ms, struct dentry *root);
 int mica_own(struct inode *inode);
 void mica_disown(struct inode *inode);
 int mica_branch_own(struct mica_branch *branch, struct inode *inode);
@@ -569,6 +583,7 @@ struct dentry *mica_index_find(const struct mica_branches *set,
 			       struct mica_branch **b);
 int mica_index_add(struct inode *inode, struct mica_branch *b,
 		   struct dentry *copy);
+int mica_links_lost(const struct mica_branches *set, const struct mica_part *part);
 void mica_links_init(struct inode *inode, struct dentry *lost,
 		     const struct mica_branch *of);
 void mica_links_copied(struct inode *inode, struct mica_branch *b,
@@ -584,7 +599,8 @@ bool mica_links_same(struct inode *inode, const struct mica_part *part);
 
 /* needs.c */
 int mica_find_needs(struct mica_branches *set);
-int mica_find_merged(struct mica_branch *b);
+int mica_find_merged(struct mica_branch *b, struct mica_reason *why);
+int mica_merged_as(const struct mica_branch *b, const struct mica_branch *other);
 bool mica_stands_for(const struct mica_branch *b, const struct mica_branch *other);
 __le64 mica_layer_hash(const struct mica_branch *b, struct dentry *root);
 int mica_seal(struct mica_branch *b, const struct mica_branch *above);

@@ -3,6 +3,7 @@
 #include "session.h"
 #include "vfio.h"
 #include <poll.h>
+#include <sys/eventfd.h>
 #include "kselftest_harness.h"
 
 #define BACK_MS	20000
@@ -235,6 +236,37 @@ TEST_F(claim, one_of_a_pair_is_refused)
 	EXPECT_TRUE(standing_is(self->pair[1], &was[1]));
 }
 
+/* Whoever may open the group would get what an administrator keeps on vfio-pci. */
+TEST_F(claim, neighbour_on_vfio_pci_counts)
+{
+	const char *unbind = "/sys/bus/pci/drivers/vfio-pci/unbind";
+	int other = session_open();
+
+	ASSERT_EQ(0, pci_write(self->pair[1], "driver_override", "vfio-pci"));
+	ASSERT_EQ(0, write_text("/sys/bus/pci/drivers_probe", self->pair[1]));
+	ASSERT_STREQ("vfio-pci", pci_driver(self->pair[1]));
+	EXPECT_EQ(EBUSY, session_claim(self->fd, self->pair[0], 0, &self->why));
+	EXPECT_EQ((unsigned int)MICA_REASON_GROUP, self->why.code);
+	EXPECT_STREQ(self->pair[1], (char *)self->why.subject);
+	EXPECT_STREQ("", pci_driver(self->pair[0]));
+
+	/* It comes along, and goes back to it; a second claim meets it held. */
+	ASSERT_EQ(0, session_claim(self->fd, self->pair[0], MICA_CLAIM_GROUP,
+				   &self->why)) {
+		TH_LOG("%s", self->why.text);
+	}
+	EXPECT_EQ(EBUSY, session_claim(other, self->pair[1], MICA_CLAIM_FORCE,
+				       &self->why));
+	EXPECT_EQ((unsigned int)MICA_REASON_CLAIMED, self->why.code);
+	close(other);
+	close(self->fd);
+	EXPECT_TRUE(pci_wait_driver(self->pair[0], "", BACK_MS));
+	EXPECT_TRUE(pci_wait_driver(self->pair[1], "vfio-pci", BACK_MS));
+
+	EXPECT_EQ(0, write_text(unbind, self->pair[1]));
+	EXPECT_EQ(0, pci_write(self->pair[1], "driver_override", "\n"));
+}
+
 TEST_F(claim, pair_comes_as_a_group)
 {
 	struct standing was[2] = { standing_of(self->pair[0]),
@@ -448,6 +480,58 @@ TEST_F(claim, unplugged_while_held)
 	EXPECT_TRUE(pci_wait_driver(self->nvme, "nvme", BACK_MS));
 	for (i = 0; i < 2; i++)
 		EXPECT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
+}
+
+/* Uses a function until vfio-pci asks for it, as monitors do. */
+static void use_until_asked(const char *bdf, int ready)
+{
+	struct vfio_irq_set *set;
+	struct vfio_use use;
+	char room[sizeof(*set) + sizeof(int)];
+	unsigned long long asked;
+	int event = eventfd(0, EFD_CLOEXEC);
+
+	if (vfio_use_group(&use, bdf) || vfio_use_device(&use, bdf))
+		_exit(1);
+	set = (void *)room;
+	*set = (struct vfio_irq_set){
+		.argsz = sizeof(room),
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_REQ_IRQ_INDEX,
+		.count = 1,
+	};
+	memcpy(set->data, &event, sizeof(event));
+	if (ioctl(use.device, VFIO_DEVICE_SET_IRQS, set))
+		_exit(2);
+	write(ready, "x", 1);
+	if (read(event, &asked, sizeof(asked)) != sizeof(asked))
+		_exit(3);
+	vfio_use_end(&use);
+	_exit(0);
+}
+
+TEST_F_TIMEOUT(claim, unplugged_while_open, 120)
+{
+	int ready[2], status;
+	pid_t child;
+	char c;
+
+	ASSERT_EQ(0, session_claim(self->fd, self->nvme, 0, &self->why));
+	ASSERT_EQ(0, pipe(ready));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child)
+		use_until_asked(self->nvme, ready[1]);
+	ASSERT_EQ(1, read(ready[0], &c, 1));
+	ASSERT_EQ(0, pci_write(self->nvme, "remove", "1"));
+	EXPECT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(ENOENT, session_claim(self->fd, self->nvme, 0, &self->why));
+	close(self->fd);
+	sleep_us(300000);
+	EXPECT_EQ(0, write_text("/sys/bus/pci/rescan", "1"));
+	EXPECT_TRUE(pci_wait_driver(self->nvme, "nvme", BACK_MS));
+	EXPECT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
 }
 
 TEST_F(claim, driver_gone_while_held)

@@ -479,6 +479,7 @@ TEST_F(flat, interrupt_of_a_process_that_did_not_make_the_guest)
 {
 	int status;
 
+	ASSERT_EQ(0, session_seal(self->guest.session));
 	if (!fork())
 		_exit(guest_irq(&self->guest, &self->irq));
 	wait(&status);

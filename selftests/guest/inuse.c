@@ -185,13 +185,41 @@ TEST_F(inuse, swap)
 	is_granted(_metadata, self);
 }
 
-TEST_F(inuse, loop_device_on_top)
+TEST_F_TIMEOUT(inuse, loop_device_on_top, 120)
 {
 	ASSERT_EQ(0, sh("losetup /dev/loop7 %s || { modprobe loop && losetup /dev/loop7 %s; }",
 			self->disk, self->disk));
 	is_refused(_metadata, self);
 	ASSERT_EQ(0, sh("losetup -d /dev/loop7"));
 	sleep_us(200000);
+	is_granted(_metadata, self);
+}
+
+TEST_F_TIMEOUT(inuse, device_mapper_on_top, 120)
+{
+	const char *dmsetup = "dmsetup --noudevsync --noudevrules";
+
+	ASSERT_EQ(0, sh("modprobe dm-mod && %s create micadm --table '0 2048 linear %s 0'",
+			dmsetup, self->disk));
+	is_refused(_metadata, self);
+	ASSERT_EQ(0, sh("%s remove micadm", dmsetup));
+	is_granted(_metadata, self);
+}
+
+/* As mdadm does it, which need not be installed. */
+TEST_F_TIMEOUT(inuse, part_of_an_array, 120)
+{
+	const char *md = "/sys/block/md_mica/md";
+
+	ASSERT_EQ(0, sh("modprobe raid1"));
+	ASSERT_EQ(0, write_text("/sys/module/md_mod/parameters/new_array",
+				"md_mica"));
+	ASSERT_EQ(0, sh("cd %s && echo raid1 > level && echo none > metadata_version",
+			md));
+	ASSERT_EQ(0, sh("cat /sys/class/block/%s/dev > %s/new_dev",
+			self->disk + 5, md));
+	is_refused(_metadata, self);
+	ASSERT_EQ(0, sh("echo clear > %s/array_state", md));
 	is_granted(_metadata, self);
 }
 
@@ -353,6 +381,7 @@ TEST_F(others, physical_function_with_vfs)
 {
 	struct mica_device_info info;
 	char vf[BDF_LEN];
+	int other;
 
 	ASSERT_EQ(0, pci_write(self->pf, "sriov_drivers_autoprobe", "0"));
 	ASSERT_EQ(0, pci_write(self->pf, "sriov_numvfs", "1"));
@@ -372,6 +401,13 @@ TEST_F(others, physical_function_with_vfs)
 		TH_LOG("%s", self->why.text);
 	}
 	EXPECT_STREQ("vfio-pci", pci_driver(vf));
+	/* Then the physical one may not, not even by force. */
+	other = session_open();
+	EXPECT_EQ(EBUSY, session_claim(other, self->pf, MICA_CLAIM_FORCE,
+				       &self->why));
+	EXPECT_EQ((unsigned int)MICA_REASON_CLAIMED, self->why.code);
+	EXPECT_STREQ("nvme", pci_driver(self->pf));
+	close(other);
 	close(self->fd);
 	EXPECT_TRUE(pci_wait_driver(vf, "", BACK_MS));
 	while (*pci_override(vf))

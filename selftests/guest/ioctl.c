@@ -74,6 +74,30 @@ FIXTURE_VARIANT_ADD(ioctl, guest_note)
 	.err = EINVAL,
 };
 
+FIXTURE_VARIANT_ADD(ioctl, seal)
+{
+	.cmd = MICA_SEAL,
+	.size = sizeof(struct mica_seal),
+	.tail = offsetof(struct mica_seal, reason_ptr),
+};
+
+/* No session has the number zero. */
+FIXTURE_VARIANT_ADD(ioctl, guest_end)
+{
+	.cmd = MICA_GUEST_END,
+	.size = sizeof(struct mica_guest_end),
+	.tail = offsetof(struct mica_guest_end, reason_ptr),
+	.err = ENOENT,
+};
+
+FIXTURE_VARIANT_ADD(ioctl, guest_vfs)
+{
+	.cmd = MICA_GUEST_VFS,
+	.size = sizeof(struct mica_guest_vfs),
+	.tail = offsetof(struct mica_guest_vfs, reason_ptr),
+	.err = EINVAL,
+};
+
 /* A session without functions: this makes a guest, and another one is refused. */
 FIXTURE_VARIANT_ADD(ioctl, guest_create)
 {
@@ -349,8 +373,11 @@ TEST_F(call, info_tells_what_is_here)
 	ASSERT_EQ(0, call(self->fd, MICA_INFO, &info));
 	EXPECT_TRUE(info.caps & MICA_CAP_UNION);
 	EXPECT_TRUE(info.caps & MICA_CAP_EVENTS);
+	EXPECT_TRUE(info.caps & MICA_CAP_SEAL);
+	EXPECT_TRUE(info.caps & MICA_CAP_END);
 	EXPECT_EQ(!access("/sys/kernel/iommu_groups/0", F_OK),
 		  !!(info.caps & MICA_CAP_IOMMU));
+	EXPECT_EQ(!!(info.caps & MICA_CAP_CLAIM), !!(info.caps & MICA_CAP_VFS));
 	EXPECT_EQ(!access("/dev/kvm", F_OK), !!(info.caps & MICA_CAP_KVM));
 	EXPECT_NE(0, info.session);
 	EXPECT_NE(~0u, info.session);

@@ -455,6 +455,7 @@ TEST_F(memory, of_a_process_that_did_not_make_the_guest)
 {
 	int status;
 
+	ASSERT_EQ(0, session_seal(self->guest.session));
 	if (!fork())
 		_exit(guest_map(&self->guest, AT, self->memory, LEN, 0));
 	wait(&status);

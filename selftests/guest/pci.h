@@ -232,6 +232,12 @@ static inline struct mica_pci_addr pci_addr(const char *bdf)
 	return addr;
 }
 
+static inline void pci_bdf(const struct mica_pci_addr *addr, char *bdf)
+{
+	snprintf(bdf, BDF_LEN, "%04x:%02x:%02x.%d", addr->domain & 0xffff,
+		 addr->bus, addr->devfn >> 3, addr->devfn & 7);
+}
+
 /* The name of what is below a function in a directory like "nvme" or "net". */
 static inline bool pci_child(const char *bdf, const char *kind, char *name,
 			     size_t len)

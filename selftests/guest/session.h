@@ -51,6 +51,23 @@ static inline int session_claim(int fd, const char *bdf, unsigned int flags,
 	return session_claim_many(fd, one, 1, flags, NULL, why);
 }
 
+/* As many virtual functions as there is room for in @vfs. */
+static inline int session_vfs(int fd, const char *pf, struct mica_pci_addr *vfs,
+			      unsigned int nr, struct mica_reason *why)
+{
+	struct mica_guest_vfs args = {
+		.size = sizeof(args),
+		.addr = pci_addr(pf),
+		.vfs_ptr = (unsigned long)vfs,
+		.nr_vfs = nr,
+		.reason_ptr = (unsigned long)why,
+		.reason_len = sizeof(*why),
+	};
+
+	memset(why, 0, sizeof(*why));
+	return ioctl(fd, MICA_GUEST_VFS, &args) ? errno : 0;
+}
+
 static inline int session_info(int fd, const char *bdf, unsigned int flags,
 			       struct mica_device_info *info,
 			       struct mica_member *members, unsigned int room)
@@ -75,6 +92,32 @@ static inline int session_wait(int fd, unsigned int flags,
 	};
 
 	return ioctl(fd, MICA_WAIT, &wait) ? errno : 0;
+}
+
+static inline int session_seal(int fd)
+{
+	struct mica_seal seal = { .size = sizeof(seal) };
+
+	return ioctl(fd, MICA_SEAL, &seal) ? errno : 0;
+}
+
+static inline unsigned int session_id(int fd)
+{
+	struct mica_info info = { .size = sizeof(info) };
+
+	return ioctl(fd, MICA_INFO, &info) ? 0 : info.session;
+}
+
+static inline int session_end(int fd, unsigned int id, struct mica_reason *why)
+{
+	struct mica_guest_end end = {
+		.size = sizeof(end),
+		.session = id,
+		.reason_ptr = (unsigned long)why,
+		.reason_len = sizeof(*why),
+	};
+
+	return ioctl(fd, MICA_GUEST_END, &end) ? errno : 0;
 }
 
 static inline int session_note(int fd, unsigned int state, unsigned int pid,

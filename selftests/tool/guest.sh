@@ -102,6 +102,91 @@ result $? "so it does where the command is another user's"
 until_true driver_is "$device" nvme
 result $? "and the device goes back"
 
+# Somebody ends it.
+: >"$WORK/pid"
+"$MICA" guest exec -d "$device" -- sh -c 'echo $$ >"$0"; exec sleep 60' "$WORK/pid" \
+	2>"$WORK/ended" &
+holder=$!
+until_true test -s "$WORK/pid"
+session=$("$MICA" guest list --json | jq -r --arg d "$device" \
+	'.sessions[] | select(.children[]?.name == $d).name')
+exits 0 "guest end" guest end "$session"
+driver_is "$device" nvme
+result $? "the device is back when it returns"
+wait "$holder"
+is "the command got SIGTERM" $? 143
+like "and who ran it is told why" "$(<"$WORK/ended")" "session $session was ended"
+is "and nothing else" "$(grep -vc 'waiting for' "$WORK/ended")" 1
+is_no_session() { ! "$MICA" guest end "$session" 2>/dev/null; }
+until_true is_no_session
+exits 1 "guest end of a session that is gone" guest end "$session"
+one_sentence "guest end of a session that is gone"
+
+# An ordinary user has the device, and that is all.
+others=$(function_with nvme)
+[[ $others == "$device" ]] && others=$(function_with e1000e)
+exits 0 "another session, of another user" guest exec -d "$others" -- "$MICA" \
+	guest exec -d "$device" --user nobody --memlock 1M -- bash -c '
+	exec 3<>/dev/vfio/$0 || exit 10
+	exec 3<&-
+	for node in /dev/vfio/[0-9]*; do
+		[[ $node == /dev/vfio/$0 ]] && continue
+		other=$node
+		{ : <>"$node"; } 2>/dev/null && exit 11
+	done
+	[[ -n $other ]] || exit 12
+	"$1" guest exec -d "$2" -- true 2>/dev/null && exit 13
+	"$1" guest end 1 2>/dev/null && exit 14
+	ulimit -l 2048 2>/dev/null && exit 15
+	[[ $(ulimit -l) == 1024 ]] || exit 16
+	exec 2>/dev/null
+	echo x >"/sys/bus/pci/devices/$2/driver_override" && exit 17
+	exit 0' "$group" "$MICA" "$device"
+back "a device of another user"
+
+# Virtual functions.
+pf=$(grep -lv '^0$' /sys/bus/pci/devices/*/sriov_totalvfs 2>/dev/null | head -n 1)
+if [[ -n $pf ]]; then
+	pf=$(basename "$(dirname "$pf")")
+	numvfs=/sys/bus/pci/devices/$pf/sriov_numvfs
+	exits 0 "virtual functions" guest exec --vf "$pf" -v "${pf#0000:}" \
+		--vf-setup 'echo "$MICA_PF $MICA_VF_INDEX $MICA_VF" >>'"$WORK/setup" -- \
+		sh -c 'for vf in $MICA_VFS; do
+			echo "$vf $(basename "$(readlink "/sys/bus/pci/devices/$vf/driver")")"
+		done'
+	is "two, with vfio-pci" "$(awk '{ print $2 }' "$OUT" | xargs)" "vfio-pci vfio-pci"
+	is "each was set up" "$(<"$WORK/setup")" \
+	   "$(awk -v pf="$pf" '{ print pf, NR - 1, $1 }' "$OUT")"
+	is "and they are gone" "$(<"$numvfs")" 0
+	exits 1 "a set-up that fails" guest exec --vf "$pf" --vf-setup 'exit 3' -- \
+		touch "$WORK/ran"
+	like "is told" "$(<"$ERR")" "--vf-setup for .* exit code 3"
+	! test -e "$WORK/ran"
+	result $? "and the command is not run"
+	is "nor do they stay" "$(<"$numvfs")" 0
+	: >"$WORK/pid"
+	"$MICA" guest exec --vf "$pf" --vf-setup 'echo $$ >'"$WORK/pid"'; exec sleep 60' -- \
+		touch "$WORK/ran" 2>"$ERR" &
+	until_true test -s "$WORK/pid"
+	child=$(<"$WORK/pid")
+	kill -TERM $!
+	wait $!
+	is "a signal while it is set up" $? 143
+	like "is told, too" "$(<"$ERR")" "interrupted"
+	is "and nothing else is" "$(grep -vc 'waiting for' "$ERR")" 1
+	until_true gone
+	result $? "the set-up has got it"
+	! test -e "$WORK/ran" && [[ $(<"$numvfs") = 0 ]]
+	result $? "what was made is gone, and nothing is run"
+	exits 1 "more than there can be" guest exec --vf "$pf" --vf "$pf" --vf "$pf" -- true
+	one_sentence "more than there can be"
+	exits 0 "of another user" guest exec --vf "$pf" --user nobody -- \
+		sh -c ': <>"/dev/vfio/$(basename "$(readlink "/sys/bus/pci/devices/$MICA_VFS/iommu_group")")"'
+	exits 2 "a set-up of nothing" guest exec -d "$device" --vf-setup true -- true
+else
+	skip "virtual functions" "this machine has none"
+fi
+
 if command -v valgrind >/dev/null; then
 	valgrind -q --error-exitcode=99 --leak-check=full --child-silent-after-fork=yes \
 		--errors-for-leak-kinds=definite,possible \

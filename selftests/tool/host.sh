@@ -46,6 +46,10 @@ state_is "interrupt remapping" "$remapping"
 state_is mica ok
 state_is union ok
 state_is memory info
+state_is devices info
+like "devices are counted" "$(jq -r '.checks[] | select(.check == "devices").found' "$OUT")" \
+     "^$("$MICA" device list --json | jq -r '[.devices[] | select(.obstacle != "bridge")] |
+	"\([.[] | select(.claim == "yes")] | length) of \(length) functions"')"
 
 possible=0
 case "$cpu $kvm $iommu $remapping $(state_of vfio-pci)" in

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/fs.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,10 +21,11 @@ static int changes(const struct __ptrace_syscall_info *call)
 	switch (call->entry.nr) {
 	case SYS_openat:
 		return !!(call->entry.args[2] & O_CREAT);
+	case SYS_ioctl:
+		return call->entry.args[1] != FS_IOC_GETFLAGS;
 	case SYS_write:
 	case SYS_pwrite64:
 	case SYS_copy_file_range:
-	case SYS_ioctl:
 	case SYS_ftruncate:
 	case SYS_mkdirat:
 	case SYS_mknodat:

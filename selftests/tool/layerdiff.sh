@@ -148,10 +148,18 @@ mkdir top/d && mark top/d redirect /nowhere
 exits 1 "a redirect to nowhere" union diff top low
 one_sentence "a redirect to nowhere"
 like "is named" "$(<"$ERR")" "/d: was renamed.*not given"
+mark top mica.layers ""
+exits 0 "a redirect to what was merged into the layer" union diff top low
 mark top/d redirect ../x
 exits 1 "a redirect out of the layer" union diff top low
 like "is told" "$(<"$ERR")" "no path"
-rm -r top/d && touch top/f && mark top/f metacopy ""
+setfattr -x trusted.overlay.mica.layers top
+mkdir -p way/a/b && mark way/a redirect /c && mark top/d redirect /a/b
+exits 1 "a redirect through one to nowhere" union diff top way low
+like "is named, too" "$(<"$ERR")" "/d: was renamed.*not given"
+mark way/a/b opaque y
+exits 0 "what is opaque has no rest" union diff top way low
+rm -r top/d && touch top/f && mark top/f metacopy "" && mark top mica.layers ""
 exits 1 "a metacopy without data" union diff top low
 like "is told as well" "$(<"$ERR")" "/f: has its data"
 mark top/f metacopy "0x0024000100"

@@ -26,10 +26,10 @@ view()
 	"$HERE/view" "$1" 2>&1
 }
 
-# numbers DIRECTORY: the inodes of all that is no directory.
+# numbers DIRECTORY: of inodes, and of names that they have, of all but directories
 numbers()
 {
-	find "$1" ! -type d -printf '%i %P\n' | LC_ALL=C sort
+	find "$1" ! -type d -printf '%i %n %P\n' | LC_ALL=C sort
 }
 
 # with_union COMMAND BRANCH...: runs it on a union of those, all ro.
@@ -236,6 +236,8 @@ merges()
 	same "$of: changes nothing" base
 	"$MICA" union check fs/base >"$OUT"
 	result $? "$of: nothing is wrong in it"
+	# Without an UUID it is not known what is missing.
+	[[ $2 = tmpfs ]] || try "$of: nothing is missing in it" "$MICA" union export -o tar fs/base
 }
 
 # The upper layer is on another file system.
@@ -285,14 +287,15 @@ is_in_place()
 # well, $check is right.
 kills()
 {
-	local name=$1 changes number bad=0 exchanged=0 twice=0
+	local name=$1 changes moment number bad=0 exchanged=0 twice=0
 
 	shift
 	again && prepare
 	changes=$(killed_at 0 "$@")
 	result $? "$name: $changes changes"
 	check || bad=1
-	for ((number = 1; number <= changes; number += (changes + moments - 1) / moments)); do
+	for ((moment = 0; moment < moments; moment++)); do
+		number=$((1 + moment * changes / moments))
 		unprepare
 		again && prepare
 		killed_at $number "$@" >/dev/null
@@ -313,7 +316,7 @@ kills()
 		[[ $bad = 0 ]] || break
 	done
 	[[ $bad = 0 ]]
-	result $? "$name: equal, also if killed at any of $changes ($number)"
+	result $? "$name: equal, killed $moment times in its $changes changes"
 	[[ $bad = 0 ]] || cat after
 	[[ $exchanged -gt 1 && $exchanged -lt $((moments - 1)) ]]
 	result $? "$name: at some it was in its place already, at others not"
@@ -399,6 +402,137 @@ killed dot ext4
 killed overlay xfs
 killed_across overlay
 
+# Another file system has a file of the same handle.
+new_fs ext4
+mkdir -p fs/{base,day1}
+echo base >fs/base/p
+ln fs/base/{p,q}
+umount fs
+cp --sparse=always img img1
+e2fsck -fy img1 >/dev/null 2>&1
+tune2fs -U random img1 >/dev/null && mount -o loop img fs && mount -o loop img1 other || exit 1
+mv other/base/p other/base/z
+mv other/base/q other/base/zz
+echo other >other/base/z
+"$MICA" union mount fs/day1 fs/base mnt
+echo changed >mnt/p
+umount mnt
+try "a file was changed, not that on another file system" \
+	"$MICA" union merge --into fs/new fs/day1 other/base
+is "that stays as it is" "$(cat fs/new/{p,z,zz} | xargs)" "changed other other"
+umount other
+
+# How many names files have, after one merge and after another.
+new_fs ext4
+mkdir -p fs/{base,day0,day1,day2}
+echo 0 >fs/day0/f
+ln fs/day0/{f,g}
+echo base >fs/base/k
+ln fs/base/{k,l}
+links()
+{
+	stat -c %h "$1/f" "$1/k" | xargs
+}
+for day in 1 2; do
+	"$MICA" union mount "fs/day$day" fs/day$((day - 1)) fs/base mnt
+	ln mnt/f "mnt/h$day"
+	echo $day | tee -a mnt/f >>mnt/k
+	umount mnt
+	try "files with several names are merged" \
+		"$MICA" union merge "fs/day$day" fs/day$((day - 1))
+	rmdir "fs/day$day" && mv fs/day$((day - 1)) "fs/day$day"
+	is "they have those, and no more" "$(with_union links "day$day" base)" "$((day + 2)) 2"
+done
+
+# A copy of a file is that file to the layers left of it, by any name.
+new_fs ext4
+mkdir -p fs/{base,day0,day1,day2} fs/day0/d
+echo old >fs/day0/f
+ln fs/day0/{f,g}
+ln fs/day0/{f,d/h}
+ln -s to fs/day0/link
+ln fs/day0/link fs/day0/d/link
+"$MICA" union mount fs/day2 fs/day1 fs/day0 fs/base mnt
+echo new >mnt/f
+touch -h mnt/link
+umount mnt
+show day2 day1 day0 base >before
+with_union numbers day2 day1 day0 base >numbers.before
+try "names of a file that was changed are merged" "$MICA" union merge --into fs/new fs/day1 fs/day0
+same "they show the change" day2 new base
+with_union numbers day2 new base >numbers.after
+diff numbers.before numbers.after >"$OUT"
+result $? "they are one file with its number"
+
+new_fs ext4
+mkdir fs/{base,day0,day1,day2}
+truncate -s 100M img1
+mkfs.ext4 -q img1 && mount -o loop img1 fs/day1 && rmdir fs/day1/lost+found || exit 1
+echo old >fs/day1/f
+ln fs/day1/{f,g}
+"$MICA" union mount fs/day2 fs/day1 fs/day0 fs/base mnt
+echo new >mnt/f
+cat mnt/g >"$OUT"
+try "they come to another file system while somebody looks" \
+	"$MICA" union merge --mounted mnt "$WORK/fs/day1" "$WORK/fs/day0"
+is "they show the change" "$(cat mnt/f mnt/g | xargs)" "new new"
+echo 2 >/proc/sys/vm/drop_caches
+is "also when nothing is in memory" "$(cat mnt/g mnt/f | xargs)" "new new"
+umount mnt fs/day1
+
+# A layer that was left empty is another one when it is used again.
+new_fs ext4
+mkdir -p fs/{base/d,day0,day1,day2}
+echo base >fs/base/d/f
+"$MICA" union mount fs/day1 fs/day0 fs/base mnt
+echo 1 >mnt/1
+umount mnt
+try "a layer is left empty" "$MICA" union merge fs/day1 fs/day0
+"$MICA" union mount fs/day1 fs/day0 fs/base mnt
+mv mnt/d mnt/e
+"$MICA" union snapshot mnt fs/day2
+mv mnt/e mnt/f
+umount mnt
+with_union ls day2 day1 day0 base >"$OUT"
+is "it is used again" "$(xargs <"$OUT")" "1 f"
+renamed()
+{
+	cat "$1/f/f" 2>&1
+}
+is "with what was renamed" "$(with_union renamed day2 day1 day0 base)" base
+like "without it, that is an error" "$(with_union renamed day2 day0 base)" "Input/output error"
+
+# There is place for all but what was merged long ago.
+umount -R fs
+mkfs.ext4 -q -F -b 4096 img && mount -o loop img fs || exit 1
+for ((i = 490; i < 504; i += 3)); do
+	mkdir -p "fs/day$i" "fs/base$i"
+	setfattr -n trusted.overlay.mica.merged -v "0x$(printf '%016x' $(seq $i))" "fs/base$i" ||
+		break
+	setfattr -n trusted.overlay.mica.filesystems -v "0x$(printf '%032x' $i)" "fs/day$i"
+	setfattr -n user.test -v "$(seq -s ' ' 100)" "fs/day$i"
+	"$MICA" union merge "fs/day$i" "fs/base$i" >"$OUT" 2>"$ERR" || break
+	getfattr -n trusted.overlay.mica.merged "fs/base$i" >"$OUT" 2>"$ERR" || break
+	setfattr -n user.more -v "$(seq -s ' ' 100)" "fs/base$i" 2>"$ERR" || break
+done
+[[ $i -ge 504 ]]
+result $? "layers that stand for many are merged"
+
+# Attributes of directories, and of files that are copied.
+new_fs ext4
+mkdir -p fs/{day0,day1}/d fs/day1/e
+touch fs/day0/d/{f,g}
+chattr +dASD fs/day1/d
+chattr +dAS fs/day0/d/f
+chattr +S fs/day1/e fs
+# flags LAYER PATH...
+flags()
+{
+	(cd "fs/$1" && shift && lsattr -d "$@")
+}
+try "what has attributes is copied" "$MICA" union merge --into fs/new fs/day1 fs/day0
+is "with them" "$(flags new d e d/f d/g)" "$(flags day1 d e; flags day0 d/f d/g)"
+
 # What is refused, and changes nothing.
 new_fs ext4
 make_layers dot
@@ -413,7 +547,10 @@ refused()
 	one_sentence "$name"
 }
 refused "a layer twice" "contains" fs/day1 fs/day1
-refused "a layer in another one" "contains" fs/day1 fs/day0/new fs/day0
+refused "a layer in another one" "day0 contains .*/new" fs/day1 fs/day0/new fs/day0
+refused "one that is the lowest" "day0 contains .*/new" fs/day0 fs/day0/new
+refused "the root" "/: is no place" fs/day1 /
+refused "a new layer without a name" ": is no place" --into "" fs/day1 fs/day0
 refused "what is not there" "No such file" fs/day1 fs/day7
 mount --bind fs/base other
 refused "a mount point" "use --into" fs/day1 other
@@ -426,6 +563,13 @@ chattr +i fs/day1/immutable
 refused "what is immutable" "immutable: is immutable" fs/day1 fs/day0
 chattr -i fs/day1/immutable
 rm fs/day1/immutable
+truncate -s 20M img1
+mkfs.ext4 -q -F -b 4096 -O verity img1 && mount -o loop img1 other && mkdir other/layer || exit 1
+echo data >other/layer/file
+python3 -c 'import fcntl, os, struct
+fcntl.ioctl(os.open("other/layer/file", 0), 0x40806685, struct.pack("<III116x", 1, 1, 4096))'
+refused "what is protected by fs-verity" "file: is protected" --into fs/new fs/day1 other/layer
+umount other
 mount --bind fs/base fs/day1/in1
 refused "what has something mounted in it" "mounted there" fs/day1 fs/day0
 umount fs/day1/in1
@@ -437,6 +581,12 @@ refused "what is in another layer under another name" "new: is a layer, too" oth
 umount other
 mount --bind fs/day1/in1 other
 refused "a new layer in a layer" "where the new one is to be" --into other/new fs/day1 fs/day0
+umount other
+mount --bind fs/day1 other
+for option in nosuid nodev noexec; do
+	mount -o "remount,bind,$option" other
+	refused "a layer that is $option" "mounted nosuid, nodev or noexec" other fs/day0
+done
 umount other
 touch fs/day1/in1/.wh..wh.plnk
 refused "a name that is reserved" "in1: has .wh..wh.plnk, a reserved" fs/day1 fs/day0
@@ -520,6 +670,29 @@ refused "another merge of its layers" "part of another merge" fs/day2 fs/day1
 try "another one comes instead" "$MICA" union merge fs/day1 fs/day0
 same "which does what it should" day2 day0 base
 no_left_overs "what was killed before"
+
+# Branches of a union that is not there any more.
+mounted=(--mounted mnt "$WORK/fs/day1" "$WORK/fs/day0")
+for part in 1 3; do
+	again
+	"$MICA" union mount fs/day2 fs/day1 fs/day0 fs/base mnt
+	killed_at $((changes * part / 4)) "${mounted[@]}" >/dev/null
+	umount mnt
+	is "a merge of branches is killed after $part of 4 steps" "$(is_in_place; echo $?)" \
+		$((part == 1))
+	if [[ $part = 3 ]]; then
+		mark=$(getfattr -e hex -d -m mica.merge$ fs/day1)
+		# Else it cannot be mounted.
+		setfattr -x trusted.overlay.mica.merge fs/day1
+		"$MICA" union mount fs/day2 fs/day1 fs/day0 fs/base mnt
+		refused "a union of what was merged and the new layer" "unmount it" "${mounted[@]}"
+		umount mnt
+		setfattr --restore=- <<<"$mark"
+	fi
+	try "it is ended without the union" "$MICA" union merge fs/day1 fs/day0
+	same "as it would have been" day2 day0 base
+	no_left_overs "a merge of branches"
+done
 
 # Layers that are not what they were when a merge was interrupted.
 for ((number = changes / 3; number < changes; number += 5)); do

@@ -66,6 +66,12 @@ if [[ -n $device && -e /sys/bus/pci/devices/$device/iommu_group ]]; then
 	   "claim guest-start guest-end restore "
 	"$MICA" guest exec -d "$device" -- sh -c 'kill -9 $$'
 	sees "the signal that killed a guest" '.event == "guest-end" and .signal == 9'
+	"$MICA" guest exec -d "$device" -- \
+		sh -c 'echo "$0" >/sys/bus/pci/drivers/vfio-pci/unbind' "$device"
+	sees "that somebody takes a device" \
+	     ".event == \"leaving\" and .device == \"$device\" and .session > 0"
+	is "and nobody else does" \
+	   "$(jq -c 'select(.event == "leaving")' "$json" | wc -l)" 1
 else
 	skip "claim, guest and restore" "this machine has no NVMe behind an IOMMU"
 fi

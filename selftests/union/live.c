@@ -402,6 +402,136 @@ TEST_F(live, a_branch_comes_in_place_of_those_that_it_was_made_of)
 	close(dir);
 }
 
+/* The layers are l1 and l2; what comes in their place is m. Returns that of l1. */
+static int begin_replace(void)
+{
+	__le64 a, b;
+	int id;
+
+	if (mount_union("up:l3"))
+		return -1;
+	id = add_branch("l1", 0, 1);
+	if (id < 0 || add_branch("l2", 0, 2) < 0)
+		return -1;
+	close(own("l1", 0, 0, &a));
+	close(own("l2", 0, 0, &b));
+	return stand_for("m", a, b) ? -1 : id;
+}
+
+TEST_F(live, what_was_moved_meanwhile_is_not_replaced)
+{
+	int id;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(run("mkdir m && echo 1 >l1/f && echo 2 >l2/f && echo 1 >m/f"));
+	id = begin_replace();
+	ASSERT_LT(0, id);
+	CHANGED(move_branch(id, 2));
+	FAILS(EINVAL, replace_branches(id - 1, 2, "m"));
+	FAILS(EINVAL, replace_branches(id + 1, 2, "m"));
+	ASSERT_NE(NULL, strstr((char *)why.text, "has another place"));
+	HAS("mnt/f", "2\n");
+	CHANGED(move_branch(id, 1));
+	CHANGED(replace_branches(id, 2, "m"));
+	HAS("mnt/f", "1\n");
+}
+
+TEST_F(live, what_has_no_name_in_a_replaced_branch_can_be_written_to)
+{
+	char text[8] = "";
+	int id, fd;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(run("mkdir m p && echo 1 | tee l1/f m/f >/dev/null"));
+	id = begin_replace();
+	ASSERT_LT(0, id);
+	fd = open("mnt/f", O_RDWR | O_APPEND);
+	ASSERT_LE(0, fd);
+	DO(unlink("mnt/f"));
+	CHANGED(replace_branches(id, 2, "m"));
+	ASSERT_LT(0, add_branch("p", 0, 0));
+	ASSERT_EQ(2, write(fd, "x\n", 2));
+	ASSERT_EQ(4, pread(fd, text, sizeof(text), 0));
+	ASSERT_STREQ("1\nx\n", text);
+	close(fd);
+}
+
+TEST_F(live, names_that_were_lost_above_what_is_replaced_stay_lost)
+{
+	struct stat st;
+	int id, fd;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(run("mkdir m && echo 1 >l1/a && ln l1/a l1/b && ln l1/a l1/c && cp -al l1/. m"));
+	id = begin_replace();
+	ASSERT_LT(0, id);
+	DO(unlink("mnt/c"));
+	fd = open("mnt/a", O_RDONLY);
+	ASSERT_LE(0, fd);
+	CHANGED(replace_branches(id, 2, "m"));
+	DO(run("rm l1/*"));
+	DO(unlink("mnt/b"));
+	DO(fstat(fd, &st));
+	ASSERT_EQ(1, st.st_nlink);
+	close(fd);
+	DO(umount("mnt"));
+	DO(mount_union("up:m:l3"));
+	DO(stat("mnt/a", &st));
+	ASSERT_EQ(1, st.st_nlink);
+}
+
+#define LOOKS 100
+
+/* Looks at names that nobody has in memory, until the file stop is there. */
+static int look_on(void)
+{
+	char path[64];
+	int i;
+
+	for (i = 0; !there("stop"); i = (i + 1) % LOOKS) {
+		snprintf(path, sizeof(path), "mnt/x/n%d/f", i);
+		if (access(path, F_OK))
+			return 1;
+		if (!i && put("/proc/sys/vm/drop_caches", "2"))
+			return 2;
+	}
+	return 0;
+}
+
+TEST_F_TIMEOUT(live, redirects_in_a_replaced_branch_lead_on_all_the_time, 120)
+{
+	int id, i, fds[100], status;
+	char path[64];
+	pid_t looker;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(run("mkdir -p l3/p l1/x && touch l3/p/f && "
+	       "seq -f l1/x/n%%g 0 %d | xargs mkdir && "
+	       "seq -f l1/h%%g/x 100 | xargs mkdir -p && "
+	       "seq -f l2/h%%g/y 100 | xargs mkdir -p && "
+	       "seq -f l3/h%%g/z 100 | xargs mkdir -p && "
+	       "setfattr -n trusted.overlay.redirect -v /p l1/x/n* && cp -a l1 m && "
+	       "cp -a l2/. m", LOOKS - 1));
+	id = begin_replace();
+	ASSERT_LT(0, id);
+	for (i = 0; i < 100; i++) {
+		snprintf(path, sizeof(path), "mnt/h%d", i + 1);
+		fds[i] = open(path, O_RDONLY);
+		ASSERT_LE(0, fds[i]);
+	}
+	ASSERT_EQ(0, access("mnt/x", F_OK));
+	looker = fork();
+	if (!looker)
+		_exit(look_on());
+	usleep(100000);
+	CHANGED(replace_branches(id, 2, "m"));
+	DO(put("stop", ""));
+	ASSERT_EQ(looker, waitpid(looker, &status, 0));
+	ASSERT_EQ(0, status);
+	for (i = 0; i < 100; i++)
+		close(fds[i]);
+}
+
 TEST_F(live, what_cannot_be_told_from_others_is_not_replaced)
 {
 	int id;
@@ -476,6 +606,45 @@ TEST_F(live, a_directory_that_is_owned_is_not_written_to)
 	ASSERT_LE(0, other);
 	close(other);
 	close(session);
+}
+
+/* What is removed or changed under a union would show in it. */
+TEST_F(live, a_directory_that_is_changed_is_no_branch)
+{
+	int session;
+
+	NOT_ON_OVERLAY("it owns nothing of ours");
+	DO(mkdir("l1/in", 0755) | mkdir("mnt2", 0755));
+	DO(mount_union("up:l3"));
+	session = own("l1", MICA_OWN_CHANGE, 0, NULL);
+	ASSERT_LE(0, session);
+	FAILS(EBUSY, mount_union_at("l2:l1", "mnt2"));
+	FAILS(EBUSY, mount_union_at("l2:l1/in", "mnt2"));
+	FAILS(EBUSY, add_branch("l1", 0, 1));
+	FAILS(EBUSY, add_branch("l1/in", 0, 1));
+	close(session);
+	ASSERT_LT(0, add_branch("l1/in", 0, 1));
+	FAILS(EBUSY, own("l1", MICA_OWN_CHANGE, 0, NULL));
+	session = own("l1/in", 0, 0, NULL);
+	ASSERT_LE(0, session);
+	close(session);
+	DO(mount_union_at("l2:l1", "mnt2"));
+	DO(umount("mnt2"));
+}
+
+TEST_F(live, what_a_merge_has_left_half_done_is_no_branch)
+{
+	static const __le64 layer[2] = { 1, 0 }, merged[2] = { 1, 1 };
+
+	NOT_ON_OVERLAY("it knows nothing of that");
+	DO(setxattr("l1", "trusted.overlay.mica.merge", layer, sizeof(layer), 0));
+	FAILS(EBUSY, mount_union("up:l1"));
+	FAILS(EBUSY, mount_union("l1:l2"));
+	DO(mount_union("up:l3"));
+	FAILS(EBUSY, add_branch("l1", 0, 1));
+	ASSERT_NE(NULL, strstr((char *)why.text, "interrupted"));
+	DO(setxattr("l1", "trusted.overlay.mica.merge", merged, sizeof(merged), 0));
+	ASSERT_LT(0, add_branch("l1", 0, 1));
 }
 
 TEST_HARNESS_MAIN

@@ -245,6 +245,30 @@ TEST_F(reset, what_is_in_the_way_leaves_everything_as_it_is)
 	ASSERT_FALSE(there("mnt/d/mine"));
 }
 
+TEST_F(reset, what_fails_in_the_branch_leaves_names_of_a_file_as_they_are)
+{
+	NOT_ON_OVERLAY("there is no such command");
+	if (!strcmp(variant->fs, "tmpfs"))
+		SKIP(return, "a directory cannot be append-only there");
+	DO(make_lower());
+	DO(mount_union("up:l1:l2"));
+	DO(add("mnt/d/l1", "new"));
+	DO(list_to("before"));
+	DO(run("chattr +a up/d"));
+	FAILS(EPERM, reset_in("mnt/d", "l1"));
+	DO(run("chattr -a up/d"));
+	DO(list_to("after"));
+	DO(run("diff -a before after"));
+	DO(umount("mnt"));
+	DO(mount_union("up:l1:l2"));
+	DO(list_to("after"));
+	DO(run("diff -a before after"));
+	ASSERT_EQ(0, reset_in("mnt/d", "l1")) {
+		TH_LOG("%s", why.text);
+	}
+	HAS("mnt/d/l2", "l\n");
+}
+
 static int reset_as_user(void *arg)
 {
 	return reset_in("mnt", "s") ? errno : 0;

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Sessions that somebody else ends. */
+#include <poll.h>
+#include <signal.h>
+#include "session.h"
+#include "vfio.h"
+#include "kselftest_harness.h"
+
+#define BACK_MS	20000
+
+FIXTURE(end)
+{
+	int fd;
+	int admin;
+	unsigned int id;
+	char nvme[BDF_LEN];
+	char edu[BDF_LEN];
+	struct mica_reason why;
+};
+
+static bool is_plain_nvme(const char *bdf)
+{
+	return pci_is_nvme(bdf) && !pci_number(bdf, "sriov_totalvfs");
+}
+
+FIXTURE_SETUP(end)
+{
+	ASSERT_EQ(0, module_load());
+	ASSERT_EQ(1, pci_find(is_plain_nvme, &self->nvme, 1));
+	ASSERT_EQ(1, pci_find(pci_is_edu_alone, &self->edu, 1));
+	ASSERT_TRUE(pci_wait_driver(self->nvme, "nvme", BACK_MS));
+	ASSERT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
+	self->fd = session_open();
+	self->admin = session_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_LE(0, self->admin);
+	self->id = session_id(self->fd);
+}
+
+FIXTURE_TEARDOWN(end)
+{
+	close(self->fd);
+	close(self->admin);
+	pci_wait_driver(self->nvme, "nvme", BACK_MS);
+	pci_wait_driver(self->edu, "", BACK_MS);
+}
+
+TEST_F_TIMEOUT(end, device_goes_back_before_the_close, 120)
+{
+	struct pollfd poller = { .fd = self->fd };
+
+	ASSERT_EQ(0, session_claim(self->fd, self->nvme, 0, &self->why));
+	EXPECT_EQ(0, poll(&poller, 1, 0));
+	ASSERT_EQ(0, session_end(self->admin, self->id, &self->why));
+	EXPECT_TRUE(pci_wait_driver(self->nvme, "nvme", BACK_MS));
+	EXPECT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
+	EXPECT_STREQ("", pci_override(self->nvme));
+	EXPECT_EQ(1, poll(&poller, 1, 0));
+	EXPECT_EQ(POLLHUP, poller.revents);
+	/* It is free for others, with the old descriptor still open. */
+	EXPECT_EQ(0, session_claim(self->admin, self->nvme, 0, &self->why));
+	close(self->fd);
+	sleep_us(300000);
+	EXPECT_STREQ("vfio-pci", pci_driver(self->nvme));
+}
+
+TEST_F(end, calls_in_it_fail)
+{
+	struct mica_device_info device;
+	struct mica_info info = { .size = sizeof(info) };
+
+	ASSERT_EQ(0, session_claim(self->fd, self->edu, 0, &self->why));
+	ASSERT_EQ(0, session_end(self->admin, self->id, &self->why));
+	EXPECT_EQ(-1, ioctl(self->fd, MICA_INFO, &info));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(ENODEV, session_info(self->fd, self->edu, 0, &device, NULL, 0));
+	EXPECT_EQ(ENODEV, session_claim(self->fd, self->nvme, 0, &self->why));
+	EXPECT_EQ((unsigned int)MICA_REASON_ENDING, self->why.code);
+	EXPECT_EQ(ENODEV, session_claim(self->fd, self->nvme, MICA_CLAIM_ASYNC,
+					&self->why));
+	EXPECT_EQ(ENODEV, session_wait(self->fd, 0, &self->why));
+	EXPECT_EQ(ENODEV, session_note(self->fd, MICA_GUEST_STARTED, getpid(), 0));
+	EXPECT_EQ(ENODEV, session_seal(self->fd));
+	EXPECT_EQ(ENODEV, session_end(self->fd, self->id, &self->why));
+	EXPECT_STREQ("nvme", pci_driver(self->nvme));
+}
+
+TEST_F(end, twice_and_after)
+{
+	ASSERT_EQ(0, session_claim(self->fd, self->edu, 0, &self->why));
+	EXPECT_EQ(0, session_end(self->admin, self->id, &self->why));
+	EXPECT_EQ(0, session_end(self->admin, self->id, &self->why));
+	ASSERT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+	EXPECT_EQ(0, session_end(self->admin, self->id, &self->why));
+	close(self->fd);
+	/* The close is not what frees it, but what lets it be freed. */
+	while (!session_end(self->admin, self->id, &self->why))
+		sleep_us(1000);
+	EXPECT_EQ(ENOENT, session_end(self->admin, self->id, &self->why));
+	EXPECT_NE(NULL, strstr((char *)self->why.text, "no session"));
+	EXPECT_EQ(ENOENT, session_end(self->admin, 0, &self->why));
+	EXPECT_EQ(ENOENT, session_end(self->admin, ~0u, &self->why));
+}
+
+TEST_F(end, own_session)
+{
+	ASSERT_EQ(0, session_claim(self->fd, self->edu, 0, &self->why));
+	EXPECT_EQ(0, session_end(self->fd, self->id, &self->why));
+	EXPECT_EQ(ENODEV, session_end(self->fd, self->id, &self->why));
+	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+}
+
+TEST_F(end, without_anything_claimed)
+{
+	EXPECT_EQ(0, session_end(self->admin, self->id, &self->why));
+	EXPECT_EQ(ENODEV, session_claim(self->fd, self->edu, 0, &self->why));
+	EXPECT_STREQ("", pci_driver(self->edu));
+}
+
+TEST_F(end, ordinary_user_may_not)
+{
+	ASSERT_EQ(0, session_claim(self->fd, self->edu, 0, &self->why));
+	ASSERT_EQ(0, setresuid(65534, 65534, 65534));
+	EXPECT_EQ(EPERM, session_end(self->admin, self->id, &self->why));
+	EXPECT_EQ((unsigned int)MICA_REASON_PRIVILEGE, self->why.code);
+	EXPECT_STREQ("vfio-pci", pci_driver(self->edu));
+}
+
+TEST_F(end, sealed_session_may_not)
+{
+	ASSERT_EQ(0, session_seal(self->admin));
+	EXPECT_EQ(EPERM, session_end(self->admin, self->id, &self->why));
+	EXPECT_EQ((unsigned int)MICA_REASON_PRIVILEGE, self->why.code);
+	EXPECT_EQ(0, session_end(self->fd, session_id(self->admin), &self->why));
+	EXPECT_EQ(0, session_id(self->admin));
+}
+
+/* A process that uses a function through VFIO until it is killed. */
+static pid_t start_vfio_user(const char *bdf)
+{
+	struct vfio_use use;
+	int ready[2];
+	pid_t child;
+	char c = 0;
+
+	if (pipe(ready))
+		return -1;
+	child = fork();
+	if (!child) {
+		if (vfio_use_group(&use, bdf) || vfio_use_device(&use, bdf))
+			_exit(1);
+		write(ready[1], "x", 1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1)
+		c = 0;
+	close(ready[0]);
+	return c ? child : -1;
+}
+
+static void stop(pid_t child)
+{
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+/*
+ * A claim waits for a function that is on its way back, which a process with the
+ * device open does not let go.
+ */
+TEST_F_TIMEOUT(end, caller_that_waits_returns, 120)
+{
+	unsigned int theirs;
+	pid_t user, child;
+	int id[2], status;
+
+	ASSERT_EQ(0, session_claim(self->fd, self->edu, 0, &self->why));
+	user = start_vfio_user(self->edu);
+	ASSERT_LT(0, user);
+	ASSERT_EQ(0, session_end(self->admin, self->id, &self->why));
+
+	ASSERT_EQ(0, pipe(id));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		int fd = session_open();
+
+		theirs = session_id(fd);
+		write(id[1], &theirs, sizeof(theirs));
+		_exit(session_claim(fd, self->edu, 0, &self->why));
+	}
+	ASSERT_EQ(sizeof(theirs), read(id[0], &theirs, sizeof(theirs)));
+	sleep_us(500000);
+	EXPECT_EQ(0, waitpid(child, &status, WNOHANG));
+	EXPECT_EQ(0, session_end(self->admin, theirs, &self->why));
+	EXPECT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(ENODEV, WEXITSTATUS(status));
+	stop(user);
+	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+}
+
+/* What mica guest list has of a function. */
+static bool listed_as(const char *bdf, const char *state)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 "${MICA:-mica} guest list --json | jq -e '.sessions[].children[]? | select(.name == \"%s\" and .state == \"%s\")' >/dev/null",
+		 bdf, state);
+	return !system(command);
+}
+
+/* A device that somebody has open is late, and says so. */
+TEST_F_TIMEOUT(end, open_device_delays_the_way_back, 120)
+{
+	pid_t user;
+
+	ASSERT_EQ(0, session_claim(self->fd, self->edu, 0, &self->why));
+	user = start_vfio_user(self->edu);
+	ASSERT_LT(0, user);
+	ASSERT_EQ(0, session_end(self->admin, self->id, &self->why));
+	sleep_us(500000);
+	EXPECT_STREQ("vfio-pci", pci_driver(self->edu));
+	EXPECT_TRUE(listed_as(self->edu, "restoring"));
+	/* Sessions of others do not wait for it. */
+	EXPECT_EQ(0, session_claim(self->admin, self->nvme, 0, &self->why));
+	stop(user);
+	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+}
+
+/* The end and the last close at the same time, over and over. */
+TEST_F_TIMEOUT(end, races_with_the_close, 300)
+{
+	unsigned int id;
+	int i, fd, go[2];
+	pid_t child;
+	char c;
+
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, pipe(go));
+		child = fork();
+		if (!child) {
+			fd = session_open();
+			id = session_id(fd);
+			if (i & 1)
+				session_claim(fd, self->edu, 0, &self->why);
+			write(go[1], &id, sizeof(id));
+			_exit(0);
+		}
+		close(go[1]);
+		ASSERT_EQ(sizeof(id), read(go[0], &id, sizeof(id)));
+		ASSERT_NE(0, id);
+		c = session_end(self->admin, id, &self->why);
+		EXPECT_TRUE(c == 0 || c == ENOENT);
+		close(go[0]);
+		waitpid(child, NULL, 0);
+	}
+	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+	close(self->fd);
+	close(self->admin);
+	EXPECT_EQ(0, module_unload(BACK_MS));
+	ASSERT_EQ(0, module_load());
+	self->fd = session_open();
+	self->admin = session_open();
+}
+
+TEST_HARNESS_MAIN
