@@ -84,7 +84,7 @@ static const struct mica_ioctl_entry mica_ioctls[] = {
 		.run = mica_guest_create_run,
 		.tail = offsetof(struct mica_guest_create, reason_ptr),
 		.full_size = sizeof(struct mica_guest_create),
-		.flags = MICA_GUEST_CONTAINER,
+		.flags = MICA_GUEST_CONTAINER | MICA_GUEST_PREPARE,
 		.gives = true,
 	},
 	[_IOC_NR(MICA_GUEST_MAP)] = {

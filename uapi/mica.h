@@ -730,12 +730,14 @@ struct mica_guest_device {
 
 /* A descriptor of VFIO's container is asked for. */
 #define MICA_GUEST_CONTAINER	_BITUL(0)
+/* No guest is made; container and groups are opened for who makes it. */
+#define MICA_GUEST_PREPARE	_BITUL(1)
 
 /**
  * struct mica_guest_create - argument of MICA_GUEST_CREATE
  * @size: sizeof(struct mica_guest_create)
- * @flags: zero or MICA_GUEST_CONTAINER
- * @vm_fd: out: descriptor of the VM
+ * @flags: zero, or MICA_GUEST_CONTAINER or MICA_GUEST_PREPARE
+ * @vm_fd: out: descriptor of the VM; with MICA_GUEST_PREPARE -1
  * @container_fd: out: descriptor of VFIO's container, or -1
  * @devices_ptr: array of struct mica_guest_device, or zero
  * @nr_devices: entries at @devices_ptr, at most MICA_CLAIM_MAX
@@ -770,6 +772,12 @@ struct mica_guest_create {
  * credentials of the caller, whose memory the VM is bound to: who has other
  * memory, for instance after fork() or exec(), gets EIO from the commands on it.
  *
+ * With MICA_GUEST_PREPARE the container and the groups are opened and kept, and
+ * nothing else is done. The next call without it makes the guest of these, with
+ * what the session held then; its caller needs to be able to open /dev/kvm only.
+ * That is for who hands a session to another user, after MICA_SEAL. If it fails,
+ * what was prepared is as it was before.
+ *
  * A session has one guest. It is let go when the session ends, or when a function
  * is taken from the session by unplugging it or unbinding it; descriptors that
  * were given out stay until they are closed, and so does what they stand for.
@@ -779,15 +787,16 @@ struct mica_guest_create {
  *   memory that the call had mapped.
  * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
  * * EINVAL - the structure is too short, padding is not zero, an address cannot
- *   be one, or @nr_devices is too large.
+ *   be one, @nr_devices is too large, or descriptors are asked for together with
+ *   MICA_GUEST_PREPARE (MICA_REASON_BAD_VALUE).
  * * EOPNOTSUPP - an unknown flag.
- * * EBUSY - the session has a guest (MICA_REASON_GUEST), or a process has a group
+ * * EBUSY - the session has a guest, or one is prepared (MICA_REASON_GUEST), or a process has a group
  *   open (MICA_REASON_USER).
  * * ENOENT - a function that is asked for is not there, or not of the session
  *   (MICA_REASON_NO_DEVICE); or there is no KVM (MICA_REASON_KVM).
  * * ENODEV - the session has ended (MICA_REASON_ENDING), a function is not bound to
- *   vfio-pci any more (MICA_REASON_VFIO), or a container is asked for without
- *   functions (MICA_REASON_NO_DEVICE).
+ *   vfio-pci any more (MICA_REASON_VFIO), or a container or MICA_GUEST_PREPARE is
+ *   asked for without functions (MICA_REASON_NO_DEVICE).
  * * EACCES - the caller may not open one of the files (MICA_REASON_KVM,
  *   MICA_REASON_VFIO).
  * * EPERM - interrupts are not isolated (MICA_REASON_NO_IOMMU).

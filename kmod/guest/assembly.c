@@ -87,26 +87,41 @@ static void mica_file_put(struct file *file)
 		fput(file);
 }
 
+/* What there is of a VM but its container, its groups and its memory. */
+static void mica_vm_unmake(struct mica_vm *vm)
+{
+	struct mica_vm_device *dev;
+
+	for (dev = vm->devices; dev < vm->devices + vm->nr_devices; dev++) {
+		mica_vectors_free(vm, dev);
+		mica_file_put(dev->file);
+		dev->file = NULL;
+		dev->irqs_on = false;
+	}
+	mica_file_put(vm->link);
+	mica_file_put(vm->kvm);
+	vm->link = NULL;
+	vm->kvm = NULL;
+	if (vm->mm)
+		mmdrop(vm->mm);
+	vm->mm = NULL;
+}
+
 static void mica_vm_free(struct kref *ref)
 {
 	struct mica_vm *vm = container_of(ref, struct mica_vm, ref);
 	unsigned int i;
 
-	for (i = 0; i < vm->nr_devices; i++) {
-		mica_vectors_free(vm, &vm->devices[i]);
-		mica_file_put(vm->devices[i].file);
-		pci_dev_put(vm->devices[i].pdev);
-	}
+	mica_vm_unmake(vm);
 	ida_destroy(&vm->gsis);
 	mica_maps_free(vm);
-	mica_file_put(vm->link);
+	for (i = 0; i < vm->nr_devices; i++)
+		pci_dev_put(vm->devices[i].pdev);
 	for (i = 0; i < vm->nr_groups; i++) {
 		mica_file_put(vm->groups[i].file);
 		iommu_group_put(vm->groups[i].group);
 	}
 	mica_file_put(vm->container);
-	mica_file_put(vm->kvm);
-	mmdrop(vm->mm);
 	kfree(vm->groups);
 	kfree(vm);
 }
@@ -174,8 +189,6 @@ static struct mica_vm *mica_vm_new(struct mica_session *session)
 	vm->maps = RB_ROOT;
 	ida_init(&vm->slots);
 	ida_init(&vm->gsis);
-	vm->mm = current->mm;
-	mmgrab(vm->mm);
 	err = mica_vm_functions(vm, session, max);
 	if (err) {
 		mica_vm_put(vm);
@@ -265,14 +278,20 @@ static int mica_kvm_link(struct mica_vm *vm, struct mica_reason *why)
 			    "telling KVM of the IOMMU groups");
 }
 
+static int mica_vm_prepare(struct mica_vm *vm, struct mica_reason *why)
+{
+	if (vm->prepared)
+		return 0;
+	return mica_vfio_open(vm, why) ?: mica_vfio_attach(vm, why);
+}
+
 static int mica_vm_make(struct mica_vm *vm, struct mica_reason *why)
 {
 	int err = mica_kvm_open(vm, why);
 
 	if (err || !vm->nr_devices)
 		return err;
-	return mica_vfio_open(vm, why) ?:
-	       mica_vfio_attach(vm, why) ?:
+	return mica_vm_prepare(vm, why) ?:
 	       mica_kvm_link(vm, why) ?:
 	       mica_vfio_devices(vm, why);
 }
@@ -392,6 +411,12 @@ static int mica_create_fds(struct mica_call *call, struct mica_vm *vm,
 	return err;
 }
 
+static int mica_vm_refuse(struct mica_reason *why)
+{
+	return mica_fail(why, -EBUSY, MICA_REASON_GUEST, NULL,
+			 "the session has a guest already; open another session for another guest");
+}
+
 /* A session that ends meanwhile has no use for a VM any more. */
 static int mica_vm_publish(struct mica_session *session, struct mica_vm *vm,
 			   struct mica_reason *why)
@@ -409,8 +434,7 @@ static int mica_vm_publish(struct mica_session *session, struct mica_vm *vm,
 	if (err == -ENODEV)
 		return mica_session_ended(session, why);
 	if (err)
-		return mica_fail(why, err, MICA_REASON_GUEST, NULL,
-				 "the session has a guest already; open another session for another guest");
+		return mica_vm_refuse(why);
 	kref_get(&vm->ref);
 	return 0;
 }
@@ -473,6 +497,8 @@ static int mica_create(struct mica_call *call, struct mica_vm *vm,
 
 	if (!fds)
 		return -ENOMEM;
+	vm->mm = current->mm;
+	mmgrab(vm->mm);
 	err = mica_vm_make(vm, &call->why) ?:
 	      mica_setup_fill(vm, setup, &call->why) ?:
 	      mica_create_fds(call, vm, fds, create);
@@ -485,30 +511,23 @@ static int mica_create(struct mica_call *call, struct mica_vm *vm,
 	return err;
 }
 
-static int mica_vm_create(struct mica_call *call,
-			  struct mica_guest_create *create,
-			  const struct mica_guest_setup *setup)
+/* With what the caller may open; who makes the guest need not be able to. */
+static int mica_prepare(struct mica_call *call, struct mica_vm *vm,
+			struct mica_guest_create *create)
 {
-	struct mica_vm *vm;
 	int err;
 
-	if (create->nr_devices > MICA_CLAIM_MAX)
-		return mica_fail(&call->why, -EINVAL, MICA_REASON_BAD_VALUE,
-				 NULL, "nr_devices must be at most %u",
-				 MICA_CLAIM_MAX);
-	vm = mica_vm_new(call->session);
-	if (IS_ERR(vm))
-		return PTR_ERR(vm);
-	mutex_lock(&vm->lock);
-	err = mica_vm_publish(call->session, vm, &call->why);
-	if (!err) {
-		err = mica_create(call, vm, create, setup);
-		if (err)
-			mica_vm_unpublish(call->session, vm);
-	}
-	mutex_unlock(&vm->lock);
-	mica_vm_put(vm);
-	return err;
+	if (!vm->nr_devices)
+		return mica_fail(&call->why, -ENODEV, MICA_REASON_NO_DEVICE,
+				 NULL,
+				 "the session holds no function; claim some first");
+	err = mica_vm_prepare(vm, &call->why);
+	if (err)
+		return err;
+	vm->prepared = true;
+	create->vm_fd = -1;
+	create->container_fd = -1;
+	return 0;
 }
 
 static struct mica_vm *mica_vm_get(struct mica_session *session)
@@ -523,17 +542,89 @@ static struct mica_vm *mica_vm_get(struct mica_session *session)
 	return vm;
 }
 
+/* For a session that has none. */
+static int mica_vm_create_new(struct mica_call *call, struct mica_vm *vm,
+			      struct mica_guest_create *create,
+			      const struct mica_guest_setup *setup)
+{
+	int err = mica_vm_publish(call->session, vm, &call->why);
+
+	if (err)
+		return err;
+	err = create->flags & MICA_GUEST_PREPARE ?
+	      mica_prepare(call, vm, create) :
+	      mica_create(call, vm, create, setup);
+	if (err)
+		mica_vm_unpublish(call->session, vm);
+	return err;
+}
+
+/* What was prepared stays so for another attempt, if this one fails. */
+static int mica_vm_create_prepared(struct mica_call *call, struct mica_vm *vm,
+				   struct mica_guest_create *create,
+				   const struct mica_guest_setup *setup)
+{
+	int err;
+
+	if (!vm->prepared || vm->ready || create->flags & MICA_GUEST_PREPARE)
+		return mica_vm_refuse(&call->why);
+	err = mica_create(call, vm, create, setup);
+	if (!err)
+		return 0;
+	if (mica_maps_undo(vm))
+		mica_vm_unpublish(call->session, vm);
+	mica_vm_unmake(vm);
+	return err;
+}
+
+static int mica_vm_create(struct mica_call *call,
+			  struct mica_guest_create *create,
+			  const struct mica_guest_setup *setup)
+{
+	struct mica_vm *vm;
+	bool there;
+	int err;
+
+	if (create->nr_devices > MICA_CLAIM_MAX)
+		return mica_fail(&call->why, -EINVAL, MICA_REASON_BAD_VALUE,
+				 NULL, "nr_devices must be at most %u",
+				 MICA_CLAIM_MAX);
+	if (create->flags & MICA_GUEST_PREPARE &&
+	    (create->nr_devices || create->flags & MICA_GUEST_CONTAINER))
+		return mica_fail(&call->why, -EINVAL, MICA_REASON_BAD_VALUE,
+				 NULL,
+				 "with MICA_GUEST_PREPARE no descriptors can be asked for");
+	vm = mica_vm_get(call->session);
+	there = vm;
+	if (!there)
+		vm = mica_vm_new(call->session);
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	err = mutex_lock_killable(&vm->lock);
+	if (!err) {
+		err = there ?
+		      mica_vm_create_prepared(call, vm, create, setup) :
+		      mica_vm_create_new(call, vm, create, setup);
+		mutex_unlock(&vm->lock);
+	}
+	mica_vm_put(vm);
+	return err;
+}
+
 static int mica_vm_lock(struct mica_vm *vm, struct mica_reason *why)
 {
-	if (vm->mm != current->mm)
-		return mica_fail(why, -EIO, MICA_REASON_GUEST, NULL,
-				 "another process made the guest, and KVM binds it to that process's memory");
+	int err = 0;
+
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
-	if (vm->ready)
-		return 0;
-	mutex_unlock(&vm->lock);
-	return -ENOENT;
+	if (!vm->ready)
+		err = -ENOENT;
+	else if (vm->mm != current->mm)
+		err = mica_fail(why, -EIO, MICA_REASON_GUEST, NULL,
+				"another process made the guest, and KVM binds it to that process's memory");
+	if (err)
+		mutex_unlock(&vm->lock);
+	return err;
 }
 
 /**

@@ -67,9 +67,10 @@ struct mica_vm_device {
  * struct mica_vm - what was assembled
  * @ref: the session has one, and each call that works with it
  * @lock: one call after the other
- * @mm: the memory of who made it; only pinned, to be compared
- * @ready: it has been made; guarded by @lock
- * @kvm: the VM
+ * @prepared: container and groups were opened beforehand; guarded by @lock
+ * @ready: it has been made; likewise
+ * @mm: the memory of who makes it, or NULL; only pinned, to be compared; likewise
+ * @kvm: the VM, or NULL
  * @link: KVM's device that knows of VFIO's groups, or NULL without groups
  * @container: VFIO's container, or NULL without groups
  * @maps: memory that is mapped, by guest address
@@ -91,8 +92,9 @@ struct mica_vm_device {
 struct mica_vm {
 	struct kref ref;
 	struct mutex lock;		/* one call after the other */
-	struct mm_struct *mm;
+	bool prepared;
 	bool ready;
+	struct mm_struct *mm;
 	struct file *kvm;
 	struct file *link;
 	struct file *container;
@@ -129,6 +131,7 @@ int mica_vfio_devices(struct mica_vm *vm, struct mica_reason *why);
 int mica_map_add(struct mica_vm *vm, const struct mica_guest_range *range,
 		 struct mica_reason *why);
 u32 mica_maps_left(struct mica_vm *vm);
+int mica_maps_undo(struct mica_vm *vm);
 void mica_maps_free(struct mica_vm *vm);
 
 /* irq.c */

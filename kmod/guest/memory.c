@@ -545,10 +545,42 @@ u32 mica_maps_left(struct mica_vm *vm)
 }
 
 /**
- * mica_maps_free - forget what was mapped
- * @vm: the VM, which nobody else has any more
+ * mica_maps_undo - unmap all from a container that stays
+ * @vm: the VM, locked; what KVM has of it goes with KVM's file
  *
- * What KVM and VFIO have of it goes with their files.
+ * Return: 0 or an error.
+ */
+int mica_maps_undo(struct mica_vm *vm)
+{
+	struct vfio_iommu_type1_dma_unmap *dma;
+	struct mica_args *args;
+	long ret;
+
+	/* To unmap nothing is an error. */
+	if (!vm->nr_iommu) {
+		mica_maps_free(vm);
+		return 0;
+	}
+	args = mica_args_open(PAGE_SIZE, true);
+	if (IS_ERR(args))
+		return PTR_ERR(args);
+	dma = args->data;
+	*dma = (struct vfio_iommu_type1_dma_unmap) {
+		.argsz = sizeof(*dma),
+		.flags = VFIO_DMA_UNMAP_FLAG_ALL,
+	};
+	ret = mica_args_ioctl(args, vm->container, VFIO_IOMMU_UNMAP_DMA);
+	mica_args_close(args);
+	if (!ret)
+		mica_maps_free(vm);
+	return ret;
+}
+
+/**
+ * mica_maps_free - forget what was mapped
+ * @vm: the VM
+ *
+ * What KVM and VFIO have of it goes with their files, or is gone.
  */
 void mica_maps_free(struct mica_vm *vm)
 {
@@ -557,6 +589,11 @@ void mica_maps_free(struct mica_vm *vm)
 	rbtree_postorder_for_each_entry_safe(map, next, &vm->maps, node)
 		kfree(map);
 	ida_destroy(&vm->slots);
+	vm->maps = RB_ROOT;
+	vm->nr_maps = 0;
+	vm->nr_iommu = 0;
+	vm->mapped = 0;
+	vm->pinned = 0;
 }
 
 int mica_guest_map_run(struct mica_call *call, void *arg)

@@ -143,4 +143,16 @@ static inline int fds_open(void)
 	return n;
 }
 
+static inline unsigned long locked_kib(void)
+{
+	char line[256];
+	unsigned long kib = ~0ul;
+	FILE *status = fopen("/proc/self/status", "re");
+
+	while (status && fgets(line, sizeof(line), status))
+		sscanf(line, "VmLck: %lu", &kib);
+	fclose(status);
+	return kib;
+}
+
 #endif /* _SELFTESTS_GUEST_ASSEMBLY_H */

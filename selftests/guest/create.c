@@ -308,6 +308,126 @@ TEST_F(create, functions_that_are_reset_with_their_bus)
 	EXPECT_TRUE(works(&self->guest, self->pair[0]));
 }
 
+/* Prepares what root may open, and seals. */
+static int hand_over(struct guest *guest)
+{
+	struct mica_guest_create prepare = {
+		.size = sizeof(prepare),
+		.flags = MICA_GUEST_PREPARE,
+		.reason_ptr = (unsigned long)&guest->why,
+		.reason_len = sizeof(guest->why),
+	};
+
+	if (ioctl(guest->session, MICA_GUEST_CREATE, &prepare))
+		return errno;
+	return prepare.vm_fd == -1 && prepare.container_fd == -1 ?
+	       session_seal(guest->session) : -1;
+}
+
+static bool may_open_group(const char *bdf)
+{
+	struct vfio_use use;
+	int err = vfio_use_group(&use, bdf);
+
+	vfio_use_end(&use);
+	return !err;
+}
+
+/* A process of an ordinary user, who may open /dev/kvm and no device. */
+static int guest_of_nobody(struct _test_data_create *self)
+{
+	struct mica_reason why;
+
+	if (setgid(65534) || setuid(65534))
+		return 1;
+	if (may_open_group(self->edu))
+		return 2;
+	if (session_claim(self->guest.session, self->pair[0], 0, &why) != EPERM)
+		return 3;
+	/* Nothing is lost by a call that fails. */
+	self->call.nr_devices = 1;
+	self->device.addr = pci_addr(self->pair[0]);
+	if (!ioctl(self->guest.session, MICA_GUEST_CREATE, &self->call) ||
+	    errno != ENOENT)
+		return 4;
+	if (guest_create(&self->guest, self->edu))
+		return 5;
+	return works(&self->guest, self->edu) ? 0 : 6;
+}
+
+TEST_F(create, user_who_is_handed_a_session)
+{
+	struct stat kvm;
+	int status;
+
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	ASSERT_EQ(0, hand_over(&self->guest)) {
+		TH_LOG("%s", self->guest.why.text);
+	}
+	EXPECT_EQ(EBUSY, hand_over(&self->guest));
+	ASSERT_EQ(0, stat("/dev/kvm", &kvm));
+	ASSERT_EQ(0, chmod("/dev/kvm", 0666));
+	if (!fork())
+		_exit(guest_of_nobody(self));
+	wait(&status);
+	EXPECT_EQ(0, chmod("/dev/kvm", kvm.st_mode & 07777));
+	EXPECT_EQ(0, status);
+	guest_end(&self->guest);
+	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+}
+
+TEST_F(create, session_that_is_prepared_and_never_used)
+{
+	EXPECT_EQ(ENODEV, hand_over(&self->guest));
+	EXPECT_EQ((unsigned int)MICA_REASON_NO_DEVICE, self->guest.why.code);
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	ASSERT_EQ(0, hand_over(&self->guest));
+	EXPECT_EQ(ENOENT, guest_map(&self->guest, 0x100000, self, 4096, 0));
+	EXPECT_FALSE(may_open_group(self->edu));
+	guest_end(&self->guest);
+	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+}
+
+/* Memory that was mapped before the step that fails is mapped no more. */
+TEST_F(create, prepared_guest_whose_set_up_fails)
+{
+	void *memory = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct mica_guest_range range[2] = {
+		{ 0x100000, (unsigned long)memory, 4096, 0, 0 },
+		{ 0x100000, (unsigned long)memory, 4096, 0, 0 },
+	};
+	struct mica_guest_setup setup = {
+		.size = sizeof(setup),
+		.devices_ptr = (unsigned long)&self->device,
+		.nr_devices = 1,
+		.ranges_ptr = (unsigned long)range,
+		.nr_ranges = 2,
+		.reason_ptr = (unsigned long)&self->guest.why,
+		.reason_len = sizeof(self->guest.why),
+	};
+	unsigned long locked = locked_kib();
+	int fds = fds_open();
+
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	ASSERT_EQ(0, hand_over(&self->guest));
+	ASSERT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup));
+	EXPECT_EQ(EEXIST, errno);
+	EXPECT_EQ((unsigned int)MICA_REASON_RANGE, self->guest.why.code);
+	EXPECT_EQ(fds, fds_open());
+	EXPECT_EQ(locked, locked_kib());
+	range[1].guest_addr += 4096;
+	ASSERT_EQ(0, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup)) {
+		TH_LOG("%s", self->guest.why.text);
+	}
+	EXPECT_EQ(locked + 8, locked_kib());
+	close(setup.vm_fd);
+	close(self->device.fd);
+}
+
 static bool is_plain_nvme(const char *bdf)
 {
 	return pci_is_nvme(bdf) && !pci_number(bdf, "sriov_totalvfs");

@@ -92,18 +92,6 @@ static int has_it(struct guest *guest, unsigned long long at, char *memory)
 	       (iommu_has(guest, at, memory) ? IOMMU : 0);
 }
 
-static unsigned long locked_kib(void)
-{
-	char line[256];
-	unsigned long kib = ~0ul;
-	FILE *status = fopen("/proc/self/status", "re");
-
-	while (status && fgets(line, sizeof(line), status))
-		sscanf(line, "VmLck: %lu", &kib);
-	fclose(status);
-	return kib;
-}
-
 TEST_F(memory, both_or_neither)
 {
 	unsigned long locked = locked_kib();
