@@ -473,7 +473,9 @@ static const struct {
 	{ "far too many", EINVAL, MICA_REASON_BAD_VALUE, .nr_devices = ~0u },
 	{ "nothing there", EFAULT, .devices = 8 },
 	{ "nothing can be there", EFAULT, .devices = ~0ul - 7 },
-	{ "unknown flag", EOPNOTSUPP, MICA_REASON_BAD_VALUE, .flags = 2 },
+	{ "unknown flag", EOPNOTSUPP, MICA_REASON_BAD_VALUE, .flags = 4 },
+	{ "descriptors of what is only prepared", EINVAL, MICA_REASON_BAD_VALUE,
+	  .flags = MICA_GUEST_PREPARE },
 };
 
 TEST_F(create, bad_input)

@@ -104,7 +104,7 @@ FIXTURE_VARIANT_ADD(ioctl, guest_create)
 	.cmd = MICA_GUEST_CREATE,
 	.size = sizeof(struct mica_guest_create),
 	.tail = offsetof(struct mica_guest_create, reason_ptr),
-	.flags = 1,
+	.flags = MICA_GUEST_CONTAINER | MICA_GUEST_PREPARE,
 	.gives = true,
 };
 
@@ -155,7 +155,7 @@ FIXTURE_VARIANT_ADD(ioctl, guest_setup)
 	.cmd = MICA_GUEST_SETUP,
 	.size = sizeof(struct mica_guest_setup),
 	.tail = offsetof(struct mica_guest_setup, reason_ptr),
-	.flags = 1,
+	.flags = MICA_GUEST_CONTAINER,
 	.gives = true,
 };
 
