@@ -56,8 +56,6 @@ static struct mica_guest_vector intx(const struct mica_guest_vector *msi)
 	return irq;
 }
 
-#define APIC_ON	{ WRITE, LAPIC + 0xf0, 0x1ff }
-
 /* Level-triggered, to the first processor. */
 #define PIN_ON	APIC_ON,				\
 		{ WRITE, IOAPIC, 0x11 + 2 * PIN },	\
@@ -65,39 +63,12 @@ static struct mica_guest_vector intx(const struct mica_guest_vector *msi)
 		{ WRITE, IOAPIC, 0x10 + 2 * PIN },	\
 		{ WRITE, IOAPIC + 0x10, 1 << 15 | VECTOR_A }
 
-#define DMA(from, to, len, command)			\
-		{ WRITE, EDU_DMA_FROM, from },		\
-		{ WRITE, EDU_DMA_TO, to },		\
-		{ WRITE, EDU_DMA_LEN, len },		\
-		{ WRITE, EDU_DMA_COMMAND, DMA_RUN | (command) }
-
-#define FROM	0x100000u
-#define TO	0x101000u
-
-/* Registers, two DMA transfers and three interrupts; what makes ready for them comes first. */
-#define WORK(...) {							\
-	__VA_ARGS__,							\
-	{ READ, EDU_ID, 0 },						\
-	{ WRITE, EDU_LIVENESS, 0x12345678 },				\
-	{ READ, EDU_LIVENESS, 0 },					\
-	DMA(FROM, EDU_BUFFER, 4096, DMA_IRQ), { WAIT_A, 0, 1 },		\
-	DMA(EDU_BUFFER, TO, 4096, DMA_TO_RAM | DMA_IRQ), { WAIT_A, 0, 2 }, \
-	{ WRITE, EDU_RAISE, 0x55 }, { WAIT_A, 0, 3 },			\
-	{ END, 0, 0 },							\
-}
-
 static unsigned int value_read(struct step *list, unsigned int at)
 {
 	for (; list->what != END; list++)
 		if (list->what == READ && list->at == at)
 			return list->value;
 	return 0;
-}
-
-static void fill(char *at, unsigned int len, char first)
-{
-	while (len--)
-		*at++ = first++ * 7;
 }
 
 /* Interrupts that the host took for the guest. */
@@ -116,7 +87,7 @@ TEST_F(flat, message_without_a_return_to_user_space)
 {
 	struct step list[] = WORK(APIC_ON);
 
-	fill(self->flat.ram + FROM, 4096, 3);
+	flat_fill(self->flat.ram + FROM, 4096, 3);
 	ASSERT_EQ(0, guest_irq(&self->guest, &self->irq));
 	/* The module has its own reference. */
 	close(self->irq.fd);
@@ -134,7 +105,7 @@ TEST_F(flat, pin_without_a_return_to_user_space)
 	struct step list[] = WORK(PIN_ON);
 	struct mica_guest_vector irq = intx(&self->irq);
 
-	fill(self->flat.ram + FROM, 4096, 5);
+	flat_fill(self->flat.ram + FROM, 4096, 5);
 	ASSERT_EQ(0, guest_irq(&self->guest, &irq));
 	close(irq.fd);
 	close(irq.resample_fd);
@@ -319,7 +290,7 @@ TEST_F(flat, memory_that_is_not_the_devices_is_out_of_reach)
 
 	memset(other, 0x5a, 4096);
 	memset(before, 0x5a, 4096);
-	fill(self->flat.ram + FROM, 4096, 9);
+	flat_fill(self->flat.ram + FROM, 4096, 9);
 	ASSERT_EQ(0, guest_map(&self->guest, BEYOND, other, 4096,
 			       MICA_RANGE_KVM_ONLY));
 	ASSERT_EQ(0, guest_map(&self->guest, 0x2000000, before, 4096, 0));

@@ -13,7 +13,7 @@
 /* Guest addresses. */
 #define RAM_LEN		0x200000u
 #define STACK		0x7000u
-#define COUNTS		0x8000u	/* interrupts, of each handler */
+#define COUNTS		0x8000u	/* interrupts of each handler; for nothing */
 #define LIST		0x9000u
 #define IDT		0xa000u
 #define GDT		0xb000u
@@ -55,6 +55,29 @@ struct step {
 
 extern const char flat_code[], flat_handler_a[], flat_handler_b[],
 	flat_code_end[];
+
+#define APIC_ON	{ WRITE, LAPIC + 0xf0, 0x1ff }
+
+#define DMA(from, to, len, command)			\
+		{ WRITE, EDU_DMA_FROM, from },		\
+		{ WRITE, EDU_DMA_TO, to },		\
+		{ WRITE, EDU_DMA_LEN, len },		\
+		{ WRITE, EDU_DMA_COMMAND, DMA_RUN | (command) }
+
+#define FROM	0x100000u
+#define TO	0x101000u
+
+/* Registers, two DMA transfers and three interrupts; what makes ready for them comes first. */
+#define WORK(...) {							\
+	__VA_ARGS__,							\
+	{ READ, EDU_ID, 0 },						\
+	{ WRITE, EDU_LIVENESS, 0x12345678 },				\
+	{ READ, EDU_LIVENESS, 0 },					\
+	DMA(FROM, EDU_BUFFER, 4096, DMA_IRQ), { WAIT_A, 0, 1 },		\
+	DMA(EDU_BUFFER, TO, 4096, DMA_TO_RAM | DMA_IRQ), { WAIT_A, 0, 2 }, \
+	{ WRITE, EDU_RAISE, 0x55 }, { WAIT_A, 0, 3 },			\
+	{ END, 0, 0 },							\
+}
 
 struct flat {
 	struct guest *guest;
@@ -199,6 +222,12 @@ static inline unsigned int flat_count(struct flat *flat, int handler)
 
 	memcpy(&count, flat->ram + COUNTS + handler * 4, 4);
 	return count;
+}
+
+static inline void flat_fill(char *at, unsigned int len, char first)
+{
+	while (len--)
+		*at++ = first++ * 7;
 }
 
 static inline void flat_end(struct flat *flat)

@@ -39,16 +39,23 @@ flat_code:
 6:	add $12, %esi
 	jmp 1b
 flat_handler_a:
-	incl 0x8000
+	push %ecx
+	mov $0x8000, %ecx
 	jmp 7f
 flat_handler_b:
-	incl 0x8004
+	push %ecx
+	mov $0x8004, %ecx
 	/* What the device says it is for, and that it has been seen. */
 7:	push %eax
 	mov 0xe0000024, %eax
-	mov %eax, 0xe0000064
+	test %eax, %eax
+	jnz 8f
+	mov $0x8008, %ecx
+8:	mov %eax, 0xe0000064
+	incl (%ecx)
 	movl $0, 0xfee000b0
 	pop %eax
+	pop %ecx
 	iret
 flat_code_end:
 
