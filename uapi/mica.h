@@ -810,6 +810,8 @@ struct mica_guest_create {
 #define MICA_RANGE_READONLY	_BITUL(0)
 /* Functions do not reach it; for registers, and without functions. */
 #define MICA_RANGE_KVM_ONLY	_BITUL(1)
+/* It has to be in huge pages of hugetlbfs, and all three be multiples of these. */
+#define MICA_RANGE_HUGE		_BITUL(2)
 
 /**
  * struct mica_guest_range - memory of the caller in a guest
@@ -862,7 +864,10 @@ struct mica_guest_map {
  *   caller meddled with memory that the call had mapped.
  * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
  * * EINVAL - the structure is too short, padding is not zero, something is not a
- *   multiple of a page, the length is zero or goes round (MICA_REASON_BAD_VALUE);
+ *   multiple of a page, or of a huge page, the length is zero or goes round
+ *   (MICA_REASON_BAD_VALUE); not all of it is in huge pages although
+ *   MICA_RANGE_HUGE asks for that (MICA_REASON_LIMIT); KVM takes no memory there, or
+ *   not so much in one range (MICA_REASON_KVM);
  *   or functions cannot have memory there, because writes there are interrupts,
  *   it is reserved, or the IOMMU does not reach so far (MICA_REASON_RANGE).
  * * EOPNOTSUPP - an unknown flag.

@@ -4,9 +4,11 @@
  *
  * What such an ioctl reads by pointer has to lie in the caller's memory. So it
  * lies in an area of ours that is mapped there for one call of ours. The caller's
- * other threads see it, and can unmap it or put something else in its place, but
- * they cannot keep it: it does not grow, move, split or go to a child. Unless the
- * ioctl writes an answer, they cannot write to it either.
+ * other threads see it, and can unmap it or put something else in its place; it
+ * does not grow, move, split or go to a child. Unless the ioctl writes an answer,
+ * they cannot write to it either. Nothing that they can write to is taken for
+ * more than a number of theirs. A kernel that lets them seal their memory lets
+ * them keep it, which is then theirs by the accounting.
  */
 #include <linux/anon_inodes.h>
 #include <linux/err.h>
@@ -33,11 +35,24 @@ static int mica_args_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* A move is refused, but only after a second mapping was made for it. */
+static void mica_args_mapped(struct vm_area_struct *vma)
+{
+	struct mica_args *args = vma->vm_file->private_data;
+
+	atomic_inc(&args->mappings);
+}
+
 static void mica_args_unmapped(struct vm_area_struct *vma)
 {
 	struct mica_args *args = vma->vm_file->private_data;
 
-	WRITE_ONCE(args->torn, true);
+	atomic_dec(&args->mappings);
+}
+
+static bool mica_args_torn(struct mica_args *args)
+{
+	return !atomic_read(&args->mappings);
 }
 
 static int mica_args_no_split(struct vm_area_struct *vma, unsigned long addr)
@@ -51,6 +66,7 @@ static int mica_args_no_move(struct vm_area_struct *vma)
 }
 
 static const struct vm_operations_struct mica_args_vm_ops = {
+	.open = mica_args_mapped,
 	.close = mica_args_unmapped,
 	.may_split = mica_args_no_split,
 	.mremap = mica_args_no_move,
@@ -59,14 +75,23 @@ static const struct vm_operations_struct mica_args_vm_ops = {
 static int mica_args_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct mica_args *args = file->private_data;
+	size_t at;
+	int err;
 
 	/* Nobody but mica_args_open() maps it. */
 	if (args->mapper != current)
 		return -EPERM;
+	for (at = 0; at < args->len; at += PAGE_SIZE) {
+		err = vm_insert_page(vma, vma->vm_start + at,
+				     vmalloc_to_page(args->data + at));
+		if (err)
+			return err;
+	}
 	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
 	vm_flags_clear(vma, VM_MAYEXEC | (args->answers ? 0 : VM_MAYWRITE));
 	vma->vm_ops = &mica_args_vm_ops;
-	return remap_vmalloc_range(vma, args->data, 0);
+	mica_args_mapped(vma);
+	return 0;
 }
 
 static const struct file_operations mica_args_fops = {
@@ -83,7 +108,7 @@ static struct mica_args *mica_args_new(size_t len, bool answers)
 		return ERR_PTR(-ENOMEM);
 	args->len = PAGE_ALIGN(len);
 	args->answers = answers;
-	args->data = vmalloc_user(args->len);
+	args->data = __vmalloc(args->len, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!args->data) {
 		kfree(args);
 		return ERR_PTR(-ENOMEM);
@@ -138,7 +163,7 @@ void mica_args_close(struct mica_args *args)
 {
 	if (IS_ERR_OR_NULL(args))
 		return;
-	if (!READ_ONCE(args->torn))
+	if (!mica_args_torn(args))
 		vm_munmap(args->addr, args->len);
 	fput(args->file);
 }
@@ -177,7 +202,28 @@ long mica_args_ioctl(struct mica_args *args, struct file *file,
 {
 	long ret = mica_file_ioctl(file, cmd, args->addr);
 
-	return !ret && READ_ONCE(args->torn) ? -EFAULT : ret;
+	return !ret && mica_args_torn(args) ? -EFAULT : ret;
+}
+
+/**
+ * mica_args_take - an ioctl whose argument is in the area, and which gives a file
+ * @args: the area; the argument is at its beginning
+ * @file: the file
+ * @cmd: the command
+ * @name: see mica_fd_take()
+ *
+ * Return: the file, or an error as of mica_args_ioctl() and mica_fd_take().
+ */
+struct file *mica_args_take(struct mica_args *args, struct file *file,
+			    unsigned int cmd, const char *name)
+{
+	struct file *got;
+
+	got = mica_fd_take(mica_file_ioctl(file, cmd, args->addr), name);
+	if (IS_ERR(got) || !mica_args_torn(args))
+		return got;
+	fput(got);
+	return ERR_PTR(-EFAULT);
 }
 
 /**
@@ -207,7 +253,7 @@ void mica_fd_return(int fd)
 
 /**
  * mica_fd_take - take the file that an ioctl has put into the caller's table
- * @fd: the descriptor, or an error
+ * @fd: the descriptor, or an error of the kernel's own
  * @name: what the kernel calls files of the kind
  *
  * Another thread may have put another file there, so it is looked at: an
@@ -222,12 +268,13 @@ struct file *mica_fd_take(long fd, const char *name)
 	if (fd < 0)
 		return ERR_PTR(fd);
 	file = fget(fd);
-	close_fd(fd);
 	if (!file)
 		return ERR_PTR(-EBADF);
-	if (file_inode(file)->i_sb->s_magic == ANON_INODE_FS_MAGIC &&
-	    !strcmp(file->f_path.dentry->d_name.name, name))
-		return file;
-	fput(file);
-	return ERR_PTR(-EBADF);
+	if (file_inode(file)->i_sb->s_magic != ANON_INODE_FS_MAGIC ||
+	    strcmp(file->f_path.dentry->d_name.name, name)) {
+		fput(file);
+		return ERR_PTR(-EBADF);
+	}
+	close_fd(fd);
+	return file;
 }

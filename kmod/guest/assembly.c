@@ -224,13 +224,16 @@ static int mica_kvm_link_open(struct mica_vm *vm)
 	struct kvm_create_device *create;
 	struct file *link;
 	long ret;
+	int fd;
 
 	if (IS_ERR(args))
 		return PTR_ERR(args);
 	create = args->data;
 	create->type = KVM_DEV_TYPE_VFIO;
 	ret = mica_args_ioctl(args, vm->kvm, KVM_CREATE_DEVICE);
-	link = mica_fd_take(ret ?: (int)READ_ONCE(create->fd), "kvm-vfio");
+	/* Other threads can write there, so that it may be any number. */
+	fd = READ_ONCE(create->fd);
+	link = mica_fd_take(ret ?: fd < 0 ? -EBADF : fd, "kvm-vfio");
 	mica_args_close(args);
 	if (IS_ERR(link))
 		return PTR_ERR(link);
@@ -428,15 +431,33 @@ static int mica_vm_publish(struct mica_session *session, struct mica_vm *vm,
 		err = -ENODEV;
 	else if (session->vm)
 		err = -EBUSY;
-	else
+	if (!err) {
+		kref_get(&vm->ref);
 		session->vm = vm;
+	}
 	spin_unlock(&session->lock);
 	if (err == -ENODEV)
 		return mica_session_ended(session, why);
 	if (err)
 		return mica_vm_refuse(why);
-	kref_get(&vm->ref);
 	return 0;
+}
+
+/* It may have ended since, or somebody may be taking a function from it. */
+static int mica_vm_still(struct mica_session *session, struct mica_vm *vm,
+			 struct mica_reason *why)
+{
+	bool still;
+
+	spin_lock(&session->lock);
+	still = session->vm == vm;
+	spin_unlock(&session->lock);
+	if (still)
+		return 0;
+	if (READ_ONCE(session->ending))
+		return mica_session_ended(session, why);
+	return mica_fail(why, -ENODEV, MICA_REASON_VFIO, NULL,
+			 "somebody takes a function of the session from vfio-pci");
 }
 
 /* Of the session and a failing call, one drops the session's reference. */
@@ -501,7 +522,8 @@ static int mica_create(struct mica_call *call, struct mica_vm *vm,
 	mmgrab(vm->mm);
 	err = mica_vm_make(vm, &call->why) ?:
 	      mica_setup_fill(vm, setup, &call->why) ?:
-	      mica_create_fds(call, vm, fds, create);
+	      mica_create_fds(call, vm, fds, create) ?:
+	      mica_vm_still(call->session, vm, &call->why);
 	if (!err) {
 		vm->ready = true;
 		mica_fds_install(fds);
@@ -559,21 +581,47 @@ static int mica_vm_create_new(struct mica_call *call, struct mica_vm *vm,
 	return err;
 }
 
-/* What was prepared stays so for another attempt, if this one fails. */
-static int mica_vm_create_prepared(struct mica_call *call, struct mica_vm *vm,
-				   struct mica_guest_create *create,
-				   const struct mica_guest_setup *setup)
+/* Back to a container and groups that are open, as MICA_GUEST_PREPARE leaves them. */
+static int mica_vm_undo(struct mica_session *session, struct mica_vm *vm,
+			struct mica_args *args)
 {
-	int err;
+	int err = mica_maps_undo(vm, args);
 
-	if (!vm->prepared || vm->ready || create->flags & MICA_GUEST_PREPARE)
-		return mica_vm_refuse(&call->why);
-	err = mica_create(call, vm, create, setup);
-	if (!err)
-		return 0;
-	if (mica_maps_undo(vm))
-		mica_vm_unpublish(call->session, vm);
+	vm->ready = false;
+	vm->prepared = true;
 	mica_vm_unmake(vm);
+	if (err)
+		mica_vm_unpublish(session, vm);
+	return err;
+}
+
+/*
+ * With what there is already: from MICA_GUEST_PREPARE, or from a process that had a
+ * guest and is no more. If this fails, it is there for another attempt.
+ */
+static int mica_vm_create_again(struct mica_call *call, struct mica_vm *vm,
+				struct mica_guest_create *create,
+				const struct mica_guest_setup *setup)
+{
+	bool orphan = vm->ready && !atomic_read(&vm->mm->mm_users);
+	struct mica_args *args;
+	int err = 0;
+
+	if (create->flags & MICA_GUEST_PREPARE ||
+	    !(orphan || (vm->prepared && !vm->ready)))
+		return mica_vm_refuse(&call->why);
+	/* To undo it must not fail for want of it. */
+	args = mica_args_open(PAGE_SIZE, true);
+	if (IS_ERR(args))
+		return PTR_ERR(args);
+	if (orphan)
+		err = mica_vm_undo(call->session, vm, args);
+	if (!err) {
+		err = mica_create(call, vm, create, setup);
+		if (err)
+			mica_vm_undo(call->session, vm, args);
+	}
+	mica_args_close(args);
 	return err;
 }
 
@@ -603,11 +651,14 @@ static int mica_vm_create(struct mica_call *call,
 	err = mutex_lock_killable(&vm->lock);
 	if (!err) {
 		err = there ?
-		      mica_vm_create_prepared(call, vm, create, setup) :
+		      mica_vm_create_again(call, vm, create, setup) :
 		      mica_vm_create_new(call, vm, create, setup);
 		mutex_unlock(&vm->lock);
 	}
 	mica_vm_put(vm);
+	/* Whatever it met then comes from that. */
+	if (err && READ_ONCE(call->session->ending))
+		return mica_session_ended(call->session, &call->why);
 	return err;
 }
 

@@ -3,6 +3,7 @@
 #ifndef _MICA_ASSEMBLY_H
 #define _MICA_ASSEMBLY_H
 
+#include <linux/atomic.h>
 #include <linux/idr.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
@@ -22,8 +23,8 @@ struct mm_struct;
  * @data: the area, as the kernel sees it
  * @addr: the same, as the caller sees it
  * @len: bytes, whole pages
- * @answers: ioctls write there
- * @torn: it is not there any more, or not as it was
+ * @answers: ioctls write there, and so can the caller's threads
+ * @mappings: of the area; none: the caller's threads have meddled
  */
 struct mica_args {
 	struct file *file;
@@ -32,7 +33,7 @@ struct mica_args {
 	unsigned long addr;
 	size_t len;
 	bool answers;
-	bool torn;
+	atomic_t mappings;
 };
 
 /**
@@ -52,6 +53,7 @@ struct mica_vm_group {
  * @file: what VFIO gives for it, or NULL
  * @irq_type: of the interrupts that are on; one of &enum mica_irq_type
  * @irqs_on: VFIO has that type on
+ * @nr_irqs: how many of that type VFIO has on
  * @vectors: struct mica_vector of each interrupt that is on, by number
  */
 struct mica_vm_device {
@@ -60,6 +62,7 @@ struct mica_vm_device {
 	struct file *file;
 	u32 irq_type;
 	bool irqs_on;
+	u32 nr_irqs;
 	struct xarray vectors;
 };
 
@@ -117,6 +120,8 @@ struct mica_args *mica_args_open(size_t len, bool answers);
 void mica_args_close(struct mica_args *args);
 long mica_args_ioctl(struct mica_args *args, struct file *file,
 		     unsigned int cmd);
+struct file *mica_args_take(struct mica_args *args, struct file *file,
+			    unsigned int cmd, const char *name);
 long mica_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 int mica_fd_lend(struct file *file);
 void mica_fd_return(int fd);
@@ -131,7 +136,7 @@ int mica_vfio_devices(struct mica_vm *vm, struct mica_reason *why);
 int mica_map_add(struct mica_vm *vm, const struct mica_guest_range *range,
 		 struct mica_reason *why);
 u32 mica_maps_left(struct mica_vm *vm);
-int mica_maps_undo(struct mica_vm *vm);
+int mica_maps_undo(struct mica_vm *vm, struct mica_args *args);
 void mica_maps_free(struct mica_vm *vm);
 
 /* irq.c */

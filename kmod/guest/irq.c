@@ -103,6 +103,10 @@ static int mica_vector_check_on(const struct mica_guest_vector *want,
 		return mica_fail(why, -EINVAL, MICA_REASON_BAD_VALUE, name,
 				 "%s has %u interrupts of this type, not %u",
 				 name, count, want->vectors);
+	if (want->vectors && want->vector >= want->vectors)
+		return mica_fail(why, -EINVAL, MICA_REASON_BAD_VALUE, name,
+				 "of %u interrupts there is no %u",
+				 want->vectors, want->vector);
 	if (want->type == MICA_IRQ_INTX) {
 		if (want->gsi >= MICA_PINS)
 			return mica_vector_refuse(why, name,
@@ -360,8 +364,10 @@ static long mica_irqs_enable(struct mica_vm_device *dev, struct mica_args *args,
 	if (dev->irq_type != MICA_IRQ_INTX)
 		ret = mica_vfio_irqs(dev, args, VFIO_IRQ_SET_ACTION_TRIGGER, 0,
 				     vectors, -1);
-	if (!ret)
+	if (!ret) {
 		dev->irqs_on = true;
+		dev->nr_irqs = vectors;
+	}
 	return ret;
 }
 
@@ -591,6 +597,12 @@ int mica_vector_set(struct mica_vm *vm, const struct mica_guest_vector *asked,
 				 pci_name(dev->pdev),
 				 "%s has interrupts of another type on; switch them off first, with MICA_VECTOR_ALL",
 				 pci_name(dev->pdev));
+	if (dev->irqs_on && want.vector >= dev->nr_irqs)
+		return mica_fail(why, -EINVAL, MICA_REASON_BAD_VALUE,
+				 pci_name(dev->pdev),
+				 "%s has %u interrupts on the host, so there is no %u; ask for more in vectors with the first that is switched on",
+				 pci_name(dev->pdev), dev->nr_irqs,
+				 want.vector);
 	dev->irq_type = want.type;
 	if (!want.vectors)
 		want.vectors = mica_vector_count(dev->pdev, want.type);

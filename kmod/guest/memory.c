@@ -6,15 +6,16 @@
  */
 #include <linux/capability.h>
 #include <linux/err.h>
+#include <linux/hugetlb.h>
 #include <linux/iommu.h>
 #include <linux/kvm.h>
 #include <linux/mm.h>
-#include <linux/pagemap.h>
 #include <linux/pci.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
+#include "../compat/iommu.h"
 #include "assembly.h"
 
 /* The slots below are for who made the VM. */
@@ -50,7 +51,8 @@ static int mica_range_refuse(struct mica_reason *why, const char *what)
 static int mica_range_check(const struct mica_guest_range *range,
 			    struct mica_reason *why)
 {
-	u32 unknown = range->flags & ~(MICA_RANGE_READONLY | MICA_RANGE_KVM_ONLY);
+	u32 unknown = range->flags & ~(MICA_RANGE_READONLY |
+				       MICA_RANGE_KVM_ONLY | MICA_RANGE_HUGE);
 
 	if (unknown)
 		return mica_fail(why, -EOPNOTSUPP, MICA_REASON_BAD_VALUE, NULL,
@@ -108,6 +110,43 @@ static int mica_map_free(struct mica_vm *vm, const struct mica_guest_range *rang
 	return mica_fail(why, -EEXIST, MICA_REASON_RANGE, NULL,
 			 "guest addresses %#llx to %#llx are mapped already",
 			 map->range.guest_addr, mica_range_last(&map->range));
+}
+
+/* The largest huge pages that the caller's memory is made of, 0 if some is not. */
+static unsigned long mica_map_page_size(const struct mica_guest_range *range)
+{
+	unsigned long at = range->user_addr, end = at + range->length;
+	struct vm_area_struct *vma;
+	unsigned long size = 0;
+	VMA_ITERATOR(vmi, current->mm, at);
+
+	mmap_read_lock(current->mm);
+	for_each_vma_range(vmi, vma, end) {
+		if (vma->vm_start > at || !is_vm_hugetlb_page(vma))
+			break;
+		size = max(size, vma_kernel_pagesize(vma));
+		at = vma->vm_end;
+	}
+	mmap_read_unlock(current->mm);
+	return at < end ? 0 : size;
+}
+
+static int mica_map_huge(const struct mica_guest_range *range,
+			 struct mica_reason *why)
+{
+	unsigned long size;
+
+	if (!(range->flags & MICA_RANGE_HUGE))
+		return 0;
+	size = mica_map_page_size(range);
+	if (!size)
+		return mica_fail(why, -EINVAL, MICA_REASON_LIMIT, NULL,
+				 "not all memory of the range is in huge pages; map it with MAP_HUGETLB, and see to enough of them in /proc/sys/vm/nr_hugepages");
+	if ((range->guest_addr | range->user_addr | range->length) & (size - 1))
+		return mica_fail(why, -EINVAL, MICA_REASON_BAD_VALUE, NULL,
+				 "guest_addr, user_addr and length must be multiples of the huge pages' %lu KiB",
+				 size >> 10);
+	return 0;
 }
 
 /* Before pinning begins, which can take long. */
@@ -216,14 +255,14 @@ static const void *mica_iommu_cap(const struct vfio_iommu_type1_info *info,
 	return NULL;
 }
 
-/* How many mappings VFIO still allows. */
+/* How many mappings VFIO still allows, as far as it tells. */
 static u32 mica_iommu_left(const struct vfio_iommu_type1_info *info)
 {
 	const struct vfio_iommu_type1_info_dma_avail *cap =
 		mica_iommu_cap(info, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL,
 			       sizeof(*cap));
 
-	return cap ? cap->avail : 0;
+	return cap ? cap->avail : U32_MAX;
 }
 
 static u64 mica_iommu_last(const struct vfio_iommu_type1_info *info)
@@ -275,7 +314,8 @@ static int mica_map_check(struct mica_vm *vm,
 			  struct mica_reason *why)
 {
 	int err = mica_range_check(range, why) ?:
-		  mica_map_free(vm, range, why);
+		  mica_map_free(vm, range, why) ?:
+		  mica_map_huge(range, why);
 
 	if (err || !iommu)
 		return err;
@@ -324,6 +364,7 @@ static long mica_unmap_dma(struct mica_vm *vm, struct mica_args *args,
 {
 	struct vfio_iommu_type1_dma_unmap *dma = args->data;
 	long ret;
+	u64 size;
 
 	*dma = (struct vfio_iommu_type1_dma_unmap) {
 		.argsz = sizeof(*dma),
@@ -331,51 +372,67 @@ static long mica_unmap_dma(struct mica_vm *vm, struct mica_args *args,
 		.size = map->range.length,
 	};
 	ret = mica_args_ioctl(args, vm->container, VFIO_IOMMU_UNMAP_DMA);
-	if (!ret && READ_ONCE(dma->size) != map->range.length)
-		ret = -EFAULT;
-	return ret;
+	size = READ_ONCE(dma->size);
+	/* Nothing: the caller has unmapped it on the container's own descriptor. */
+	return !ret && size && size != map->range.length ? -EFAULT : ret;
 }
 
 /* VFIO does not tell memory that is not there from an IOMMU that is too narrow. */
 static int mica_map_dma_failed(const struct mica_map *map, long ret,
 			       struct mica_reason *why)
 {
-	char __user *user = u64_to_user_ptr(map->range.user_addr);
-	size_t len = map->range.length;
-	bool readonly = map->range.flags & MICA_RANGE_READONLY;
-
-	if (ret == -EFAULT &&
-	    (readonly ? fault_in_readable(user, len) :
-			fault_in_safe_writeable(user, len)))
+	if (ret == -EFAULT)
 		return mica_fail(why, -EFAULT, MICA_REASON_BAD_VALUE, NULL,
-				 "there is no memory at user_addr, or not in all of the range, or it cannot be written to");
-	if (ret == -EFAULT || ret == -EINVAL)
+				 "there is no memory at user_addr, or not in all of the range, or it cannot be written to; or the IOMMU does not reach to guest address %#llx",
+				 mica_range_last(&map->range));
+	if (ret == -EINVAL)
 		return mica_map_too_far(why, mica_range_last(&map->range));
+	if (ret == -EEXIST)
+		return mica_fail(why, -EEXIST, MICA_REASON_RANGE, NULL,
+				 "something that was mapped on the container's own descriptor is there already");
 	return mica_vm_step(why, ret, MICA_REASON_VFIO, NULL,
 			    "mapping memory for devices");
 }
 
+struct mica_map_reach {
+	struct device *dev;
+	const struct mica_map *map;
+};
+
+static int mica_map_reaches(struct device *dev, void *data)
+{
+	struct mica_map_reach *reach = data;
+	struct iommu_domain *domain;
+
+	if (dev != reach->dev)
+		return 0;
+	domain = iommu_driver_get_domain_for_dev(dev);
+	return domain &&
+	       iommu_iova_to_phys(domain, reach->map->range.guest_addr) &&
+	       iommu_iova_to_phys(domain, mica_range_last(&reach->map->range));
+}
+
 /*
  * Is every function's IOMMU as it should be? The caller's threads may have put a
- * group into a container of their own, or another range into the call.
+ * group into a container of their own, or another range into the call. What a
+ * group has does not go as long as its members are gone through.
  */
 static bool mica_map_reached(struct mica_vm *vm, const struct mica_map *map)
 {
-	struct iommu_domain *domain;
-	unsigned int i;
+	struct mica_map_reach reach = { .map = map };
+	struct mica_vm_device *dev;
 
-	for (i = 0; i < vm->nr_devices; i++) {
-		domain = iommu_get_domain_for_dev(&vm->devices[i].pdev->dev);
-		if (!domain ||
-		    !iommu_iova_to_phys(domain, map->range.guest_addr) ||
-		    !iommu_iova_to_phys(domain, mica_range_last(&map->range)))
+	for (dev = vm->devices; dev < vm->devices + vm->nr_devices; dev++) {
+		reach.dev = &dev->pdev->dev;
+		if (iommu_group_for_each_dev(dev->group->group, &reach,
+					     mica_map_reaches) <= 0)
 			return false;
 	}
 	return true;
 }
 
 static int mica_map_both(struct mica_vm *vm, struct mica_args *args,
-			 const struct mica_map *map, struct mica_reason *why)
+			 struct mica_map *map, struct mica_reason *why)
 {
 	long ret = mica_map_kvm(vm, args, map, map->range.length);
 	int err;
@@ -395,8 +452,9 @@ static int mica_map_both(struct mica_vm *vm, struct mica_args *args,
 				"the devices do not reach the memory; another thread must have changed their container");
 	if (err && !ret)
 		mica_unmap_dma(vm, args, map);
-	if (err)
-		mica_map_kvm(vm, args, map, 0);
+	/* A slot that KVM cannot delete for want of memory is not used again. */
+	if (err && mica_map_kvm(vm, args, map, 0))
+		map->slot = -1;
 	return err;
 }
 
@@ -408,7 +466,8 @@ static bool mica_map_wants_iommu(struct mica_vm *vm,
 
 static void mica_map_drop(struct mica_vm *vm, struct mica_map *map)
 {
-	ida_free(&vm->slots, map->slot);
+	if (map->slot >= 0)
+		ida_free(&vm->slots, map->slot);
 	kfree(map);
 }
 
@@ -547,30 +606,21 @@ u32 mica_maps_left(struct mica_vm *vm)
 /**
  * mica_maps_undo - unmap all from a container that stays
  * @vm: the VM, locked; what KVM has of it goes with KVM's file
+ * @args: an area for answers
  *
  * Return: 0 or an error.
  */
-int mica_maps_undo(struct mica_vm *vm)
+int mica_maps_undo(struct mica_vm *vm, struct mica_args *args)
 {
-	struct vfio_iommu_type1_dma_unmap *dma;
-	struct mica_args *args;
-	long ret;
+	struct vfio_iommu_type1_dma_unmap *dma = args->data;
+	long ret = 0;
 
-	/* To unmap nothing is an error. */
-	if (!vm->nr_iommu) {
-		mica_maps_free(vm);
-		return 0;
-	}
-	args = mica_args_open(PAGE_SIZE, true);
-	if (IS_ERR(args))
-		return PTR_ERR(args);
-	dma = args->data;
 	*dma = (struct vfio_iommu_type1_dma_unmap) {
 		.argsz = sizeof(*dma),
 		.flags = VFIO_DMA_UNMAP_FLAG_ALL,
 	};
-	ret = mica_args_ioctl(args, vm->container, VFIO_IOMMU_UNMAP_DMA);
-	mica_args_close(args);
+	if (vm->container)
+		ret = mica_args_ioctl(args, vm->container, VFIO_IOMMU_UNMAP_DMA);
 	if (!ret)
 		mica_maps_free(vm);
 	return ret;

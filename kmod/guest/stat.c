@@ -4,16 +4,28 @@
 #include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 #include "assembly.h"
 
-/* VFIO wants to see the groups of all functions that a bus reset strikes. */
+static bool mica_group_is_on(struct mica_vm *vm, struct mica_vm_group *group,
+			     struct pci_bus *bus)
+{
+	struct mica_vm_device *dev;
+
+	for (dev = vm->devices; dev < vm->devices + vm->nr_devices; dev++)
+		if (dev->group == group && dev->pdev->bus == bus)
+			return true;
+	return false;
+}
+
+/* VFIO wants to see the groups of all functions that a bus reset strikes, and no others. */
 static long mica_reset_hot(struct mica_vm *vm, struct mica_vm_device *dev)
 {
 	struct vfio_pci_hot_reset *reset;
 	struct mica_args *args;
-	unsigned int n;
+	unsigned int i, n = 0;
 	long ret = 0;
 
 	args = mica_args_open(struct_size(reset, group_fds, vm->nr_groups),
@@ -21,12 +33,14 @@ static long mica_reset_hot(struct mica_vm *vm, struct mica_vm_device *dev)
 	if (IS_ERR(args))
 		return PTR_ERR(args);
 	reset = args->data;
-	for (n = 0; n < vm->nr_groups; n++) {
-		reset->group_fds[n] = mica_fd_lend(vm->groups[n].file);
-		if (reset->group_fds[n] < 0) {
+	for (i = 0; i < vm->nr_groups && !ret; i++) {
+		if (!mica_group_is_on(vm, &vm->groups[i], dev->pdev->bus))
+			continue;
+		reset->group_fds[n] = mica_fd_lend(vm->groups[i].file);
+		if (reset->group_fds[n] < 0)
 			ret = reset->group_fds[n];
-			break;
-		}
+		else
+			n++;
 	}
 	reset->argsz = struct_size(reset, group_fds, n);
 	reset->count = n;
@@ -44,6 +58,7 @@ static int mica_guest_reset(struct mica_vm *vm, struct mica_vm_device *dev,
 {
 	const char *name = pci_name(dev->pdev);
 	long ret = mica_file_ioctl(dev->file, VFIO_DEVICE_RESET, 0);
+	bool answers;
 
 	/* VFIO's word for "this function has no reset of its own". */
 	if (ret == -EINVAL || ret == -ENOTTY)
@@ -55,7 +70,10 @@ static int mica_guest_reset(struct mica_vm *vm, struct mica_vm_device *dev,
 	if (ret)
 		return mica_vm_step(why, ret, MICA_REASON_RESET, name,
 				    "resetting it");
-	if (!mica_reset_answers(dev->pdev))
+	pm_runtime_get_sync(&dev->pdev->dev);
+	answers = mica_reset_answers(dev->pdev);
+	pm_runtime_put(&dev->pdev->dev);
+	if (!answers)
 		return mica_fail(why, -EIO, MICA_REASON_RESET, name,
 				 "%s does not answer after its reset; it is lost until the host is switched off",
 				 name);

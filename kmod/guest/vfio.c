@@ -177,9 +177,9 @@ int mica_vfio_devices(struct mica_vm *vm, struct mica_reason *why)
 		return PTR_ERR(args);
 	for (dev = vm->devices; dev < vm->devices + vm->nr_devices; dev++) {
 		strscpy(args->data, pci_name(dev->pdev), args->len);
-		dev->file = mica_fd_take(mica_args_ioctl(args, dev->group->file,
-							 VFIO_GROUP_GET_DEVICE_FD),
-					 "[vfio-device]");
+		dev->file = mica_args_take(args, dev->group->file,
+					   VFIO_GROUP_GET_DEVICE_FD,
+					   "[vfio-device]");
 		if (!IS_ERR(dev->file))
 			continue;
 		err = mica_vm_step(why, PTR_ERR(dev->file), MICA_REASON_VFIO,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Guests that are made, and guests that are not; what is left of each. */
 #include <pthread.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include "assembly.h"
 #include "vfio.h"
 #include "kselftest_harness.h"
@@ -105,15 +107,15 @@ TEST_F(create, with_functions_of_one_group_and_another)
 	EXPECT_TRUE(works(&self->guest, self->pair[1]));
 }
 
-TEST_F(create, session_ends_before_its_descriptors)
+TEST_F_TIMEOUT(create, session_ends_before_its_descriptors, 120)
 {
 	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
 				   &self->guest.why));
 	ASSERT_EQ(0, guest_create(&self->guest, self->edu));
 	close(self->guest.session);
 	self->guest.session = -1;
-	sleep_us(300000);
-	EXPECT_STREQ("vfio-pci", pci_driver(self->edu));
+	/* Longer than monitors are given to die before vfio-pci is unbound. */
+	sleep_us(6000000);
 	EXPECT_TRUE(works(&self->guest, self->edu));
 	guest_end(&self->guest);
 	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
@@ -300,8 +302,13 @@ TEST_F(create, function_that_nothing_can_reset)
 
 TEST_F(create, functions_that_are_reset_with_their_bus)
 {
-	ASSERT_EQ(0, session_claim_many(self->guest.session, self->pair, 2, 0,
-					NULL, &self->guest.why));
+	char three[3][BDF_LEN];
+
+	/* One is on another bus, in another group. */
+	memcpy(three[0], self->edu, BDF_LEN);
+	memcpy(three[1], self->pair, 2 * BDF_LEN);
+	ASSERT_EQ(0, session_claim_many(self->guest.session, three, 3, 0, NULL,
+					&self->guest.why));
 	ASSERT_EQ(0, guest_create(&self->guest, self->pair[0]));
 	EXPECT_EQ(0, guest_reset(&self->guest, self->pair[0]));
 	EXPECT_EQ(0, guest_reset(&self->guest, self->pair[1]));
@@ -519,49 +526,177 @@ TEST_F(create, container_of_no_function)
 }
 
 /* Unmaps what the calls of the other threads map, and closes what they open. */
+struct meddler {
+	bool stop;
+	int other[3];		/* descriptors of another guest */
+};
+
+/* Where our threads can write, KVM and VFIO may find anything. */
+static void meddle_with(unsigned long at, unsigned long len, bool writable,
+			unsigned int how)
+{
+	static const int bad[] = { -5000, INT_MIN, -1, 1, 12345 };
+	struct iovec from, to = { (void *)at, 64 };
+	int words[16];
+	int i;
+
+	if (writable && how % 2) {
+		for (i = 0; i < 16; i++)
+			words[i] = bad[how / 2 % ARRAY_SIZE(bad)];
+		from = (struct iovec){ words, sizeof(words) };
+		process_vm_writev(getpid(), &from, 1, &to, 1, 0);
+	} else if (how % 3) {
+		mremap((void *)at, len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       (void *)0x700000000000ul);
+	} else {
+		munmap((void *)at, len);
+	}
+}
+
+/* Descriptors from 40 on are those that are used for a call. */
 static void *meddle(void *arg)
 {
-	char line[256], name[64];
+	struct meddler *meddler = arg;
+	char line[256], name[64], access[8];
 	unsigned long from, to;
+	unsigned int how = 0;
 	int fd = 40;
 	FILE *maps;
 
-	while (!__atomic_load_n((bool *)arg, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&meddler->stop, __ATOMIC_RELAXED)) {
 		maps = fopen("/proc/self/maps", "re");
 		while (maps && fgets(line, sizeof(line), maps)) {
-			if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %63s", &from,
-				   &to, name) == 3 && strstr(name, "mica-args"))
-				munmap((void *)from, to - from);
+			if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %63s", &from,
+				   &to, access, name) == 4 &&
+			    strstr(name, "mica-args"))
+				meddle_with(from, to - from, access[1] == 'w',
+					    how++);
 		}
 		if (maps)
 			fclose(maps);
-		dup2(0, fd);
+		dup2(meddler->other[how % 3], fd);
 		close(fd);
 		fd = fd < 50 ? fd + 1 : 40;
 	}
 	return NULL;
 }
 
-TEST_F(create, threads_that_meddle)
+static int nr_areas(void)
 {
-	int i, made = 0, hold[48], n = 0;
-	bool stop = false;
+	char line[256];
+	FILE *maps = fopen("/proc/self/maps", "re");
+	int n = 0;
+
+	while (maps && fgets(line, sizeof(line), maps))
+		n += !!strstr(line, "mica-args");
+	if (maps)
+		fclose(maps);
+	return n;
+}
+
+/* To their own guest's harm at most. */
+TEST_F_TIMEOUT(create, threads_that_meddle, 120)
+{
+	int i, made = 0, failed = 0, hold[48], n = 0;
+	struct guest other = { session_open(), -1, -1, -1, {} };
+	struct meddler meddler = {};
+	char edu[2][BDF_LEN];
 	pthread_t thread;
 
-	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+	ASSERT_EQ(2, pci_find(pci_is_edu_alone, edu, 2));
+	ASSERT_EQ(0, session_claim(other.session, edu[1], 0, &other.why));
+	ASSERT_EQ(0, guest_create(&other, edu[1]));
+	memcpy(meddler.other, (int []){ other.vm, other.device, other.container },
+	       sizeof(meddler.other));
+	ASSERT_EQ(0, session_claim(self->guest.session, edu[0], 0,
 				   &self->guest.why));
 	/* New descriptors are going to be those that are closed. */
 	while (n < 48 && (hold[n] = dup(0)) < 39)
 		n++;
-	ASSERT_EQ(0, pthread_create(&thread, NULL, meddle, &stop));
-	for (i = 0; i < 100 && !made; i++)
-		made = !guest_create(&self->guest, self->edu);
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, meddle, &meddler));
+	for (i = 0; i < 300 && made < 5; i++) {
+		if (guest_create(&self->guest, edu[0])) {
+			failed++;
+			continue;
+		}
+		made++;
+		guest_end(&self->guest);
+		self->guest.session = session_open();
+		session_claim(self->guest.session, edu[0], 0, &self->guest.why);
+	}
+	__atomic_store_n(&meddler.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
+	TH_LOG("%d made, %d failed", made, failed);
+	EXPECT_LT(0, failed);
+	EXPECT_EQ(0, nr_areas());
 	while (n--)
 		close(hold[n]);
+	close_range(40, 50, 0);
+	guest_end(&other);
 	guest_end(&self->guest);
+	EXPECT_TRUE(pci_wait_driver(edu[0], "", BACK_MS));
+	EXPECT_TRUE(pci_wait_driver(edu[1], "", BACK_MS));
+}
+
+/* Made and ended at the same time: there is a guest, or the call says why not. */
+TEST_F_TIMEOUT(create, session_that_somebody_ends_meanwhile, 120)
+{
+	int admin = session_open(), i, err, made = 0, ended = 0;
+	pid_t child;
+
+	for (i = 0; i < 40; i++) {
+		unsigned int id = session_id(self->guest.session);
+
+		ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+					   &self->guest.why));
+		child = fork();
+		if (!child) {
+			int mine = session_open();
+
+			sleep_us(i * 500);
+			_exit(session_end(mine, id, &self->guest.why));
+		}
+		err = guest_create(&self->guest, self->edu);
+		if (err) {
+			EXPECT_EQ(ENODEV, err) {
+				TH_LOG("%s", self->guest.why.text);
+			}
+			EXPECT_EQ((unsigned int)MICA_REASON_ENDING,
+				  self->guest.why.code);
+		}
+		made += !err;
+		ended += !!err;
+		waitpid(child, NULL, 0);
+		guest_end(&self->guest);
+		self->guest.session = session_open();
+	}
+	TH_LOG("%d made, %d ended before", made, ended);
+	close(admin);
 	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+}
+
+/* A guest whose process is no more makes room for another one. */
+TEST_F(create, next_guest_of_a_session_that_was_handed_over)
+{
+	struct guest *guest = &self->guest;
+	int status, i;
+
+	ASSERT_EQ(0, session_claim(guest->session, self->edu, 0, &guest->why));
+	ASSERT_EQ(0, session_seal(guest->session));
+	for (i = 0; i < 3; i++) {
+		if (!fork()) {
+			void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+			if (guest_create(guest, self->edu))
+				_exit(1);
+			if (guest_map(guest, 0x100000, memory, 4096, 0))
+				_exit(2);
+			_exit(works(guest, self->edu) ? 0 : 3);
+		}
+		wait(&status);
+		EXPECT_EQ(0, status);
+	}
 }
 
 TEST_HARNESS_MAIN

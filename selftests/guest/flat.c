@@ -178,6 +178,20 @@ TEST_F(flat, off_and_on_again)
 /*
  * All of it in one call; each of its three parts fails in turn, and leaves nothing.
  */
+/* Returns 0 or the errno, or -1 if the reason is another one. */
+static int set_up(struct guest *guest, struct mica_guest_setup *setup,
+		  unsigned int code)
+{
+	int err = 0;
+
+	memset(&guest->why, 0, sizeof(guest->why));
+	setup->reason_ptr = (unsigned long)&guest->why;
+	setup->reason_len = sizeof(guest->why);
+	if (ioctl(guest->session, MICA_GUEST_SETUP, setup))
+		err = errno;
+	return guest->why.code == code ? err : -1;
+}
+
 TEST_F(flat, all_at_once_or_nothing)
 {
 	struct mica_guest_device device = { .addr = pci_addr(self->edu) };
@@ -199,6 +213,7 @@ TEST_F(flat, all_at_once_or_nothing)
 	};
 	struct mica_guest_stat_device function;
 	struct mica_guest_stat stat;
+	unsigned long locked;
 	int fds;
 
 	flat_end(&self->flat);
@@ -208,27 +223,24 @@ TEST_F(flat, all_at_once_or_nothing)
 	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
 				   &self->guest.why));
 	fds = fds_open();
+	locked = locked_kib();
 
 	ranges[1].guest_addr = 0xfee00000;
-	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(EINVAL, set_up(&self->guest, &setup, MICA_REASON_RANGE));
 	ranges[1].guest_addr = 4096;
 	vectors[0].vector = 1;
-	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(EINVAL, set_up(&self->guest, &setup, MICA_REASON_BAD_VALUE));
 	vectors[0].vector = 0;
 	device.reserved = 1;
-	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(EINVAL, set_up(&self->guest, &setup, MICA_REASON_BAD_VALUE));
 	device.reserved = 0;
 	setup.nr_ranges = MICA_SETUP_MAX + 1;
-	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(EINVAL, set_up(&self->guest, &setup, MICA_REASON_BAD_VALUE));
 	setup.nr_ranges = 2;
 	setup.vectors_ptr = 8;
-	EXPECT_EQ(-1, ioctl(self->guest.session, MICA_GUEST_SETUP, &setup));
-	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(EFAULT, set_up(&self->guest, &setup, MICA_REASON_NONE));
 	setup.vectors_ptr = (unsigned long)vectors;
+	EXPECT_EQ(locked, locked_kib());
 	EXPECT_EQ(fds, fds_open());
 	EXPECT_EQ(ENOENT, guest_stat(&self->guest, &stat, NULL));
 
@@ -344,6 +356,7 @@ static const struct {
 	BAD("no such message", EINVAL, BAD_VALUE, MSI, .vector = 1),
 	BAD("all messages on", EINVAL, BAD_VALUE, MSI, .vector = ~0u),
 	BAD("more than there are", EINVAL, BAD_VALUE, MSI, .vectors = 2),
+	BAD("the second of one", EINVAL, BAD_VALUE, MSI, .vector = 1, .vectors = 1),
 	BAD("far more", EINVAL, BAD_VALUE, MSI, .vectors = ~0u),
 	BAD("it has no MSI-X", EINVAL, BAD_VALUE, .type = MICA_IRQ_MSIX),
 	BAD("one pin", EINVAL, BAD_VALUE, INTX, .vector = 1),

@@ -209,10 +209,12 @@ static const struct {
 	  "no memory" },
 	{ "not enough memory", AT, 2 * PAGE, PARTLY, 0, EFAULT,
 	  MICA_REASON_BAD_VALUE, "no memory" },
-	{ "unknown flag", AT, PAGE, MEMORY, 4, EOPNOTSUPP,
+	{ "unknown flag", AT, PAGE, MEMORY, 8, EOPNOTSUPP,
 	  MICA_REASON_BAD_VALUE, "flags" },
 	{ "all flags", AT, PAGE, MEMORY, ~0u, EOPNOTSUPP, MICA_REASON_BAD_VALUE,
 	  "flags" },
+	{ "small pages", AT, PAGE, MEMORY, MICA_RANGE_HUGE, EINVAL,
+	  MICA_REASON_LIMIT, "MAP_HUGETLB" },
 	{ "interrupts", 0xfee00000, PAGE, MEMORY, 0, EINVAL, MICA_REASON_RANGE,
 	  "interrupt" },
 	{ "runs into the interrupts", 0xfedff000, 2 * PAGE, MEMORY, 0, EINVAL,
@@ -315,8 +317,56 @@ TEST_F(memory, mapping_of_the_monitor_is_in_the_way)
 
 	ASSERT_EQ(0, ioctl(self->guest.container, VFIO_IOMMU_MAP_DMA, &map));
 	EXPECT_EQ(EEXIST, guest_map(&self->guest, AT, self->memory, LEN, 0));
-	EXPECT_EQ((unsigned int)MICA_REASON_VFIO, self->guest.why.code);
+	EXPECT_EQ((unsigned int)MICA_REASON_RANGE, self->guest.why.code);
 	EXPECT_EQ(NEITHER, has_it(&self->guest, AT, self->memory));
+}
+
+TEST_F(memory, in_huge_pages)
+{
+	const unsigned long huge = 0x200000;
+	char *memory;
+
+	ASSERT_EQ(0, write_text("/proc/sys/vm/nr_hugepages", "2"));
+	memory = mmap(NULL, 2 * huge, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	ASSERT_NE(MAP_FAILED, memory);
+	*memory = 1;
+	EXPECT_EQ(EINVAL, guest_map(&self->guest, AT + PAGE, memory, huge,
+				    MICA_RANGE_HUGE));
+	EXPECT_EQ((unsigned int)MICA_REASON_BAD_VALUE, self->guest.why.code);
+	EXPECT_NE(NULL, strstr((char *)self->guest.why.text, "2048 KiB"));
+	EXPECT_EQ(EINVAL, guest_map(&self->guest, AT, memory, PAGE,
+				    MICA_RANGE_HUGE));
+	/* They end, and small ones or nothing follow. */
+	EXPECT_EQ(EINVAL, guest_map(&self->guest, AT, memory + huge, 2 * huge,
+				    MICA_RANGE_HUGE));
+	EXPECT_EQ((unsigned int)MICA_REASON_LIMIT, self->guest.why.code);
+	ASSERT_EQ(0, guest_map(&self->guest, AT, memory, 2 * huge,
+			       MICA_RANGE_HUGE)) {
+		TH_LOG("%s", self->guest.why.text);
+	}
+	EXPECT_EQ(BOTH, has_it(&self->guest, AT, memory));
+	EXPECT_EQ(0, guest_unmap(&self->guest, AT, 2 * huge));
+	munmap(memory, 2 * huge);
+	EXPECT_EQ(0, write_text("/proc/sys/vm/nr_hugepages", "0"));
+}
+
+/* What the monitor has unmapped by itself can be unmapped all the same. */
+TEST_F(memory, mapping_that_the_monitor_has_taken_away)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = AT,
+		.size = LEN,
+	};
+
+	ASSERT_EQ(0, guest_map(&self->guest, AT, self->memory, LEN, 0));
+	ASSERT_EQ(0, ioctl(self->guest.container, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	EXPECT_EQ(0, guest_unmap(&self->guest, AT, LEN)) {
+		TH_LOG("%s", self->guest.why.text);
+	}
+	EXPECT_EQ(NEITHER, has_it(&self->guest, AT, self->memory));
+	EXPECT_EQ(0, guest_map(&self->guest, AT, self->memory, LEN, 0));
 }
 
 static int drop_ipc_lock(void)
@@ -397,7 +447,7 @@ TEST_F(memory, each_allocation_fails)
 	int nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	bool mapped = false;
 	char text[16];
-	int n, err;
+	int n, err, failed = 0;
 
 	if (nth < 0)
 		SKIP(return, "the kernel cannot inject faults");
@@ -409,6 +459,7 @@ TEST_F(memory, each_allocation_fails)
 		ASSERT_LT(0, pwrite(nth, "0", 1, 0));
 		ASSERT_EQ((mapped == !err) ? NEITHER : BOTH,
 			  has_it(&self->guest, AT, self->memory));
+		failed += !!err;
 		if (err)
 			continue;
 		if (mapped)
@@ -417,6 +468,7 @@ TEST_F(memory, each_allocation_fails)
 		n = 0;
 	}
 	EXPECT_EQ(0, err);
+	EXPECT_LT(10, failed);
 }
 
 /* Ranges in any order: 7 and 1000 have no common factor. */
