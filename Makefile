@@ -10,7 +10,7 @@ SRC61 := $(CACHE)/linux-source-6.1
 export MICA_CACHE := $(CACHE)
 
 .PHONY: FORCE all module tool selftests setup lint check check-long check-debug demo
-.PHONY: bench clean help
+.PHONY: bench uapi-doc clean help
 
 all: module tool
 
@@ -76,6 +76,11 @@ bench:
 	@$(MAKE) --no-print-directory module KVER=$(or $(KVER),6.1)
 	@KVER=$(KVER) selftests/bench/run $(LAYERS)
 
+uapi-doc:
+	@mkdir -p build
+	@scripts/uapi-doc >build/uapi.rst
+	@mv build/uapi.rst Documentation/
+
 clean:
 	rm -rf build
 
@@ -88,7 +93,8 @@ help:
 	@echo 'make check-long       real programs with more data, writers for a minute'
 	@echo 'make check-debug      the tests under a kernel with KASAN and lockdep'
 	@echo 'make bench            what operations cost, beside ext4 and overlayfs: Documentation/bench.rst'
-	@echo 'make lint             checkpatch, sparse, W=1, shellcheck'
+	@echo 'make lint             checkpatch, kernel-doc, sparse, W=1, shellcheck'
+	@echo 'make uapi-doc         print Documentation/uapi.rst anew, from the comments in uapi/'
 	@echo 'make selftests        build the tests'
 	@echo 'make setup            install what is needed (the other targets call it)'
 	@echo 'make clean            remove build/'

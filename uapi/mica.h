@@ -1,19 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
-/*
- * ioctls of /dev/mica and of a mica union.
+/**
+ * DOC: What all commands have in common
  *
- * Every command takes one structure. Its first member, @size, is what the
- * caller believes the structure to be long; a longer one must be zero beyond
- * what the kernel knows (E2BIG otherwise), a shorter one is taken as if filled
- * up with zeroes. Its second member is @flags; a bit that the kernel does not
- * know is EOPNOTSUPP. Padding must be zero (EINVAL).
+ * An open /dev/mica is a session, and commands are called on it. Those whose names
+ * begin with MICA_UNION are called on a directory of a mounted union instead, but for
+ * MICA_UNION_OWN. 32-bit programs use the same commands and structures.
  *
- * Every command of /dev/mica fails with ENODEV in a session that was ended by
- * MICA_GUEST_END, and with EPERM in one that another process opened and did not
- * seal (MICA_SEAL).
+ * Every command takes the address of one structure. Its first member, @size, is what
+ * the caller believes the structure to be long. A longer one must be zero beyond what
+ * the kernel knows, and not longer than a page. A shorter one is taken as if filled
+ * up with zeroes; it must go as far as @pad, which is behind @reason_len. No
+ * more than @size bytes are written back.
  *
- * A command that is not known is ENOTTY. What is there to be used is told by
- * the capability bits of MICA_INFO, never by a version number.
+ * The second member is @flags. Padding and what is reserved must be zero. Descriptors
+ * that are given are close-on-exec.
+ *
+ * Where @reason_ptr is not zero a command that fails writes struct mica_reason there,
+ * as much of it as @reason_len says: why it failed, in words. That can be a sentence
+ * without a subject, or nothing but MICA_REASON_NONE if errno says it all. What
+ * is wrong with @reason_ptr itself is not told. Nothing is written if the structure
+ * could not be read, or is too short or too long; nor by a command that succeeds.
+ *
+ * Any command can fail with these, before it has done anything:
+ *
+ * * ENOTTY - the command is not known, or not here.
+ * * EFAULT - the structure cannot be read, or not be written back.
+ * * EINVAL - it is too short, or padding is not zero (MICA_REASON_BAD_VALUE).
+ * * E2BIG - it is longer than a page, or has non-zero bytes beyond what the kernel
+ *   knows.
+ * * EOPNOTSUPP - @flags has a bit that the kernel does not know
+ *   (MICA_REASON_BAD_VALUE).
+ * * ENOMEM - no memory.
+ * * ENODEV - the session was ended by MICA_GUEST_END (MICA_REASON_ENDING).
+ * * EPERM - another process opened the session and did not seal it
+ *   (MICA_REASON_PRIVILEGE; see MICA_SEAL).
+ *
+ * What is there to be used is told by the capability bits of MICA_INFO, never by a
+ * version number.
  */
 #ifndef _UAPI_MICA_H
 #define _UAPI_MICA_H
@@ -22,9 +45,13 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
+/**
+ * DOC: Numbers
+ *
+ * MICA_IOC_TYPE is the type of all the ioctls. MICA_SUPER_MAGIC is what statfs(2) has
+ * in @f_type for a union.
+ */
 #define MICA_IOC_TYPE	0xBC
-
-/* f_type of statfs(2) */
 #define MICA_SUPER_MAGIC	0x6d696361
 
 /**
@@ -44,7 +71,7 @@
  * @MICA_REASON_DRIVER: a driver did not let the device go, or did not take it
  * @MICA_REASON_PRIVILEGE: the caller, or who opened the session, may not
  * @MICA_REASON_RESET: the device has no way to be reset
- * @MICA_REASON_OVERRIDE: an administrator's own override is in the way
+ * @MICA_REASON_OVERRIDE: not used
  * @MICA_REASON_USER: a process uses the device, or its IOMMU group, through
  *	VFIO already
  * @MICA_REASON_ENDING: the session has been ended, or was before the call was
@@ -118,17 +145,32 @@ struct mica_pci_addr {
 	__u16 reserved;
 };
 
-/* Capability bits of struct mica_info. */
-#define MICA_CAP_UNION		_BITULL(0)	/* file system type mica */
-#define MICA_CAP_CLAIM		_BITULL(1)	/* MICA_CLAIM can work here */
-#define MICA_CAP_KVM		_BITULL(2)	/* the kernel has KVM, loaded */
-#define MICA_CAP_IOMMU		_BITULL(3)	/* an IOMMU is in use */
-#define MICA_CAP_EVENTS		_BITULL(4)	/* generic netlink family mica */
-#define MICA_CAP_BRANCHES	_BITULL(5)	/* MICA_UNION_ADD to _SNAPSHOT */
-#define MICA_CAP_SEAL		_BITULL(8)	/* MICA_SEAL */
-#define MICA_CAP_END		_BITULL(9)	/* MICA_GUEST_END */
-#define MICA_CAP_VFS		_BITULL(10)	/* MICA_GUEST_VFS can work here */
-#define MICA_CAP_ASSEMBLY	_BITULL(12)	/* MICA_GUEST_CREATE and what follows it */
+/**
+ * DOC: Capability bits
+ *
+ * In @caps of struct mica_info:
+ *
+ * * MICA_CAP_UNION - file system type mica
+ * * MICA_CAP_CLAIM - MICA_CLAIM can work here
+ * * MICA_CAP_KVM - the kernel has KVM, loaded
+ * * MICA_CAP_IOMMU - an IOMMU is in use
+ * * MICA_CAP_EVENTS - generic netlink family mica
+ * * MICA_CAP_BRANCHES - MICA_UNION_ADD to MICA_UNION_SNAPSHOT
+ * * MICA_CAP_SEAL - MICA_SEAL
+ * * MICA_CAP_END - MICA_GUEST_END
+ * * MICA_CAP_VFS - MICA_GUEST_VFS can work here
+ * * MICA_CAP_ASSEMBLY - MICA_GUEST_CREATE and what follows it
+ */
+#define MICA_CAP_UNION		_BITULL(0)
+#define MICA_CAP_CLAIM		_BITULL(1)
+#define MICA_CAP_KVM		_BITULL(2)
+#define MICA_CAP_IOMMU		_BITULL(3)
+#define MICA_CAP_EVENTS		_BITULL(4)
+#define MICA_CAP_BRANCHES	_BITULL(5)
+#define MICA_CAP_SEAL		_BITULL(8)
+#define MICA_CAP_END		_BITULL(9)
+#define MICA_CAP_VFS		_BITULL(10)
+#define MICA_CAP_ASSEMBLY	_BITULL(12)
 
 /**
  * struct mica_info - argument of MICA_INFO
@@ -155,23 +197,44 @@ struct mica_info {
 /**
  * MICA_INFO - what this kernel and module can do
  *
- * Errors: EFAULT, E2BIG, EINVAL, EOPNOTSUPP as above.
+ * Errors: those of any command.
  */
 #define MICA_INFO	_IO(MICA_IOC_TYPE, 0x00)
 
-/* enum mica_reset_method is a bit number in mica_device_info.reset_methods. */
+/**
+ * enum mica_reset_method - ways to reset a function
+ * @MICA_RESET_DEVICE_SPECIFIC: one that the kernel has for this very device
+ * @MICA_RESET_ACPI: by the firmware of the host
+ * @MICA_RESET_FLR: function level reset
+ * @MICA_RESET_AF_FLR: likewise, of conventional PCI
+ * @MICA_RESET_PM: by way of the power state D3hot
+ * @MICA_RESET_BUS: of its bus, where the function is alone
+ * @MICA_RESET_CXL_BUS: likewise, with CXL
+ * @MICA_RESET_SHARED_BUS: only together with the whole bus
+ *
+ * Each is the number of a bit in @reset_methods of struct mica_device_info.
+ */
 enum mica_reset_method {
 	MICA_RESET_DEVICE_SPECIFIC = 0,
 	MICA_RESET_ACPI,
 	MICA_RESET_FLR,
 	MICA_RESET_AF_FLR,
 	MICA_RESET_PM,
-	MICA_RESET_BUS,			/* the function is alone on its bus */
+	MICA_RESET_BUS,
 	MICA_RESET_CXL_BUS,
-	MICA_RESET_SHARED_BUS = 31,	/* only together with the whole bus */
+	MICA_RESET_SHARED_BUS = 31,
 };
 
-/* Flags of struct mica_bar; one that is not there has a length of zero. */
+/**
+ * DOC: Flags of struct mica_bar
+ *
+ * * MICA_BAR_IO - I/O ports
+ * * MICA_BAR_MEM - memory
+ * * MICA_BAR_64BIT - it can be anywhere in 64 bits
+ * * MICA_BAR_PREFETCH - reading has no side effects
+ *
+ * One that is not there has a length of zero.
+ */
 #define MICA_BAR_IO		_BITUL(0)
 #define MICA_BAR_MEM		_BITUL(1)
 #define MICA_BAR_64BIT		_BITUL(2)
@@ -191,14 +254,26 @@ struct mica_bar {
 	__u32 reserved;
 };
 
-/* Flags of struct mica_device_info.state and struct mica_member.state. */
-#define MICA_STATE_BRIDGE	_BITUL(0)	/* cannot be claimed */
-#define MICA_STATE_VF		_BITUL(1)	/* a virtual function */
-#define MICA_STATE_CLAIMED	_BITUL(2)	/* a session holds it */
-#define MICA_STATE_IN_USE	_BITUL(3)	/* it serves the host */
-#define MICA_STATE_OBSTACLE	_BITUL(4)	/* member: must be claimed too */
-#define MICA_STATE_MANAGED_DMA	_BITUL(5)	/* its driver leaves DMA alone */
-#define MICA_STATE_NOT_PCI	_BITUL(6)	/* member: not a PCI function */
+/**
+ * DOC: State of a function
+ *
+ * In @state of struct mica_device_info and struct mica_member:
+ *
+ * * MICA_STATE_BRIDGE - a bridge, cannot be claimed
+ * * MICA_STATE_VF - a virtual function
+ * * MICA_STATE_CLAIMED - a session holds it
+ * * MICA_STATE_IN_USE - it serves the host; not told of a member
+ * * MICA_STATE_OBSTACLE - of a member: must be claimed too
+ * * MICA_STATE_MANAGED_DMA - its driver leaves DMA to others
+ * * MICA_STATE_NOT_PCI - of a member: not a PCI function
+ */
+#define MICA_STATE_BRIDGE	_BITUL(0)
+#define MICA_STATE_VF		_BITUL(1)
+#define MICA_STATE_CLAIMED	_BITUL(2)
+#define MICA_STATE_IN_USE	_BITUL(3)
+#define MICA_STATE_OBSTACLE	_BITUL(4)
+#define MICA_STATE_MANAGED_DMA	_BITUL(5)
+#define MICA_STATE_NOT_PCI	_BITUL(6)
 
 /**
  * struct mica_member - another member of a function's IOMMU group
@@ -216,12 +291,20 @@ struct mica_member {
 	__u8 driver[64];
 };
 
+/**
+ * enum mica_region_type - why a device must not use addresses for memory
+ * @MICA_REGION_DIRECT: mapped one to one, always
+ * @MICA_REGION_RELAXABLE: the same, but not for a guest
+ * @MICA_REGION_RESERVED: never to be mapped
+ * @MICA_REGION_MSI: writes there are interrupts
+ * @MICA_REGION_SW_MSI: likewise, placed by the kernel
+ */
 enum mica_region_type {
-	MICA_REGION_DIRECT = 1,		/* mapped one to one, always */
-	MICA_REGION_RELAXABLE,		/* the same, but not for a guest */
-	MICA_REGION_RESERVED,		/* never to be mapped */
-	MICA_REGION_MSI,		/* writes there are interrupts */
-	MICA_REGION_SW_MSI,		/* likewise, placed by the kernel */
+	MICA_REGION_DIRECT = 1,
+	MICA_REGION_RELAXABLE,
+	MICA_REGION_RESERVED,
+	MICA_REGION_MSI,
+	MICA_REGION_SW_MSI,
 };
 
 /**
@@ -238,14 +321,23 @@ struct mica_region {
 	__u32 reserved;
 };
 
-/* What is known about a means of isolation. */
+/**
+ * enum mica_known - what is known about a means of isolation
+ * @MICA_UNKNOWN: a module is not told
+ * @MICA_YES: it is there, and in use
+ * @MICA_NO: it is not
+ */
 enum mica_known {
 	MICA_UNKNOWN = 0,
 	MICA_YES,
 	MICA_NO,
 };
 
-/* Judge a claim that has MICA_CLAIM_GROUP. */
+/**
+ * DOC: Flags of MICA_DEVICE_INFO
+ *
+ * * MICA_DEVICE_INFO_GROUP - judge a claim that has MICA_CLAIM_GROUP
+ */
 #define MICA_DEVICE_INFO_GROUP	_BITUL(0)
 
 /**
@@ -340,9 +432,11 @@ struct mica_device_info {
  * that has openers is watched for up to a second, since udev opens disks for an
  * instant only.
  *
- * What @claim_error says was true at one moment; it promises nothing.
+ * What @claim_error says was true at one moment; it promises nothing. Whether there
+ * is a vfio-pci is not looked at: only a claim loads it.
  *
  * Errors:
+ *
  * * EFAULT - a pointer is bad.
  * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
  * * EINVAL - the structure is too short, or padding is not zero, or the address
@@ -354,14 +448,21 @@ struct mica_device_info {
  */
 #define MICA_DEVICE_INFO	_IO(MICA_IOC_TYPE, 0x01)
 
-/* Take every other member of the IOMMU group along. */
+/**
+ * DOC: Flags of MICA_CLAIM
+ *
+ * * MICA_CLAIM_GROUP - take every other member of the IOMMU group along
+ * * MICA_CLAIM_FORCE - take the functions even while they serve the host; the log
+ *   says so
+ * * MICA_CLAIM_ASYNC - return at once; MICA_WAIT or an event tells the outcome
+ *
+ * MICA_CLAIM_MAX is how many functions there can be in one call.
+ */
 #define MICA_CLAIM_GROUP	_BITUL(0)
-/* Take the functions even while they serve the host; the log says so. */
 #define MICA_CLAIM_FORCE	_BITUL(1)
-/* Return at once; MICA_WAIT or an event tells the outcome. */
 #define MICA_CLAIM_ASYNC	_BITUL(2)
 
-#define MICA_CLAIM_MAX		64	/* functions in one call */
+#define MICA_CLAIM_MAX		64
 
 /**
  * struct mica_claim - argument of MICA_CLAIM
@@ -404,6 +505,7 @@ struct mica_claim {
  * The caller and whoever opened the session need CAP_SYS_ADMIN.
  *
  * Errors:
+ *
  * * EFAULT - a pointer is bad.
  * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
  * * EINVAL - the structure is too short, padding is not zero, there is no
@@ -420,14 +522,18 @@ struct mica_claim {
  *   host (MICA_REASON_DISK, _NETDEV, _CONSOLE, _VFS), is used through VFIO
  *   (MICA_REASON_USER), or has another member in its IOMMU group that is not
  *   part of the call or cannot be (MICA_REASON_GROUP); or vfio-pci did not get
- *   the function (MICA_REASON_DRIVER); or the outcome of an earlier call with
- *   MICA_CLAIM_ASYNC has not been fetched (MICA_REASON_NONE).
+ *   the function (MICA_REASON_DRIVER); or both this call and an earlier one have
+ *   MICA_CLAIM_ASYNC, whose outcome has not been fetched (MICA_REASON_NONE).
  * * EINTR - the caller was killed.
  * * ENOMEM - no memory.
  */
 #define MICA_CLAIM		_IO(MICA_IOC_TYPE, 0x02)
 
-/* Do not wait: EAGAIN while the work goes on. */
+/**
+ * DOC: Flags of MICA_WAIT
+ *
+ * * MICA_WAIT_NONBLOCK - do not wait: EAGAIN while the work goes on
+ */
 #define MICA_WAIT_NONBLOCK	_BITUL(0)
 
 /**
@@ -458,6 +564,7 @@ struct mica_wait {
  * is one to be had without waiting.
  *
  * Errors, besides those of the call that is waited for:
+ *
  * * EFAULT - a pointer is bad.
  * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
  * * EINVAL - the structure is too short, or padding is not zero.
@@ -468,6 +575,11 @@ struct mica_wait {
  */
 #define MICA_WAIT		_IO(MICA_IOC_TYPE, 0x03)
 
+/**
+ * enum mica_guest_state - what is noted of a guest
+ * @MICA_GUEST_STARTED: it was started
+ * @MICA_GUEST_ENDED: it ended
+ */
 enum mica_guest_state {
 	MICA_GUEST_STARTED = 1,
 	MICA_GUEST_ENDED,
@@ -511,6 +623,7 @@ struct mica_guest_note {
  * device goes back.
  *
  * Errors:
+ *
  * * EFAULT - a pointer is bad.
  * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
  * * EINVAL - the structure is too short, padding is not zero, or a member does
@@ -523,7 +636,12 @@ struct mica_guest_note {
  */
 #define MICA_GUEST_NOTE		_IO(MICA_IOC_TYPE, 0x04)
 
-/* It is going to be changed, so no union may have it, or what is in it, as a branch. */
+/**
+ * DOC: Flags of MICA_UNION_OWN
+ *
+ * * MICA_OWN_CHANGE - the directory is going to be changed, so no union may have it,
+ *   or what is in it, as a branch
+ */
 #define MICA_OWN_CHANGE		_BITUL(0)
 
 /**
@@ -560,12 +678,14 @@ struct mica_union_own {
  * origin of a copy of what is in it.
  *
  * Errors:
+ *
  * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE).
  * * EBADF, ENOTDIR - @fd is no directory.
  * * EBUSY - it is somebody's writable branch or upper directory, or with
  *   MICA_OWN_CHANGE a branch, or one is in it (MICA_REASON_BRANCH).
  * * EEXIST - the session has one already.
- * * EFAULT, E2BIG, EINVAL, EOPNOTSUPP as above; ENOMEM.
+ * * EINVAL - @branch is not zero, without MICA_OWN_CHANGE (MICA_REASON_BAD_VALUE).
+ * * EFAULT, E2BIG, EOPNOTSUPP, ENOMEM as of any command.
  */
 #define MICA_UNION_OWN		_IO(MICA_IOC_TYPE, 0x05)
 
@@ -598,6 +718,7 @@ struct mica_seal {
  * it is all that they can do.
  *
  * Errors:
+ *
  * * EFAULT - a pointer is bad.
  * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
  * * EINVAL - the structure is too short, or padding is not zero.
@@ -641,6 +762,7 @@ struct mica_guest_end {
  * caller, and whoever opened the session that it calls through, need CAP_SYS_ADMIN.
  *
  * Errors:
+ *
  * * EFAULT - a pointer is bad.
  * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
  * * EINVAL - the structure is too short, or padding is not zero.
@@ -692,11 +814,12 @@ struct mica_guest_vfs {
  * whoever opened the session need CAP_SYS_ADMIN.
  *
  * Errors:
+ *
  * * EFAULT - a pointer is bad.
  * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
  * * EINVAL - the structure is too short, padding is not zero, or @addr cannot be an
- *   address (MICA_REASON_BAD_VALUE); the function is a bridge
- *   (MICA_REASON_BRIDGE), or cannot have that many virtual functions
+ *   address, or @nr_vfs is zero or too large (MICA_REASON_BAD_VALUE); the function
+ *   is a bridge (MICA_REASON_BRIDGE), or cannot have that many virtual functions
  *   (MICA_REASON_VFS).
  * * EOPNOTSUPP - an unknown flag, or this kernel cannot do it (MICA_REASON_NONE; see
  *   MICA_CAP_VFS).
@@ -728,9 +851,14 @@ struct mica_guest_device {
 	__u32 reserved;
 };
 
-/* A descriptor of VFIO's container is asked for. */
+/**
+ * DOC: Flags of MICA_GUEST_CREATE and MICA_GUEST_SETUP
+ *
+ * * MICA_GUEST_CONTAINER - a descriptor of VFIO's container is asked for
+ * * MICA_GUEST_PREPARE - of MICA_GUEST_CREATE: no guest is made; container and groups
+ *   are opened for who makes it
+ */
 #define MICA_GUEST_CONTAINER	_BITUL(0)
-/* No guest is made; container and groups are opened for who makes it. */
 #define MICA_GUEST_PREPARE	_BITUL(1)
 
 /**
@@ -783,20 +911,25 @@ struct mica_guest_create {
  * were given out stay until they are closed, and so does what they stand for.
  *
  * Errors:
+ *
  * * EFAULT - a pointer is bad; or another thread of the caller meddled with
  *   memory that the call had mapped.
+ * * EBADF - another thread of the caller put another file in the place of one that
+ *   KVM or VFIO had given (MICA_REASON_KVM, MICA_REASON_VFIO).
  * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
  * * EINVAL - the structure is too short, padding is not zero, an address cannot
  *   be one, @nr_devices is too large, or descriptors are asked for together with
  *   MICA_GUEST_PREPARE (MICA_REASON_BAD_VALUE).
  * * EOPNOTSUPP - an unknown flag.
- * * EBUSY - the session has a guest, or one is prepared (MICA_REASON_GUEST), or a process has a group
- *   open (MICA_REASON_USER).
+ * * EBUSY - the session has a guest, or one is prepared (MICA_REASON_GUEST), or a
+ *   process has a group open (MICA_REASON_USER).
  * * ENOENT - a function that is asked for is not there, or not of the session
- *   (MICA_REASON_NO_DEVICE); or there is no KVM (MICA_REASON_KVM).
+ *   (MICA_REASON_NO_DEVICE); or there is no /dev/kvm (MICA_REASON_KVM), or no
+ *   /dev/vfio/vfio (MICA_REASON_VFIO).
  * * ENODEV - the session has ended (MICA_REASON_ENDING), a function is not bound to
- *   vfio-pci any more (MICA_REASON_VFIO), or a container or MICA_GUEST_PREPARE is
- *   asked for without functions (MICA_REASON_NO_DEVICE).
+ *   vfio-pci any more (MICA_REASON_VFIO), a file in /dev is not the device that it
+ *   should be (MICA_REASON_KVM, MICA_REASON_VFIO), or a container or
+ *   MICA_GUEST_PREPARE is asked for without functions (MICA_REASON_NO_DEVICE).
  * * EACCES - the caller may not open one of the files (MICA_REASON_KVM,
  *   MICA_REASON_VFIO).
  * * EPERM - interrupts are not isolated (MICA_REASON_NO_IOMMU).
@@ -806,9 +939,14 @@ struct mica_guest_create {
  */
 #define MICA_GUEST_CREATE	_IO(MICA_IOC_TYPE, 0x09)
 
-/* Neither the guest nor its functions can write there. */
+/**
+ * DOC: Flags of struct mica_guest_range
+ *
+ * * MICA_RANGE_READONLY - neither the guest nor its functions can write there
+ * * MICA_RANGE_KVM_ONLY - functions do not reach it; for registers, and without
+ *   functions
+ */
 #define MICA_RANGE_READONLY	_BITUL(0)
-/* Functions do not reach it; for registers, and without functions. */
 #define MICA_RANGE_KVM_ONLY	_BITUL(1)
 /* It has to be in huge pages of hugetlbfs, and all three be multiples of these. */
 #define MICA_RANGE_HUGE		_BITUL(2)
@@ -859,6 +997,7 @@ struct mica_guest_map {
  * functions would go on with the old one.
  *
  * Errors:
+ *
  * * EFAULT - a pointer is bad; there is not memory in all of the range, or it
  *   cannot be written to and is not mapped read-only; or another thread of the
  *   caller meddled with memory that the call had mapped.
@@ -878,6 +1017,7 @@ struct mica_guest_map {
  * * ENOENT - the session has no guest (MICA_REASON_GUEST).
  * * EIO - another process made it (MICA_REASON_GUEST).
  * * EINTR - the caller was killed.
+ * * What else KVM and VFIO return (MICA_REASON_KVM, MICA_REASON_VFIO).
  */
 #define MICA_GUEST_MAP		_IO(MICA_IOC_TYPE, 0x0a)
 
@@ -908,6 +1048,7 @@ struct mica_guest_unmap {
  * unmapped as a whole.
  *
  * Errors:
+ *
  * * EFAULT, E2BIG, EINVAL, EOPNOTSUPP, EIO, EINTR as of MICA_GUEST_MAP.
  * * ENOENT - no range was mapped there with that length (MICA_REASON_RANGE), or the
  *   session has no guest (MICA_REASON_GUEST).
@@ -915,15 +1056,26 @@ struct mica_guest_unmap {
  */
 #define MICA_GUEST_UNMAP	_IO(MICA_IOC_TYPE, 0x0b)
 
+/**
+ * enum mica_irq_type - kinds of interrupts
+ * @MICA_IRQ_INTX: a pin
+ * @MICA_IRQ_MSI: messages
+ * @MICA_IRQ_MSIX: messages, of which each can be masked
+ */
 enum mica_irq_type {
 	MICA_IRQ_INTX = 0,
 	MICA_IRQ_MSI,
 	MICA_IRQ_MSIX,
 };
 
-/* The interrupt is switched off. */
+/**
+ * DOC: Values in struct mica_guest_vector
+ *
+ * * MICA_VECTOR_OFF - in @flags: the interrupt is switched off
+ * * MICA_VECTOR_ALL - in @vector: all of that type, so that another type can be
+ *   switched on
+ */
 #define MICA_VECTOR_OFF		_BITUL(0)
-/* All of that type, so that another type can be switched on. */
 #define MICA_VECTOR_ALL		(~0U)
 
 /**
@@ -991,6 +1143,7 @@ struct mica_guest_irq {
  * in it at the beginning stays.
  *
  * Errors:
+ *
  * * EFAULT, E2BIG, EIO, EINTR as of MICA_GUEST_MAP.
  * * EINVAL - the structure is too short, or padding is not zero; the function has
  *   no such interrupt; a member does not fit the type; a descriptor is no eventfd
@@ -1033,6 +1186,7 @@ struct mica_guest_reset {
  * all functions there are the guest's. The function is looked at afterwards.
  *
  * Errors:
+ *
  * * EFAULT, E2BIG, EINVAL, EIO (MICA_REASON_GUEST), EINTR as of MICA_GUEST_MAP.
  * * EOPNOTSUPP - an unknown flag (MICA_REASON_BAD_VALUE); or nothing can reset the
  *   function without striking others (MICA_REASON_RESET).
@@ -1040,6 +1194,7 @@ struct mica_guest_reset {
  *   function (MICA_REASON_NO_DEVICE).
  * * EIO - the function does not answer any more (MICA_REASON_RESET).
  * * EAGAIN - somebody on the host has the function locked (MICA_REASON_RESET).
+ * * EMFILE - no descriptor is left (MICA_REASON_LIMIT).
  */
 #define MICA_GUEST_RESET	_IO(MICA_IOC_TYPE, 0x0d)
 
@@ -1096,12 +1251,18 @@ struct mica_guest_stat {
  * (KVM_GET_STATS_FD).
  *
  * Errors:
+ *
  * * EFAULT, E2BIG, EINVAL, EOPNOTSUPP, EIO, EINTR as of MICA_GUEST_MAP.
  * * ENOENT - the session has no guest (MICA_REASON_GUEST).
  */
 #define MICA_GUEST_STAT		_IO(MICA_IOC_TYPE, 0x0e)
 
-#define MICA_SETUP_MAX		4096	/* ranges, and interrupts, in one call */
+/**
+ * DOC: Limits of MICA_GUEST_SETUP
+ *
+ * MICA_SETUP_MAX is how many ranges, and how many interrupts, there can be in one call.
+ */
+#define MICA_SETUP_MAX		4096
 
 /**
  * struct mica_guest_setup - argument of MICA_GUEST_SETUP
@@ -1142,18 +1303,25 @@ struct mica_guest_setup {
  *
  * All of it is done, in the order of the arrays, or nothing is.
  *
- * Errors: those of the three.
+ * Errors: those of the three, and
+ *
+ * * EINVAL - @nr_ranges or @nr_vectors is too large (MICA_REASON_BAD_VALUE).
  */
 #define MICA_GUEST_SETUP	_IO(MICA_IOC_TYPE, 0x0f)
 
-/* The branch is writable; without it, it is not. */
+/**
+ * DOC: Flags of branches
+ *
+ * * MICA_BRANCH_RW - the branch is writable; without it, it is not
+ * * MICA_BRANCH_DOT - whiteouts are read in the form ``.wh.``
+ * * MICA_BRANCH_OVERLAY - they are read in overlayfs's form; without either, in both
+ */
 #define MICA_BRANCH_RW		_BITUL(0)
-/* Whiteouts are read in this form; without either, in both. */
 #define MICA_BRANCH_DOT		_BITUL(1)
 #define MICA_BRANCH_OVERLAY	_BITUL(2)
 
 /**
- * struct mica_union_change - argument of the commands that change the branches
+ * struct mica_union_change - argument of MICA_UNION_ADD, _DEL, _MODE, _MOVE, _SNAPSHOT, _REPLACE
  * @size: sizeof(struct mica_union_change)
  * @flags: MICA_BRANCH_*; else zero
  * @fd: descriptor of a directory that is to be a branch, else zero
@@ -1188,6 +1356,7 @@ struct mica_union_change {
  * that is hidden by the new branch is to its users as if it had been removed.
  *
  * Errors:
+ *
  * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE).
  * * ENOTTY - not on the root directory.
  * * EBADF, ENOTDIR - @fd is no directory.
@@ -1209,6 +1378,7 @@ struct mica_union_change {
  * to the union as if it had been removed.
  *
  * Errors: as of MICA_UNION_ADD, and
+ *
  * * ENOENT - the union has no such branch (MICA_REASON_BRANCH).
  * * EBUSY - it is the last, or others need it: what was renamed, or has its data
  *   there (MICA_REASON_BRANCH); or a directory in use or a mount point is only
@@ -1223,6 +1393,7 @@ struct mica_union_change {
  * writing are copied from it when they are written to next.
  *
  * Errors: as of MICA_UNION_DEL, and
+ *
  * * EBUSY - a file in it is mapped by somebody who can store to it
  *   (MICA_REASON_IN_USE).
  */
@@ -1247,6 +1418,7 @@ struct mica_union_change {
  * sealed: it can be a writable branch only below the new one.
  *
  * Errors: as of MICA_UNION_ADD, and
+ *
  * * EROFS - no branch is writable (MICA_REASON_BRANCH).
  * * EINVAL - another branch is writable too, so that the snapshot could change
  *   (MICA_REASON_BRANCH).
@@ -1286,6 +1458,7 @@ struct mica_union_reset {
  * copy of a file with several names is dropped for all of them.
  *
  * Errors:
+ *
  * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE); or something that
  *   would be dropped is immutable or append-only (MICA_REASON_BRANCH).
  * * ENOTTY - not on a directory of a union.
@@ -1314,6 +1487,7 @@ struct mica_union_reset {
  * branch.
  *
  * Errors: as of MICA_UNION_ADD, and
+ *
  * * ENOENT - the union has no such branch (MICA_REASON_BRANCH).
  * * EINVAL - there are not so many branches, one of them is writable or is read
  *   in one form only, or @fd does not stand for it, or for another order of them

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
-/*
- * Generic netlink family "mica": dumps of what is there, and events.
+/**
+ * DOC: Dumps and events
  *
- * The specification is Documentation/netlink/mica.yaml; this header follows it.
+ * The generic netlink family "mica" has dumps of what is there, and events.
+ *
+ * The specification is Documentation/netlink/mica.yaml; mica_netlink.h follows it.
+ * MICA_FAMILY_NAME is the name of the family, MICA_FAMILY_VERSION its version, and
+ * MICA_MCGRP_EVENTS the group of events.
  *
  * The family is found in the initial network namespace. Its commands need
  * CAP_NET_ADMIN there (EPERM), and so does joining the group of events. All
@@ -33,6 +37,8 @@
  *	the group "events". MICA_A_EVENT_*. A listener that could not be given
  *	an event gets ENOBUFS from its next recv(), once, and should then ask
  *	the dumps how things stand
+ * @__MICA_CMD_MAX: not used
+ * @MICA_CMD_MAX: the last one
  */
 enum mica_command {
 	MICA_CMD_SESSION_GET = 1,
@@ -41,7 +47,6 @@ enum mica_command {
 	MICA_CMD_BRANCH_GET,
 	MICA_CMD_EVENT,
 
-	/* private: */
 	__MICA_CMD_MAX,
 	MICA_CMD_MAX = (__MICA_CMD_MAX - 1)
 };
@@ -110,6 +115,7 @@ enum mica_device_state {
 
 /**
  * enum mica_event_attr - attributes of MICA_CMD_EVENT
+ * @MICA_A_EVENT_UNSPEC: not used
  * @MICA_A_EVENT_TYPE: u32, &enum mica_event_type
  * @MICA_A_EVENT_TIME: u64, nanoseconds of CLOCK_REALTIME
  * @MICA_A_EVENT_SESSION: u32, number of the session
@@ -122,13 +128,13 @@ enum mica_device_state {
  * @MICA_A_EVENT_PATH: string, from the root of the union, of any bytes but NUL
  * @MICA_A_EVENT_TEXT: string, a few words for people
  * @MICA_A_EVENT_PAD: for alignment, to be skipped
+ * @__MICA_A_EVENT_MAX: not used
+ * @MICA_A_EVENT_MAX: the last one
  *
  * Those that an event has nothing to say of are not there.
  */
 enum mica_event_attr {
-	/* private: */
 	MICA_A_EVENT_UNSPEC,
-	/* public: */
 	MICA_A_EVENT_TYPE,
 	MICA_A_EVENT_TIME,
 	MICA_A_EVENT_SESSION,
@@ -141,13 +147,13 @@ enum mica_event_attr {
 	MICA_A_EVENT_TEXT,
 	MICA_A_EVENT_PAD,
 
-	/* private: */
 	__MICA_A_EVENT_MAX,
 	MICA_A_EVENT_MAX = (__MICA_A_EVENT_MAX - 1)
 };
 
 /**
  * enum mica_session_attr - attributes of MICA_CMD_SESSION_GET
+ * @MICA_A_SESSION_UNSPEC: not used
  * @MICA_A_SESSION_ID: u32, number of the session
  * @MICA_A_SESSION_PID: u32, the process that opened it
  * @MICA_A_SESSION_COMM: string, the name that this process had
@@ -155,11 +161,11 @@ enum mica_event_attr {
  * @MICA_A_SESSION_GUEST_PID: u32, process of its guest; not there without one
  * @MICA_A_SESSION_ENDING: flag, it was closed or ended and its devices go back
  * @MICA_A_SESSION_SEALED: flag, it claims nothing more
+ * @__MICA_A_SESSION_MAX: not used
+ * @MICA_A_SESSION_MAX: the last one
  */
 enum mica_session_attr {
-	/* private: */
 	MICA_A_SESSION_UNSPEC,
-	/* public: */
 	MICA_A_SESSION_ID,
 	MICA_A_SESSION_PID,
 	MICA_A_SESSION_COMM,
@@ -168,59 +174,59 @@ enum mica_session_attr {
 	MICA_A_SESSION_ENDING,
 	MICA_A_SESSION_SEALED,
 
-	/* private: */
 	__MICA_A_SESSION_MAX,
 	MICA_A_SESSION_MAX = (__MICA_A_SESSION_MAX - 1)
 };
 
 /**
  * enum mica_device_attr - attributes of MICA_CMD_DEVICE_GET
+ * @MICA_A_DEVICE_UNSPEC: not used
  * @MICA_A_DEVICE_SESSION: u32, the session that holds it
  * @MICA_A_DEVICE_NAME: string, address of the PCI function: 0000:01:00.0
  * @MICA_A_DEVICE_DRIVER: string, the driver that it goes back to; "" for none
  * @MICA_A_DEVICE_STATE: u32, &enum mica_device_state
  * @MICA_A_DEVICE_ERROR: s32, why the last step failed; not there if zero
+ * @__MICA_A_DEVICE_MAX: not used
+ * @MICA_A_DEVICE_MAX: the last one
  */
 enum mica_device_attr {
-	/* private: */
 	MICA_A_DEVICE_UNSPEC,
-	/* public: */
 	MICA_A_DEVICE_SESSION,
 	MICA_A_DEVICE_NAME,
 	MICA_A_DEVICE_DRIVER,
 	MICA_A_DEVICE_STATE,
 	MICA_A_DEVICE_ERROR,
 
-	/* private: */
 	__MICA_A_DEVICE_MAX,
 	MICA_A_DEVICE_MAX = (__MICA_A_DEVICE_MAX - 1)
 };
 
 /**
  * enum mica_union_attr - attributes of MICA_CMD_UNION_GET
+ * @MICA_A_UNION_UNSPEC: not used
  * @MICA_A_UNION_ID: u32, number of the union
  * @MICA_A_UNION_MAJOR: u32, major number of its st_dev
  * @MICA_A_UNION_MINOR: u32, minor number of its st_dev
  * @MICA_A_UNION_BRANCHES: u32, how many branches it has
  * @MICA_A_UNION_READONLY: flag, the union as a whole is read-only
+ * @__MICA_A_UNION_MAX: not used
+ * @MICA_A_UNION_MAX: the last one
  */
 enum mica_union_attr {
-	/* private: */
 	MICA_A_UNION_UNSPEC,
-	/* public: */
 	MICA_A_UNION_ID,
 	MICA_A_UNION_MAJOR,
 	MICA_A_UNION_MINOR,
 	MICA_A_UNION_BRANCHES,
 	MICA_A_UNION_READONLY,
 
-	/* private: */
 	__MICA_A_UNION_MAX,
 	MICA_A_UNION_MAX = (__MICA_A_UNION_MAX - 1)
 };
 
 /**
  * enum mica_branch_attr - attributes of MICA_CMD_BRANCH_GET
+ * @MICA_A_BRANCH_UNSPEC: not used
  * @MICA_A_BRANCH_UNION: u32, the union that it belongs to
  * @MICA_A_BRANCH_INDEX: u32, its place; 0 is the leftmost, which has precedence
  * @MICA_A_BRANCH_ID: u32, stays the same when branches come, go and move
@@ -232,11 +238,11 @@ enum mica_union_attr {
  * @MICA_A_BRANCH_INO: u64, its st_ino: who opens the path may get something else
  * @MICA_A_BRANCH_PAD: for alignment, to be skipped
  * @MICA_A_BRANCH_INCOMPLETE: flag, layers that it needs are not to the right of it
+ * @__MICA_A_BRANCH_MAX: not used
+ * @MICA_A_BRANCH_MAX: the last one
  */
 enum mica_branch_attr {
-	/* private: */
 	MICA_A_BRANCH_UNSPEC,
-	/* public: */
 	MICA_A_BRANCH_UNION,
 	MICA_A_BRANCH_INDEX,
 	MICA_A_BRANCH_ID,
@@ -249,7 +255,6 @@ enum mica_branch_attr {
 	MICA_A_BRANCH_PAD,
 	MICA_A_BRANCH_INCOMPLETE,
 
-	/* private: */
 	__MICA_A_BRANCH_MAX,
 	MICA_A_BRANCH_MAX = (__MICA_A_BRANCH_MAX - 1)
 };
