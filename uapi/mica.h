@@ -906,7 +906,8 @@ struct mica_guest_create {
  * That is for who hands a session to another user, after MICA_SEAL. If it fails,
  * what was prepared is as it was before.
  *
- * A session has one guest. It is let go when the session ends, or when a function
+ * A session has one guest. One whose process is no more, or has called exec(), is
+ * let go for another. Any is let go when the session ends, or when a function
  * is taken from the session by unplugging it or unbinding it; descriptors that
  * were given out stay until they are closed, and so does what they stand for.
  *

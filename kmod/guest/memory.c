@@ -117,9 +117,10 @@ static unsigned long mica_map_page_size(const struct mica_guest_range *range)
 {
 	unsigned long at = range->user_addr, end = at + range->length;
 	struct vm_area_struct *vma;
+	struct vma_iterator vmi;
 	unsigned long size = 0;
-	VMA_ITERATOR(vmi, current->mm, at);
 
+	vma_iter_init(&vmi, current->mm, at);
 	mmap_read_lock(current->mm);
 	for_each_vma_range(vmi, vma, end) {
 		if (vma->vm_start > at || !is_vm_hugetlb_page(vma))
