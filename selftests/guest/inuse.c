@@ -220,6 +220,9 @@ TEST_F_TIMEOUT(inuse, part_of_an_array, 120)
 			self->disk + 5, md));
 	is_refused(_metadata, self);
 	ASSERT_EQ(0, sh("echo clear > %s/array_state", md));
+	/* Its name is free again a little later. */
+	while (!access(md, F_OK))
+		sleep_us(10000);
 	is_granted(_metadata, self);
 }
 

@@ -87,7 +87,7 @@ static const struct {
 	{ "rm mnt/d/l1 && echo x >mnt/d/l2", "mnt", "d", NULL },
 };
 
-TEST_F(reset, everything_is_what_it_was)
+TEST_F_TIMEOUT(reset, everything_is_what_it_was, 300)
 {
 	size_t i;
 
