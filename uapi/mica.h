@@ -1196,6 +1196,7 @@ struct mica_guest_reset {
  * * EIO - the function does not answer any more (MICA_REASON_RESET).
  * * EAGAIN - somebody on the host has the function locked (MICA_REASON_RESET).
  * * EMFILE - no descriptor is left (MICA_REASON_LIMIT).
+ * * ENOMEM - no memory.
  */
 #define MICA_GUEST_RESET	_IO(MICA_IOC_TYPE, 0x0d)
 

@@ -15,7 +15,7 @@ for drive in /sys/bus/pci/drivers/nvme/0*; do
 done
 [[ -n $sriov && -n $plain ]] || skip_all "this machine has not both kinds of NVMe"
 
-vmm=(qemu-system-x86_64 -accel kvm -cpu host -machine q35 -smp 2 -m 384 -nodefaults
+vmm=(qemu-system-x86_64 -accel kvm -cpu host -machine q35 -smp 1 -m 512 -nodefaults
 	-no-user-config -no-reboot -display none -serial stdio
 	-kernel "$here/vmlinuz" -initrd "$here/initrd"
 	-append "console=ttyS0 quiet panic=-1")
