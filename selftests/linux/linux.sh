@@ -17,37 +17,41 @@ done
 
 vmm=(qemu-system-x86_64 -accel kvm -cpu host -machine q35 -smp 1 -m 512 -nodefaults
 	-no-user-config -no-reboot -display none -serial stdio
-	-kernel "$here/vmlinuz" -initrd "$here/initrd"
-	-append "console=ttyS0 quiet panic=-1")
+	-kernel "$here/vmlinuz" -initrd "$here/initrd" -append)
+# The guest's init finds nsid in its environment.
+append="console=ttyS0 quiet panic=-1 nsid="
 
-# block_device FUNCTION NAMESPACE
+# block_device FUNCTION NAMESPACE: names of disks do not tell which namespace they are
 block_device()
 {
-	local node
+	local nsid node
 
-	for node in "/sys/bus/pci/devices/$1/nvme"/*/nvme*n"$2"; do
-		[[ -b /dev/${node##*/} ]] && echo "/dev/${node##*/}"
+	for nsid in "/sys/bus/pci/devices/$1/nvme"/*/nvme*n*/nsid; do
+		node=/dev/$(basename "${nsid%/*}")
+		[[ -b $node && $(<"$nsid") = "$2" ]] && echo "$node"
 	done
 }
 
 there()
 {
-	[[ -n $(block_device "$1" "$2") ]]
+	[[ -b $(block_device "$1" "$2") ]]
 }
 
 # wrote NAME FUNCTION NAMESPACE: the host finds what the guest said
 wrote()
 {
-	local node place sum found n=0
+	local node place sum
 
 	until_true there "$2" "$3"
 	node=$(block_device "$2" "$3")
 	blockdev --flushbufs "$node"
-	while read -r place sum; do
-		found=$(dd if="$node" bs=64k skip=$((place * 16)) count=64 2>/dev/null | sha256sum)
-		[[ ${found%% *} = "$sum" ]] && n=$((n + 1))
-	done < <(tr -d '\r' <"$OUT" | sed -n 's/^guest: at \([0-9]*\) MiB /\1 /p')
-	is "$1: the host reads what the guest wrote, at four places" "$n" 4
+	is "$1: the host reads what the guest wrote, at four places" \
+		"$(tr -d '\r' <"$OUT" | sed -n 's/^guest: at \([0-9]* MiB\)/\1/p' | sort -n)" \
+		"$(for place in 0 8 16 24; do
+			sum=$(dd if="$node" bs=64k skip=$((place * 16)) count=64 2>/dev/null |
+				sha256sum)
+			echo "$place MiB ${sum%% *}"
+		done)"
 }
 
 # checked NAME: what the guest says itself
@@ -59,12 +63,13 @@ checked()
 	result $? "$1: its interrupts came"
 }
 
-exits 0 "a drive" guest exec -d "$plain" -- "${vmm[@]}" -device "vfio-pci,host=$plain"
+exits 0 "a drive" guest exec -d "$plain" -- "${vmm[@]}" "${append}1" \
+	-device "vfio-pci,host=$plain"
 checked "a drive"
 wrote "a drive" "$plain" 1
 
 exits 0 "a virtual function" guest exec --vf "$sriov" --vf-setup "$here/bring-up" -- \
-	sh -c 'exec "$@" -device "vfio-pci,host=$MICA_VFS"' sh "${vmm[@]}"
+	sh -c 'exec "$@" -device "vfio-pci,host=$MICA_VFS"' sh "${vmm[@]}" "${append}2"
 checked "a virtual function"
 wrote "a virtual function" "$sriov" 2
 is "a virtual function: it is gone" "$(<"/sys/bus/pci/devices/$sriov/sriov_numvfs")" 0
