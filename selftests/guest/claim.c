@@ -57,17 +57,12 @@ FIXTURE(claim)
 	struct mica_reason why;
 };
 
-static bool is_plain_nvme(const char *bdf)
-{
-	return pci_is_nvme(bdf) && !pci_number(bdf, "sriov_totalvfs");
-}
-
 FIXTURE_SETUP(claim)
 {
 	char many[8][BDF_LEN];
 
 	ASSERT_EQ(0, module_load());
-	ASSERT_LE(1, pci_find(is_plain_nvme, many, 8));
+	ASSERT_LE(1, pci_find(pci_is_plain_nvme, many, 8));
 	memcpy(self->nvme, many[0], BDF_LEN);
 	ASSERT_LE(1, pci_find(pci_is_edu_alone, many, 8));
 	memcpy(self->edu, many[0], BDF_LEN);

@@ -435,16 +435,11 @@ TEST_F(create, prepared_guest_whose_set_up_fails)
 	close(self->device.fd);
 }
 
-static bool is_plain_nvme(const char *bdf)
-{
-	return pci_is_nvme(bdf) && !pci_number(bdf, "sriov_totalvfs");
-}
-
 TEST_F(create, function_that_is_reset_alone)
 {
 	char nvme[1][BDF_LEN];
 
-	ASSERT_EQ(1, pci_find(is_plain_nvme, nvme, 1));
+	ASSERT_EQ(1, pci_find(pci_is_plain_nvme, nvme, 1));
 	ASSERT_TRUE(pci_wait_driver(nvme[0], "nvme", BACK_MS));
 	ASSERT_EQ(0, session_claim(self->guest.session, nvme[0],
 				   MICA_CLAIM_FORCE, &self->guest.why));
@@ -641,7 +636,7 @@ TEST_F_TIMEOUT(create, threads_that_meddle, 120)
 /* Made and ended at the same time: there is a guest, or the call says why not. */
 TEST_F_TIMEOUT(create, session_that_somebody_ends_meanwhile, 120)
 {
-	int admin = session_open(), i, err, made = 0, ended = 0;
+	int i, err, made = 0, ended = 0;
 	pid_t child;
 
 	for (i = 0; i < 40; i++) {
@@ -671,7 +666,7 @@ TEST_F_TIMEOUT(create, session_that_somebody_ends_meanwhile, 120)
 		self->guest.session = session_open();
 	}
 	TH_LOG("%d made, %d ended before", made, ended);
-	close(admin);
+	EXPECT_LT(0, ended);
 	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
 }
 

@@ -18,15 +18,10 @@ FIXTURE(end)
 	struct mica_reason why;
 };
 
-static bool is_plain_nvme(const char *bdf)
-{
-	return pci_is_nvme(bdf) && !pci_number(bdf, "sriov_totalvfs");
-}
-
 FIXTURE_SETUP(end)
 {
 	ASSERT_EQ(0, module_load());
-	ASSERT_EQ(1, pci_find(is_plain_nvme, &self->nvme, 1));
+	ASSERT_EQ(1, pci_find(pci_is_plain_nvme, &self->nvme, 1));
 	ASSERT_EQ(1, pci_find(pci_is_edu_alone, &self->edu, 1));
 	ASSERT_TRUE(pci_wait_driver(self->nvme, "nvme", BACK_MS));
 	ASSERT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
@@ -135,31 +130,6 @@ TEST_F(end, sealed_session_may_not)
 	EXPECT_EQ(0, session_id(self->admin));
 }
 
-/* A process that uses a function through VFIO until it is killed. */
-static pid_t start_vfio_user(const char *bdf)
-{
-	struct vfio_use use;
-	int ready[2];
-	pid_t child;
-	char c = 0;
-
-	if (pipe(ready))
-		return -1;
-	child = fork();
-	if (!child) {
-		if (vfio_use_group(&use, bdf) || vfio_use_device(&use, bdf))
-			_exit(1);
-		write(ready[1], "x", 1);
-		pause();
-		_exit(0);
-	}
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1)
-		c = 0;
-	close(ready[0]);
-	return c ? child : -1;
-}
-
 static void stop(pid_t child)
 {
 	kill(child, SIGKILL);
@@ -177,7 +147,7 @@ TEST_F_TIMEOUT(end, caller_that_waits_returns, 120)
 	int id[2], status;
 
 	ASSERT_EQ(0, session_claim(self->fd, self->edu, 0, &self->why));
-	user = start_vfio_user(self->edu);
+	user = vfio_user_start(self->edu);
 	ASSERT_LT(0, user);
 	ASSERT_EQ(0, session_end(self->admin, self->id, &self->why));
 
@@ -218,7 +188,7 @@ TEST_F_TIMEOUT(end, open_device_delays_the_way_back, 120)
 	pid_t user;
 
 	ASSERT_EQ(0, session_claim(self->fd, self->edu, 0, &self->why));
-	user = start_vfio_user(self->edu);
+	user = vfio_user_start(self->edu);
 	ASSERT_LT(0, user);
 	ASSERT_EQ(0, session_end(self->admin, self->id, &self->why));
 	sleep_us(500000);

@@ -47,7 +47,7 @@ static int use(struct flat *flat, struct guest *guest, int which, int round)
 		return fails(round, which, "interrupts", "not three");
 	if (guest_stat(guest, &stat, &device) || device.interrupts != 3)
 		return fails(round, which, "interrupts of the host", "not three");
-	/* An emulated host delivers one twice now and then, as the handler sees. */
+	/* Here and there one comes twice to the guest; the host took it once. */
 	if (flat_count(flat, 2))
 		printf("# guest %d, round %d: %u came twice\n", which, round,
 		       flat_count(flat, 2));

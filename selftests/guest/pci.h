@@ -199,6 +199,11 @@ static inline bool pci_is_edu(const char *bdf)
 	return pci_id(bdf) == ID_EDU;
 }
 
+static inline bool pci_is_plain_nvme(const char *bdf)
+{
+	return pci_is_nvme(bdf) && !pci_number(bdf, "sriov_totalvfs");
+}
+
 /* The one on the root bus, and the two that share a group. */
 static inline bool pci_is_edu_alone(const char *bdf)
 {

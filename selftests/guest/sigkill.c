@@ -83,11 +83,6 @@ static char nvme[BDF_LEN], pair[2][BDF_LEN];
 static struct progress *progress;
 static int sessions;	/* that other tests left to be looked at */
 
-static bool is_plain_nvme(const char *bdf)
-{
-	return pci_is_nvme(bdf) && !pci_number(bdf, "sriov_totalvfs");
-}
-
 static void at_step(enum step_of_holder step)
 {
 	progress->at[step] = now_ns();
@@ -469,7 +464,7 @@ int main(void)
 	progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (progress == MAP_FAILED || module_load() ||
-	    !pci_find(is_plain_nvme, &nvme, 1) ||
+	    !pci_find(pci_is_plain_nvme, &nvme, 1) ||
 	    pci_find(pci_is_edu_paired, pair, 2) != 2)
 		ksft_exit_fail_msg("no module, no nvme or no pair of edu\n");
 	memcpy(claimed[0], nvme, BDF_LEN);

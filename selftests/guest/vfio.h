@@ -71,4 +71,34 @@ static inline void vfio_use_end(struct vfio_use *use)
 		close(use->container);
 }
 
+/*
+ * A process that has a function open through VFIO, and nothing else, until it is
+ * killed; or -1.
+ */
+static inline pid_t vfio_user_start(const char *bdf)
+{
+	struct vfio_use use;
+	int ready[2];
+	pid_t child;
+	char c = 0;
+
+	if (pipe(ready))
+		return -1;
+	child = fork();
+	if (!child) {
+		dup2(ready[1], 3);
+		close_range(4, ~0u, 0);
+		if (vfio_use_group(&use, bdf) || vfio_use_device(&use, bdf))
+			_exit(1);
+		write(3, "x", 1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1)
+		child = -1;
+	close(ready[0]);
+	return child;
+}
+
 #endif /* _SELFTESTS_GUEST_VFIO_H */

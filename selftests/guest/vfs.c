@@ -344,40 +344,13 @@ TEST_F_TIMEOUT(vfs, privilege, 120)
 	EXPECT_EQ(0, nr_vfs(self->pf));
 }
 
-/* A process that has a function open through VFIO until it is killed. */
-static pid_t start_user(struct _test_data_vfs *self, const char *bdf)
-{
-	struct vfio_use use;
-	int ready[2];
-	pid_t child;
-	char c = 0;
-
-	if (pipe(ready))
-		return -1;
-	child = fork();
-	if (!child) {
-		close(self->fd);
-		close(self->other);
-		if (vfio_use_group(&use, bdf) || vfio_use_device(&use, bdf))
-			_exit(1);
-		write(ready[1], "x", 1);
-		pause();
-		_exit(0);
-	}
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1)
-		child = -1;
-	close(ready[0]);
-	return child;
-}
-
 /* Neither the PF nor the bus is locked while a monitor does not let go. */
 TEST_F_TIMEOUT(vfs, user_delays_their_removal_only, 120)
 {
 	pid_t user;
 
 	ASSERT_EQ(0, make(self, NR));
-	user = start_user(self, self->vf[0]);
+	user = vfio_user_start(self->vf[0]);
 	ASSERT_LT(0, user);
 	close(self->fd);
 	/* Past the time that monitors are given to die. */
