@@ -166,13 +166,18 @@ static int next_end_signal(struct guest *guest)
 	return signo;
 }
 
-/* What was done until now is undone when the session ends. */
-static int is_interrupted(struct guest *guest)
+/* What was done until now is undone when the session ends. Returns an exit code. */
+static int give_up_if_caught(const struct guest *guest)
 {
-	guest->caught = next_end_signal(guest);
 	if (guest->caught)
 		return fail("interrupted; what was taken goes back");
 	return MICA_OK;
+}
+
+static int is_interrupted(struct guest *guest)
+{
+	guest->caught = next_end_signal(guest);
+	return give_up_if_caught(guest);
 }
 
 static int open_session(struct guest *guest)
@@ -357,8 +362,8 @@ static int run_setup(const char *vf, void *data)
 	if (pid < 0)
 		return MICA_FAILED;
 	status = wait_for_child(guest, pid);
-	if (guest->caught)
-		return fail("interrupted; what was taken goes back");
+	if (give_up_if_caught(guest))
+		return MICA_FAILED;
 	if (!WIFEXITED(status))
 		return fail("--vf-setup for %s was killed by signal %d", vf, WTERMSIG(status));
 	if (WEXITSTATUS(status))
