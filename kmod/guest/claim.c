@@ -120,6 +120,12 @@ static int mica_claim_member(struct mica_claim_work *claim,
 	if (claim->flags & MICA_CLAIM_GROUP && dev_is_pci(dev) &&
 	    !mica_is_bridge(to_pci_dev(dev)))
 		return mica_claim_add(claim, list, to_pci_dev(dev));
+	/* Nothing that a call asks for keeps virtual functions apart. */
+	if (claim->nr_vfs)
+		return mica_fail(&claim->why, -EBUSY, MICA_REASON_GROUP,
+				 dev_name(dev),
+				 "%s is in the IOMMU group of %s: what is above them has no ACS",
+				 dev_name(dev), name);
 	return mica_group_refuse(dev, driver, name, &claim->why);
 }
 

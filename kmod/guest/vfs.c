@@ -338,11 +338,6 @@ static int mica_vfs_verify(struct mica_claim_work *claim)
 					 "vfio-pci did not take %s; the kernel log may tell why",
 					 held->name);
 		err = mica_claim_group(claim, list, held);
-		if (err == -EBUSY)
-			return mica_fail(&claim->why, -EBUSY,
-					 MICA_REASON_GROUP, held->name,
-					 "%s shares an IOMMU group with a function that the session does not hold: what is above it has no ACS",
-					 held->name);
 		if (err)
 			return err;
 	}
