@@ -992,7 +992,7 @@ struct mica_guest_map {
  * The processor of the guest and the functions get it at the same address, by a
  * memory slot of KVM's, 256 or higher, and by the IOMMU; or neither gets it. What
  * functions reach is pinned: it counts against RLIMIT_MEMLOCK, unless the caller has
- * CAP_IPC_LOCK. Memory that is populated before is mapped faster.
+ * CAP_IPC_LOCK. Memory that is not populated yet is, by that.
  *
  * The caller must not put other memory in its place as long as it is mapped: the
  * functions would go on with the old one.

@@ -746,7 +746,7 @@ int mica_guest_setup_run(struct mica_call *call, void *arg)
 
 /**
  * mica_vm_end - a session lets its VM go
- * @session: the session, whose @ending is set
+ * @session: the session, which is ending, or which loses one of its functions
  *
  * It does not wait: neither for a call that is under way, whose last act it will
  * be to let the VM's files go, nor for those files to be closed.
