@@ -8,39 +8,6 @@
 
 #define BACK_MS	20000
 
-/* What a refused claim must leave as it was. */
-struct standing {
-	char driver[64];
-	char override[64];
-};
-
-static struct standing standing_of(const char *bdf)
-{
-	struct standing s;
-
-	snprintf(s.driver, sizeof(s.driver), "%s", pci_driver(bdf));
-	snprintf(s.override, sizeof(s.override), "%s", pci_override(bdf));
-	return s;
-}
-
-static bool standing_is(const char *bdf, const struct standing *s)
-{
-	return !strcmp(s->driver, pci_driver(bdf)) &&
-	       !strcmp(s->override, pci_override(bdf));
-}
-
-static bool standing_comes_back(const char *bdf, const struct standing *s)
-{
-	unsigned long long end = now_ns() + BACK_MS * 1000000ull;
-
-	while (!standing_is(bdf, s)) {
-		if (now_ns() > end)
-			return false;
-		sleep_us(2000);
-	}
-	return true;
-}
-
 static bool names(const struct mica_reason *why, const char *name)
 {
 	return strstr((const char *)why->text, name);
@@ -91,7 +58,7 @@ TEST_F(claim, nvme_goes_and_comes_back)
 	EXPECT_STREQ("vfio-pci", pci_driver(self->nvme));
 	EXPECT_STREQ("vfio-pci", pci_override(self->nvme));
 	close(self->fd);
-	EXPECT_TRUE(standing_comes_back(self->nvme, &was));
+	EXPECT_TRUE(standing_comes_back(self->nvme, &was, BACK_MS));
 	EXPECT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
 }
 
@@ -105,7 +72,7 @@ TEST_F(claim, after_a_guest_it_works)
 	ASSERT_EQ(0, vfio_use_device(&use, self->nvme));
 	vfio_use_end(&use);
 	close(self->fd);
-	EXPECT_TRUE(standing_comes_back(self->nvme, &was));
+	EXPECT_TRUE(standing_comes_back(self->nvme, &was, BACK_MS));
 	EXPECT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
 }
 
@@ -117,7 +84,7 @@ TEST_F(claim, unbound_stays_unbound)
 	ASSERT_EQ(0, session_claim(self->fd, self->edu, 0, &self->why));
 	EXPECT_STREQ("vfio-pci", pci_driver(self->edu));
 	close(self->fd);
-	EXPECT_TRUE(standing_comes_back(self->edu, &was));
+	EXPECT_TRUE(standing_comes_back(self->edu, &was, BACK_MS));
 }
 
 TEST_F(claim, on_vfio_before_is_on_vfio_after)
@@ -132,7 +99,7 @@ TEST_F(claim, on_vfio_before_is_on_vfio_after)
 	ASSERT_EQ(0, session_claim(self->fd, self->edu, 0, &self->why));
 	close(self->fd);
 	sleep_us(500000);
-	EXPECT_TRUE(standing_comes_back(self->edu, &was));
+	EXPECT_TRUE(standing_comes_back(self->edu, &was, BACK_MS));
 	EXPECT_EQ(0, write_text("/sys/bus/pci/drivers/vfio-pci/unbind",
 				self->edu));
 	EXPECT_EQ(0, pci_write(self->edu, "driver_override", "\n"));
@@ -283,8 +250,8 @@ TEST_F(claim, pair_comes_as_a_group)
 	EXPECT_EQ(0, vfio_use_device(&use, self->pair[1]));
 	vfio_use_end(&use);
 	close(self->fd);
-	EXPECT_TRUE(standing_comes_back(self->pair[0], &was[0]));
-	EXPECT_TRUE(standing_comes_back(self->pair[1], &was[1]));
+	EXPECT_TRUE(standing_comes_back(self->pair[0], &was[0], BACK_MS));
+	EXPECT_TRUE(standing_comes_back(self->pair[1], &was[1], BACK_MS));
 }
 
 TEST_F(claim, pair_comes_by_name)
@@ -345,9 +312,9 @@ TEST_F(claim, own_override_survives)
 	ASSERT_EQ(0, session_claim(self->fd, self->edu, 0, &self->why));
 	close(self->fd);
 	EXPECT_TRUE(standing_comes_back(self->nvme,
-					&(struct standing){ "nvme", "nvme" }));
+					&(struct standing){ "nvme", "nvme" }, BACK_MS));
 	EXPECT_TRUE(standing_comes_back(self->edu,
-					&(struct standing){ "", "none-such" }));
+					&(struct standing){ "", "none-such" }, BACK_MS));
 	EXPECT_EQ(0, pci_write(self->nvme, "driver_override", "\n"));
 	EXPECT_EQ(0, pci_write(self->edu, "driver_override", "\n"));
 }
@@ -358,7 +325,7 @@ TEST_F(claim, override_set_meanwhile_survives)
 	ASSERT_EQ(0, pci_write(self->nvme, "driver_override", "pci-stub"));
 	close(self->fd);
 	EXPECT_TRUE(standing_comes_back(self->nvme, &(struct standing){
-						"nvme", "pci-stub" }));
+						"nvme", "pci-stub" }, BACK_MS));
 	EXPECT_EQ(0, pci_write(self->nvme, "driver_override", "\n"));
 }
 
@@ -541,7 +508,7 @@ TEST_F(claim, driver_gone_while_held)
 	ASSERT_EQ(0, session_claim(self->fd, self->e1000e, 0, &self->why));
 	ASSERT_EQ(0, system("modprobe -r e1000e"));
 	close(self->fd);
-	EXPECT_TRUE(standing_comes_back(self->e1000e, &unbound));
+	EXPECT_TRUE(standing_comes_back(self->e1000e, &unbound, BACK_MS));
 	ASSERT_EQ(0, system("modprobe e1000e"));
 	EXPECT_TRUE(pci_wait_driver(self->e1000e, "e1000e", BACK_MS));
 }

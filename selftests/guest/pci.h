@@ -131,6 +131,40 @@ static inline const char *pci_override(const char *bdf)
 	return strcmp(name[turn], "(null)") ? name[turn] : "";
 }
 
+/* What a refused claim must leave as it was, and the way back put back. */
+struct standing {
+	char driver[64];
+	char override[64];
+};
+
+static inline struct standing standing_of(const char *bdf)
+{
+	struct standing s;
+
+	snprintf(s.driver, sizeof(s.driver), "%s", pci_driver(bdf));
+	snprintf(s.override, sizeof(s.override), "%s", pci_override(bdf));
+	return s;
+}
+
+static inline bool standing_is(const char *bdf, const struct standing *s)
+{
+	return !strcmp(s->driver, pci_driver(bdf)) &&
+	       !strcmp(s->override, pci_override(bdf));
+}
+
+static inline bool standing_comes_back(const char *bdf,
+				       const struct standing *s, int ms)
+{
+	unsigned long long end = now_ns() + ms * 1000000ull;
+
+	while (!standing_is(bdf, s)) {
+		if (now_ns() > end)
+			return false;
+		sleep_us(2000);
+	}
+	return true;
+}
+
 static inline int pci_group(const char *bdf)
 {
 	char path[PATH_MAX], target[PATH_MAX];
