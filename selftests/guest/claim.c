@@ -477,7 +477,7 @@ static void use_until_asked(const char *bdf, int ready)
 	_exit(0);
 }
 
-TEST_F_TIMEOUT(claim, unplugged_while_open, 120)
+TEST_F_TIMEOUT(claim, unplugged_while_open, 300)
 {
 	int ready[2], status;
 	pid_t child;

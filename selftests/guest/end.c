@@ -40,7 +40,7 @@ FIXTURE_TEARDOWN(end)
 	pci_wait_driver(self->edu, "", BACK_MS);
 }
 
-TEST_F_TIMEOUT(end, device_goes_back_before_the_close, 120)
+TEST_F_TIMEOUT(end, device_goes_back_before_the_close, 300)
 {
 	struct pollfd poller = { .fd = self->fd };
 
@@ -140,7 +140,7 @@ static void stop(pid_t child)
  * A claim waits for a function that is on its way back, which a process with the
  * device open does not let go.
  */
-TEST_F_TIMEOUT(end, caller_that_waits_returns, 120)
+TEST_F_TIMEOUT(end, caller_that_waits_returns, 300)
 {
 	unsigned int theirs;
 	pid_t user, child;
@@ -183,7 +183,7 @@ static bool listed_as(const char *bdf, const char *state)
 }
 
 /* A device that somebody has open is late, and says so. */
-TEST_F_TIMEOUT(end, open_device_delays_the_way_back, 120)
+TEST_F_TIMEOUT(end, open_device_delays_the_way_back, 300)
 {
 	pid_t user;
 

@@ -111,7 +111,7 @@ static int nvme_probes(const char *bdf)
 	return atoi(text);
 }
 
-TEST_F_TIMEOUT(vfs, made_and_removed, 120)
+TEST_F_TIMEOUT(vfs, made_and_removed, 300)
 {
 	struct mica_device_info info;
 	int i;
@@ -140,7 +140,7 @@ TEST_F_TIMEOUT(vfs, made_and_removed, 120)
 	EXPECT_STREQ("", pci_override(self->pf));
 }
 
-TEST_F_TIMEOUT(vfs, again_and_again, 120)
+TEST_F_TIMEOUT(vfs, again_and_again, 300)
 {
 	int i;
 
@@ -221,7 +221,7 @@ static int bring_up(const char *pf)
 	return 0;
 }
 
-TEST_F_TIMEOUT(vfs, brought_up_and_used, 120)
+TEST_F_TIMEOUT(vfs, brought_up_and_used, 300)
 {
 	struct vfio_use use;
 
@@ -238,7 +238,7 @@ TEST_F_TIMEOUT(vfs, brought_up_and_used, 120)
 	vfio_use_end(&use);
 }
 
-TEST_F_TIMEOUT(vfs, nobody_else_removes_them, 120)
+TEST_F_TIMEOUT(vfs, nobody_else_removes_them, 300)
 {
 	ASSERT_EQ(0, make(self, 1));
 	EXPECT_EQ(-EPERM, pci_write(self->pf, "sriov_numvfs", "0"));
@@ -246,7 +246,7 @@ TEST_F_TIMEOUT(vfs, nobody_else_removes_them, 120)
 	EXPECT_STREQ("vfio-pci", pci_driver(self->vf[0]));
 }
 
-TEST_F_TIMEOUT(vfs, nobody_else_gets_them, 120)
+TEST_F_TIMEOUT(vfs, nobody_else_gets_them, 300)
 {
 	ASSERT_EQ(0, make(self, 1));
 	EXPECT_EQ(EBUSY, session_claim(self->other, self->vf[0],
@@ -263,7 +263,7 @@ TEST_F_TIMEOUT(vfs, nobody_else_gets_them, 120)
 	EXPECT_STREQ("nvme", pci_driver(self->pf));
 }
 
-TEST_F_TIMEOUT(vfs, what_cannot_be_made, 120)
+TEST_F_TIMEOUT(vfs, what_cannot_be_made, 300)
 {
 	struct mica_pci_addr room[MICA_CLAIM_MAX + 1];
 	const struct {
@@ -296,7 +296,7 @@ TEST_F_TIMEOUT(vfs, what_cannot_be_made, 120)
 	EXPECT_EQ(0, nr_vfs(self->pf));
 }
 
-TEST_F_TIMEOUT(vfs, those_that_are_there_stay, 120)
+TEST_F_TIMEOUT(vfs, those_that_are_there_stay, 300)
 {
 	ASSERT_EQ(0, pci_write(self->pf, "sriov_drivers_autoprobe", "0"));
 	ASSERT_EQ(0, pci_write(self->pf, "sriov_numvfs", "1"));
@@ -313,7 +313,7 @@ TEST_F_TIMEOUT(vfs, those_that_are_there_stay, 120)
 	EXPECT_EQ(0, pci_write(self->pf, "sriov_drivers_autoprobe", "1"));
 }
 
-TEST_F_TIMEOUT(vfs, function_without_driver, 120)
+TEST_F_TIMEOUT(vfs, function_without_driver, 300)
 {
 	ASSERT_EQ(0, write_text("/sys/bus/pci/drivers/nvme/unbind", self->pf));
 	EXPECT_EQ(ENODEV, make(self, 1));
@@ -321,7 +321,7 @@ TEST_F_TIMEOUT(vfs, function_without_driver, 120)
 	EXPECT_EQ(0, write_text("/sys/bus/pci/drivers/nvme/bind", self->pf));
 }
 
-TEST_F_TIMEOUT(vfs, function_that_a_session_holds, 120)
+TEST_F_TIMEOUT(vfs, function_that_a_session_holds, 300)
 {
 	ASSERT_EQ(0, session_claim(self->other, self->pf, 0, &self->why));
 	EXPECT_EQ(EBUSY, make(self, 1));
@@ -332,7 +332,7 @@ TEST_F_TIMEOUT(vfs, function_that_a_session_holds, 120)
 	EXPECT_EQ(0, make(self, 1));
 }
 
-TEST_F_TIMEOUT(vfs, privilege, 120)
+TEST_F_TIMEOUT(vfs, privilege, 300)
 {
 	ASSERT_EQ(0, session_seal(self->other));
 	EXPECT_EQ(EPERM, session_vfs(self->other, self->pf, self->addr, 1,
@@ -345,7 +345,7 @@ TEST_F_TIMEOUT(vfs, privilege, 120)
 }
 
 /* Neither the PF nor the bus is locked while a monitor does not let go. */
-TEST_F_TIMEOUT(vfs, user_delays_their_removal_only, 120)
+TEST_F_TIMEOUT(vfs, user_delays_their_removal_only, 300)
 {
 	pid_t user;
 
@@ -397,7 +397,7 @@ TEST_F_TIMEOUT(vfs, holder_is_killed, 300)
 	}
 }
 
-TEST_F_TIMEOUT(vfs, driver_of_the_function_goes, 120)
+TEST_F_TIMEOUT(vfs, driver_of_the_function_goes, 300)
 {
 	ASSERT_EQ(0, make(self, NR));
 	ASSERT_EQ(0, write_text("/sys/bus/pci/drivers/nvme/unbind", self->pf));
@@ -407,7 +407,7 @@ TEST_F_TIMEOUT(vfs, driver_of_the_function_goes, 120)
 	EXPECT_EQ(0, write_text("/sys/bus/pci/drivers/nvme/bind", self->pf));
 }
 
-TEST_F_TIMEOUT(vfs, function_is_unplugged, 120)
+TEST_F_TIMEOUT(vfs, function_is_unplugged, 300)
 {
 	ASSERT_EQ(0, make(self, NR));
 	ASSERT_EQ(0, pci_write(self->pf, "remove", "1"));
@@ -423,7 +423,7 @@ TEST_F_TIMEOUT(vfs, function_is_unplugged, 120)
 	}
 }
 
-TEST_F_TIMEOUT(vfs, another_driver_is_forced_on_one, 120)
+TEST_F_TIMEOUT(vfs, another_driver_is_forced_on_one, 300)
 {
 	ASSERT_EQ(0, make(self, NR));
 	system("modprobe -q pci-stub");

@@ -8,6 +8,7 @@
 #include <sys/statfs.h>
 #include <sys/xattr.h>
 #include "kselftest_harness.h"
+#include "../lib/fault.h"
 #include "util.h"
 
 FIXTURE(fault) {};
@@ -19,30 +20,6 @@ FIXTURE_SETUP(fault)
 FIXTURE_TEARDOWN(fault)
 {
 	EXPECT_EQ(0, leave());
-}
-
-static int turn = -1;
-
-/* The last one may be still to come, and hit the write that calls it off. */
-static int fail_nth(int n)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%d", n), tries = 3;
-
-	if (turn < 0)
-		turn = open("/proc/thread-self/fail-nth", O_RDWR);
-	while (tries--)
-		if (pwrite(turn, text, len, 0) == len)
-			return 0;
-	return -1;
-}
-
-/* Did that many allocations take place? */
-static bool has_failed(void)
-{
-	char left[16] = "";
-
-	return pread(turn, left, sizeof(left) - 1, 0) > 0 && atoi(left) == 0;
 }
 
 static char state_text[1 << 16];
@@ -209,11 +186,11 @@ static int each(struct __test_metadata *_metadata, unsigned int i,
 
 	for (n = 1; failed; n++) {
 		DO(begin(options));
-		DO(fail_nth(n));
+		DO(fault_at(n));
 		ret = ops[i].op();
 		err = errno;
-		failed = has_failed();
-		DO(fail_nth(0));
+		failed = fault_came();
+		DO(fault_at(0));
 		now = state();
 		/* As anywhere, a file may be made, and then not be opened. */
 		made = ops[i].op == do_create && !strcmp(after, now);
@@ -241,15 +218,6 @@ static int each(struct __test_metadata *_metadata, unsigned int i,
 	return n - 2;
 }
 
-/* As modules do it that are built in, on a kernel that can do it. */
-static bool can_fail(void)
-{
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
-	return !run("cd /sys/kernel/debug && echo N >failslab/ignore-gfp-wait && "
-		    "for v in fail*/verbose; do echo 0 >$v; done") &&
-	       !fail_nth(0);
-}
-
 TEST_F_TIMEOUT(fault, any_allocation_may_fail, 3600)
 {
 	static const char * const options[] = {
@@ -259,7 +227,7 @@ TEST_F_TIMEOUT(fault, any_allocation_may_fail, 3600)
 	int failed;
 
 	NOT_ON_OVERLAY("other options");
-	if (!can_fail())
+	if (!faults_can_be())
 		SKIP(return, "a kernel without failslab");
 	for (j = 0; j < ARRAY_SIZE(options); j++) {
 		for (i = 0; i < ARRAY_SIZE(ops); i++) {
