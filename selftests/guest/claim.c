@@ -370,7 +370,7 @@ TEST_F(claim, inherited_session_is_the_same)
 	EXPECT_TRUE(pci_wait_driver(self->nvme, "nvme", BACK_MS));
 }
 
-TEST_F(claim, open_device_delays_the_way_back)
+TEST_F_TIMEOUT(claim, open_device_delays_the_way_back, 300)
 {
 	int ready[2], status;
 	struct vfio_use use;
