@@ -376,7 +376,8 @@ static int mica_claim_wait(struct mica_claim_work *claim,
 	if (wait_event_killable(session->outcome, mica_claim_done(claim) ||
 				READ_ONCE(session->ending)))
 		return -EINTR;
-	return mica_claim_done(claim) ? 0 : mica_session_ended(session, why);
+	/* The worker may have seen it first, and have given up with another error. */
+	return READ_ONCE(session->ending) ? mica_session_ended(session, why) : 0;
 }
 
 static int mica_claim_unfetched(struct mica_claim_work *claim,
