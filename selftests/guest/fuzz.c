@@ -19,6 +19,7 @@
 #include <sys/xattr.h>
 #include "kselftest_harness.h"
 #include "fuzz.h"
+#include "left.h"
 
 #define BASE	"/tmp/mica-fuzz"
 
@@ -717,44 +718,6 @@ static bool any_function(const char *bdf)
 	return true;
 }
 
-static const char *const modules[] = {
-	"kvm", "kvm_amd", "kvm_intel", "vfio", "vfio_pci", "vfio_pci_core",
-	"vfio_iommu_type1",
-};
-
-/* What is in use of these is counted there: VMs, containers, functions. */
-static unsigned long module_users(void)
-{
-	unsigned long users = 0;
-	char path[64], text[16];
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(modules); i++) {
-		snprintf(path, sizeof(path), "/sys/module/%s/refcnt", modules[i]);
-		if (!read_text(path, text, sizeof(text)))
-			users += strtoul(text, NULL, 10);
-	}
-	return users;
-}
-
-/* Pages that are pinned, all processes' and the kernel's. */
-static long pages_pinned(void)
-{
-	FILE *file = fopen("/proc/vmstat", "re");
-	long value, pinned = 0;
-	char name[64];
-
-	while (file && fscanf(file, "%63s %ld", name, &value) == 2) {
-		if (!strcmp(name, "nr_foll_pin_acquired"))
-			pinned += value;
-		if (!strcmp(name, "nr_foll_pin_released"))
-			pinned -= value;
-	}
-	if (file)
-		fclose(file);
-	return pinned;
-}
-
 /* Comes within some time, since the last close of a file does. */
 static bool comes_to(long (*now)(void), long what)
 {
@@ -765,22 +728,6 @@ static bool comes_to(long (*now)(void), long what)
 	if (now() != what)
 		printf("# %ld, was %ld\n", now(), what);
 	return now() == what;
-}
-
-static long users_now(void)
-{
-	return module_users();
-}
-
-static long sessions_now(void)
-{
-	FILE *list = popen("$MICA guest list", "r");
-	char line[256];
-	long n = -1;
-
-	while (list && fgets(line, sizeof(line), list))
-		n++;
-	return list && !pclose(list) ? n : -1;
 }
 
 /* Is it as good as before? It has a guest, which reads its registers. */
@@ -815,11 +762,6 @@ static bool find_one(enum function function, bool (*match)(const char *bdf),
 	return true;
 }
 
-static bool is_pf(const char *bdf)
-{
-	return pci_number(bdf, "sriov_totalvfs");
-}
-
 static bool is_bridge(const char *bdf)
 {
 	return pci_number(bdf, "class") >> 16 == 6;
@@ -833,7 +775,7 @@ static bool find_functions(void)
 	    !find_one(PAIR0, pci_is_edu_paired, 0) ||
 	    !find_one(PAIR1, pci_is_edu_paired, 1) ||
 	    !find_one(E1000E, pci_is_e1000e, 0) ||
-	    !find_one(NVME, pci_is_plain_nvme, 0) || !find_one(PF, is_pf, 0) ||
+	    !find_one(NVME, pci_is_plain_nvme, 0) || !find_one(PF, pci_is_pf, 0) ||
 	    !find_one(PORT, pci_is_port, 0))
 		return false;
 	functions[VF] = functions[PF];
@@ -882,13 +824,6 @@ static int make_union(void)
 		shared->branch[i] = 1 + i % 3;
 	return mount("none", "mnt", "mica", 0,
 		     "dirs=" BASE "/d0=rw:" BASE "/d1=ro:" BASE "/d2=ro");
-}
-
-static unsigned int from_env(const char *name, unsigned int otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoul(text, NULL, 0) : otherwise;
 }
 
 FIXTURE_SETUP(fuzz)
@@ -1017,8 +952,8 @@ TEST_F_TIMEOUT(fuzz, nothing_but_what_is_documented_and_nothing_is_left, 2400)
 		ASSERT_TRUE(standing_comes_back(self->bdf[i],
 						&self->standing[i], BACK_MS));
 	sessions = sessions_now();
-	users = module_users();
-	pinned = pages_pinned();
+	users = users_now();
+	pinned = pinned_now();
 	good = run_all(self, from_env("MICA_FUZZ_SECONDS", is_long ? 600 : 60));
 	print_histogram();
 	printf("# %u processes killed\n", self->killed);
@@ -1035,7 +970,7 @@ TEST_F_TIMEOUT(fuzz, nothing_but_what_is_documented_and_nothing_is_left, 2400)
 		}
 	EXPECT_TRUE(comes_to(sessions_now, sessions));
 	EXPECT_TRUE(comes_to(users_now, users));
-	EXPECT_TRUE(comes_to(pages_pinned, pinned));
+	EXPECT_TRUE(comes_to(pinned_now, pinned));
 	EXPECT_EQ(self->nr, pci_find(any_function, self->bdf, 64));
 	for (i = EDU; i <= PF; i++)
 		EXPECT_TRUE(function_works(i));

@@ -283,11 +283,6 @@ FIXTURE(others)
 	struct mica_reason why;
 };
 
-static bool is_pf(const char *bdf)
-{
-	return pci_is_nvme(bdf) && pci_number(bdf, "sriov_totalvfs");
-}
-
 /* The interface comes some time after the driver. */
 static bool nic_has_interface(struct _test_data_others *self)
 {
@@ -308,7 +303,7 @@ FIXTURE_SETUP(others)
 	ASSERT_EQ(1, pci_find(pci_is_e1000e, &self->nic, 1));
 	ASSERT_TRUE(pci_wait_driver(self->nic, "e1000e", BACK_MS));
 	ASSERT_TRUE(nic_has_interface(self));
-	ASSERT_EQ(1, pci_find(is_pf, &self->pf, 1));
+	ASSERT_EQ(1, pci_find(pci_is_pf, &self->pf, 1));
 	ASSERT_TRUE(pci_wait_driver(self->pf, "nvme", BACK_MS));
 	ASSERT_TRUE(pci_nvme_reads(self->pf, BACK_MS));
 	self->fd = session_open();

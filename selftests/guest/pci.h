@@ -238,6 +238,16 @@ static inline bool pci_is_plain_nvme(const char *bdf)
 	return pci_is_nvme(bdf) && !pci_number(bdf, "sriov_totalvfs");
 }
 
+static inline bool pci_is_pf(const char *bdf)
+{
+	return pci_is_nvme(bdf) && pci_number(bdf, "sriov_totalvfs");
+}
+
+static inline int pci_nr_vfs(const char *pf)
+{
+	return pci_number(pf, "sriov_numvfs");
+}
+
 /* The one on the root bus, and the two that share a group. */
 static inline bool pci_is_edu_alone(const char *bdf)
 {

@@ -171,29 +171,30 @@ static inline int receive_fd(int from)
 	return fd;
 }
 
-/* Loads $MICA_KO, unless it is loaded. */
-static inline int module_load(void)
+static inline unsigned int from_env(const char *name, unsigned int otherwise)
 {
-	const char *ko = getenv("MICA_KO");
-	struct stat st;
-	int fd, err;
+	const char *text = getenv(name);
 
-	if (!stat(MICA_DEV, &st))
-		return 0;
-	fd = open(ko ? ko : "", O_RDONLY | O_CLOEXEC);
+	return text && *text ? strtoul(text, NULL, 0) : otherwise;
+}
+
+static inline int module_insert(const char *path, const char *args)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int err;
+
 	if (fd < 0)
 		return -errno;
-	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	err = syscall(SYS_finit_module, fd, args, 0) ? -errno : 0;
 	close(fd);
 	return err;
 }
 
-/* A session or a restore keeps the module. */
-static inline int module_unload(int ms)
+static inline int module_remove(const char *name, int ms)
 {
 	unsigned long long end = now_ns() + ms * 1000000ull;
 
-	while (syscall(SYS_delete_module, "mica", O_NONBLOCK)) {
+	while (syscall(SYS_delete_module, name, O_NONBLOCK)) {
 		if (errno == ENOENT)
 			return 0;
 		if (now_ns() > end)
@@ -201,6 +202,20 @@ static inline int module_unload(int ms)
 		sleep_us(2000);
 	}
 	return 0;
+}
+
+/* Loads $MICA_KO, unless it is loaded. */
+static inline int module_load(void)
+{
+	struct stat st;
+
+	return stat(MICA_DEV, &st) ? module_insert(getenv("MICA_KO") ?: "", "") : 0;
+}
+
+/* A session or a restore keeps the module. */
+static inline int module_unload(int ms)
+{
+	return module_remove("mica", ms);
 }
 
 #endif /* _SELFTESTS_GUEST_SESSION_H */

@@ -443,13 +443,6 @@ static bool kill_one(const struct measured *m, unsigned int i,
 	return kill_within(way, step, m[way].took[step], hits);
 }
 
-static unsigned int from_env(const char *name, unsigned int otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoul(text, NULL, 0) : otherwise;
-}
-
 int main(void)
 {
 	unsigned int kills = from_env("MICA_KILLS", 50), back = 0, i;

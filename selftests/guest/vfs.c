@@ -20,21 +20,11 @@ FIXTURE(vfs)
 	struct mica_reason why;
 };
 
-static bool is_pf(const char *bdf)
-{
-	return pci_is_nvme(bdf) && pci_number(bdf, "sriov_totalvfs");
-}
-
-static int nr_vfs(const char *pf)
-{
-	return pci_number(pf, "sriov_numvfs");
-}
-
 static bool all_removed(const char *pf)
 {
 	unsigned long long end = now_ns() + BACK_MS * 1000000ull;
 
-	while (nr_vfs(pf)) {
+	while (pci_nr_vfs(pf)) {
 		if (now_ns() > end)
 			return false;
 		sleep_us(2000);
@@ -47,13 +37,13 @@ FIXTURE_SETUP(vfs)
 	char ports[8][BDF_LEN];
 
 	ASSERT_EQ(0, module_load());
-	ASSERT_EQ(1, pci_find(is_pf, &self->pf, 1));
+	ASSERT_EQ(1, pci_find(pci_is_pf, &self->pf, 1));
 	ASSERT_EQ(1, pci_find(pci_is_edu_alone, &self->edu, 1));
 	ASSERT_LE(1, pci_find(pci_is_port, ports, 8));
 	memcpy(self->port, ports[0], BDF_LEN);
 	ASSERT_TRUE(pci_wait_driver(self->pf, "nvme", BACK_MS));
 	ASSERT_TRUE(pci_nvme_reads(self->pf, BACK_MS));
-	ASSERT_EQ(0, nr_vfs(self->pf));
+	ASSERT_EQ(0, pci_nr_vfs(self->pf));
 	self->fd = session_open();
 	self->other = session_open();
 	ASSERT_LE(0, self->fd);
@@ -119,7 +109,7 @@ TEST_F_TIMEOUT(vfs, made_and_removed, 300)
 	ASSERT_EQ(0, make(self, NR)) {
 		TH_LOG("%s", self->why.text);
 	}
-	EXPECT_EQ(NR, nr_vfs(self->pf));
+	EXPECT_EQ(NR, pci_nr_vfs(self->pf));
 	for (i = 0; i < NR; i++) {
 		EXPECT_TRUE(is_vf_of(self->vf[i], self->pf));
 		EXPECT_STREQ("vfio-pci", pci_driver(self->vf[i]));
@@ -148,7 +138,7 @@ TEST_F_TIMEOUT(vfs, again_and_again, 300)
 		ASSERT_EQ(0, make(self, 1 + i % NR)) {
 			TH_LOG("%s", self->why.text);
 		}
-		EXPECT_EQ(1 + i % NR, nr_vfs(self->pf));
+		EXPECT_EQ(1 + i % NR, pci_nr_vfs(self->pf));
 		/* What is on its way back is waited for. */
 		close(self->fd);
 		self->fd = session_open();
@@ -293,7 +283,7 @@ TEST_F_TIMEOUT(vfs, what_cannot_be_made, 300)
 		}
 		EXPECT_EQ(bad[i].code, self->why.code);
 	}
-	EXPECT_EQ(0, nr_vfs(self->pf));
+	EXPECT_EQ(0, pci_nr_vfs(self->pf));
 }
 
 TEST_F_TIMEOUT(vfs, those_that_are_there_stay, 300)
@@ -302,10 +292,10 @@ TEST_F_TIMEOUT(vfs, those_that_are_there_stay, 300)
 	ASSERT_EQ(0, pci_write(self->pf, "sriov_numvfs", "1"));
 	EXPECT_EQ(EBUSY, make(self, 2));
 	EXPECT_EQ((unsigned int)MICA_REASON_VFS, self->why.code);
-	EXPECT_EQ(1, nr_vfs(self->pf));
+	EXPECT_EQ(1, pci_nr_vfs(self->pf));
 	close(self->fd);
 	sleep_us(200000);
-	EXPECT_EQ(1, nr_vfs(self->pf));
+	EXPECT_EQ(1, pci_nr_vfs(self->pf));
 	EXPECT_EQ(0, pci_write(self->pf, "sriov_numvfs", "0"));
 	/* What is made for a session does not need it. */
 	self->fd = session_open();
@@ -326,7 +316,7 @@ TEST_F_TIMEOUT(vfs, function_that_a_session_holds, 300)
 	ASSERT_EQ(0, session_claim(self->other, self->pf, 0, &self->why));
 	EXPECT_EQ(EBUSY, make(self, 1));
 	EXPECT_EQ((unsigned int)MICA_REASON_CLAIMED, self->why.code);
-	EXPECT_EQ(0, nr_vfs(self->pf));
+	EXPECT_EQ(0, pci_nr_vfs(self->pf));
 	close(self->other);
 	/* That is waited for. */
 	EXPECT_EQ(0, make(self, 1));
@@ -341,7 +331,7 @@ TEST_F_TIMEOUT(vfs, privilege, 300)
 	EXPECT_EQ(EPERM, make(self, 1));
 	ASSERT_EQ(0, seteuid(0));
 	EXPECT_EQ((unsigned int)MICA_REASON_PRIVILEGE, self->why.code);
-	EXPECT_EQ(0, nr_vfs(self->pf));
+	EXPECT_EQ(0, pci_nr_vfs(self->pf));
 }
 
 /* Neither the PF nor the bus is locked while a monitor does not let go. */
@@ -355,7 +345,7 @@ TEST_F_TIMEOUT(vfs, user_delays_their_removal_only, 300)
 	close(self->fd);
 	/* Past the time that monitors are given to die. */
 	sleep_us(7000000);
-	EXPECT_EQ(NR, nr_vfs(self->pf));
+	EXPECT_EQ(NR, pci_nr_vfs(self->pf));
 	EXPECT_EQ(0, write_text("/sys/bus/pci/rescan", "1"));
 	EXPECT_TRUE(pci_nvme_reads(self->pf, BACK_MS));
 	EXPECT_EQ(0, session_claim(self->other, self->edu, 0, &self->why));
