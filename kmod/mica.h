@@ -34,6 +34,10 @@ void mica_chardev_exit(void);
  * @driver: driver by name, or NULL
  * @path: path from the root of the union, or NULL
  * @text: a few words for people, or NULL
+ * @reporter: PCI function that had an error in the place of @device, or NULL
+ * @severity: how bad the error is, 0 for none
+ * @status: bits of the error's status register
+ * @count: how many errors it stands for
  */
 struct mica_event {
 	enum mica_event_type type;
@@ -45,6 +49,10 @@ struct mica_event {
 	const char *driver;
 	const char *path;
 	const char *text;
+	const char *reporter;
+	enum mica_severity severity;
+	u32 status;
+	u32 count;
 };
 
 bool mica_events_wanted(void);

@@ -348,9 +348,10 @@ static size_t mica_string_size(const char *s)
 static size_t mica_event_size(const struct mica_event *ev)
 {
 	return nla_total_size_64bit(sizeof(u64)) +
-	       5 * nla_total_size(sizeof(u32)) +
+	       8 * nla_total_size(sizeof(u32)) +
 	       mica_string_size(ev->device) + mica_string_size(ev->driver) +
-	       mica_string_size(ev->path) + mica_string_size(ev->text);
+	       mica_string_size(ev->path) + mica_string_size(ev->text) +
+	       mica_string_size(ev->reporter);
 }
 
 static int mica_put_u32_set(struct sk_buff *skb, int attr, u32 value)
@@ -379,7 +380,11 @@ static int mica_put_event(struct sk_buff *skb, const struct mica_event *ev)
 	    mica_put_string_set(skb, MICA_A_EVENT_DEVICE, ev->device) ||
 	    mica_put_string_set(skb, MICA_A_EVENT_DRIVER, ev->driver) ||
 	    mica_put_string_set(skb, MICA_A_EVENT_PATH, ev->path) ||
-	    mica_put_string_set(skb, MICA_A_EVENT_TEXT, ev->text))
+	    mica_put_string_set(skb, MICA_A_EVENT_TEXT, ev->text) ||
+	    mica_put_u32_set(skb, MICA_A_EVENT_SEVERITY, ev->severity) ||
+	    mica_put_u32_set(skb, MICA_A_EVENT_STATUS, ev->status) ||
+	    mica_put_u32_set(skb, MICA_A_EVENT_COUNT, ev->count) ||
+	    mica_put_string_set(skb, MICA_A_EVENT_REPORTER, ev->reporter))
 		return -EMSGSIZE;
 	genlmsg_end(skb, hdr);
 	return 0;

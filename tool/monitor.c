@@ -14,8 +14,8 @@ static const char help[] =
 	"Usage: mica monitor [--json]\n"
 	"\n"
 	"Prints what happens, one line each, until it is interrupted or the module is\n"
-	"unloaded: devices claimed and restored, guests, unions mounted and unmounted,\n"
-	"files copied up and whited out.\n"
+	"unloaded: devices claimed and restored, their errors, guests, unions mounted and\n"
+	"unmounted, files copied up and whited out.\n"
 	"\n"
 	"  -J, --json   print a JSON object on each line\n"
 	"  -h, --help   this text\n";
@@ -42,6 +42,19 @@ static void print_status(int32_t status)
 		printf("killed by signal %d", WTERMSIG(status));
 	else
 		printf("exit code %d", WEXITSTATUS(status));
+}
+
+static const char *severity_name(enum mica_severity severity)
+{
+	static const char * const names[] = {
+		[MICA_SEVERITY_CORRECTED] = "corrected",
+		[MICA_SEVERITY_NONFATAL] = "nonfatal",
+		[MICA_SEVERITY_FATAL] = "fatal",
+	};
+
+	if (severity < ARRAY_SIZE(names) && names[severity])
+		return names[severity];
+	return "unknown";
 }
 
 static void print_word(const char *before, const char *word, const char *after)
@@ -73,6 +86,14 @@ static void print_text(const struct event *e)
 	} else if (e->error) {
 		printf(": %s", strerror(-e->error));
 	}
+	if (e->severity)
+		printf(": %s", severity_name(e->severity));
+	if (e->status)
+		printf(", status %#x", e->status);
+	if (e->reporter)
+		print_word(", of ", e->reporter, "");
+	if (e->count > 1)
+		printf(", the first of %u", e->count);
 	if (e->text)
 		print_word(": ", e->text, "");
 	putchar('\n');
@@ -118,6 +139,11 @@ static void print_json(const struct event *e)
 	else if (e->error)
 		printf(",\"error\":%d", e->error);
 	json_text("text", e->text);
+	if (e->severity)
+		json_text("severity", severity_name(e->severity));
+	json_number("status", e->status);
+	json_number("count", e->count);
+	json_text("reporter", e->reporter);
 	puts("}");
 }
 

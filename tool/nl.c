@@ -12,7 +12,7 @@
 
 #include "nl.h"
 
-#define ATTR_MAX 16			/* no kind of object has more */
+#define ATTR_MAX 24			/* no kind of object has more */
 
 static int family_fail(int err)
 {
@@ -153,6 +153,7 @@ const char *event_name(enum mica_event_type type)
 		[MICA_EVENT_RESET] = "reset",
 		[MICA_EVENT_MERGE] = "merge",
 		[MICA_EVENT_LEAVING] = "leaving",
+		[MICA_EVENT_PCIE_ERROR] = "pcie-error",
 	};
 
 	if (type < ARRAY_SIZE(names) && names[type])
@@ -213,6 +214,10 @@ static void read_event(struct nlattr **attrs, struct reader *reader)
 		.driver = attr_string(attrs, MICA_A_EVENT_DRIVER),
 		.path = attr_string(attrs, MICA_A_EVENT_PATH),
 		.text = attr_string(attrs, MICA_A_EVENT_TEXT),
+		.reporter = attr_string(attrs, MICA_A_EVENT_REPORTER),
+		.severity = attr_u32(attrs, MICA_A_EVENT_SEVERITY),
+		.status = attr_u32(attrs, MICA_A_EVENT_STATUS),
+		.count = attr_u32(attrs, MICA_A_EVENT_COUNT),
 	};
 	const struct nlattr *time = attrs[MICA_A_EVENT_TIME];
 

@@ -31,6 +31,10 @@ struct event {
 	const char *driver;
 	const char *path;
 	const char *text;
+	const char *reporter;
+	enum mica_severity severity;
+	uint32_t status;
+	uint32_t count;
 };
 
 enum events_state {

@@ -160,6 +160,8 @@ struct mica_pci_addr {
  * * MICA_CAP_END - MICA_GUEST_END
  * * MICA_CAP_VFS - MICA_GUEST_VFS can work here
  * * MICA_CAP_ASSEMBLY - MICA_GUEST_CREATE and what follows it
+ * * MICA_CAP_PCIE_ERRORS - MICA_EVENT_PCIE_ERROR: the kernel tells a module of the
+ *   errors that it is told of; with some firmware it is told of none
  */
 #define MICA_CAP_UNION		_BITULL(0)
 #define MICA_CAP_CLAIM		_BITULL(1)
@@ -171,6 +173,7 @@ struct mica_pci_addr {
 #define MICA_CAP_END		_BITULL(9)
 #define MICA_CAP_VFS		_BITULL(10)
 #define MICA_CAP_ASSEMBLY	_BITULL(12)
+#define MICA_CAP_PCIE_ERRORS	_BITULL(13)
 
 /**
  * struct mica_info - argument of MICA_INFO

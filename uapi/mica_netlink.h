@@ -71,6 +71,11 @@ enum mica_command {
  * @MICA_EVENT_MERGE: that branch is there in place of some that it was made of
  * @MICA_EVENT_LEAVING: somebody takes a device from a session, or unplugs it; or the
  *	driver from a physical function that made virtual ones for the session
+ * @MICA_EVENT_PCIE_ERROR: the device had a PCI Express error (AER), or
+ *	MICA_A_EVENT_REPORTER had one: a port above it, or its physical function.
+ *	MICA_A_EVENT_SEVERITY and MICA_A_EVENT_STATUS say which. Of each severity there
+ *	is at most one event a second for a device: it tells of the first error, and
+ *	MICA_A_EVENT_COUNT how many it stands for. Needs MICA_CAP_PCIE_ERRORS
  */
 enum mica_event_type {
 	MICA_EVENT_CLAIM = 1,
@@ -89,6 +94,19 @@ enum mica_event_type {
 	MICA_EVENT_RESET,
 	MICA_EVENT_MERGE,
 	MICA_EVENT_LEAVING,
+	MICA_EVENT_PCIE_ERROR,
+};
+
+/**
+ * enum mica_severity - how bad a PCI Express error is (MICA_A_EVENT_SEVERITY)
+ * @MICA_SEVERITY_CORRECTED: the hardware corrected it, nothing is lost
+ * @MICA_SEVERITY_NONFATAL: a transaction is lost, the link works
+ * @MICA_SEVERITY_FATAL: the link does not work any more; the kernel resets it
+ */
+enum mica_severity {
+	MICA_SEVERITY_CORRECTED = 1,
+	MICA_SEVERITY_NONFATAL,
+	MICA_SEVERITY_FATAL,
 };
 
 /**
@@ -128,6 +146,13 @@ enum mica_device_state {
  * @MICA_A_EVENT_PATH: string, from the root of the union, of any bytes but NUL
  * @MICA_A_EVENT_TEXT: string, a few words for people
  * @MICA_A_EVENT_PAD: for alignment, to be skipped
+ * @MICA_A_EVENT_SEVERITY: u32, &enum mica_severity
+ * @MICA_A_EVENT_STATUS: u32, bits of the Correctable Error Status register, or of
+ *	the Uncorrectable one, that are not masked; not there if the kernel did not
+ *	read it, as after a fatal error
+ * @MICA_A_EVENT_COUNT: u32, how many errors the event stands for
+ * @MICA_A_EVENT_REPORTER: string, address of the PCI function that had the error; not
+ *	there if it was the device
  * @__MICA_A_EVENT_MAX: not used
  * @MICA_A_EVENT_MAX: the last one
  *
@@ -146,6 +171,10 @@ enum mica_event_attr {
 	MICA_A_EVENT_PATH,
 	MICA_A_EVENT_TEXT,
 	MICA_A_EVENT_PAD,
+	MICA_A_EVENT_SEVERITY,
+	MICA_A_EVENT_STATUS,
+	MICA_A_EVENT_COUNT,
+	MICA_A_EVENT_REPORTER,
 
 	__MICA_A_EVENT_MAX,
 	MICA_A_EVENT_MAX = (__MICA_A_EVENT_MAX - 1)

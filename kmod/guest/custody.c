@@ -33,6 +33,7 @@ struct mica_held *mica_held_alloc(struct mica_session *session)
 	INIT_LIST_HEAD(&held->table);
 	held->session = session;
 	held->state = MICA_DEVICE_CLAIMING;
+	mica_errors_init_held(held);
 	return held;
 }
 
@@ -291,6 +292,8 @@ void mica_custody_state(struct mica_held *held, enum mica_device_state state,
 	spin_lock(&mica_custody_lock);
 	held->state = state;
 	held->error = error;
+	mica_errors_watch(held, state == MICA_DEVICE_CLAIMED &&
+			  !held->unplugged);
 	spin_unlock(&mica_custody_lock);
 }
 
@@ -439,6 +442,7 @@ static void mica_custody_removed(struct pci_dev *pdev)
 		held->unplugged = true;
 		held->state = MICA_DEVICE_UNPLUGGED;
 		held->error = -ENODEV;
+		mica_errors_watch(held, false);
 	}
 	spin_unlock(&mica_custody_lock);
 }

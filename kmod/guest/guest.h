@@ -81,6 +81,26 @@ struct mica_session {
 };
 
 /**
+ * struct mica_error - PCI Express errors of one severity that a function had
+ * @pending: in the list of those that are to be told of
+ * @held: the function
+ * @severity: how bad they are
+ * @count: how many there were since they were told of
+ * @status: what the first of these was
+ * @reporter: address of the function that had it
+ *
+ * Guarded by the lock of errors.
+ */
+struct mica_error {
+	struct list_head pending;
+	struct mica_held *held;
+	enum mica_severity severity;
+	u32 count;
+	u32 status;
+	char reporter[32];
+};
+
+/**
  * struct mica_held - a function in the custody of a session
  * @list: in its session's list
  * @table: in the table of all of them
@@ -101,6 +121,8 @@ struct mica_session {
  * @reset: it was reset since
  * @lost: it does not answer any more
  * @leave: nothing more is to be done with it
+ * @watched: in the list of functions whose errors are told
+ * @errors: by severity
  *
  * The members without a lock belong to the session's queue.
  */
@@ -123,6 +145,8 @@ struct mica_held {
 	bool reset;
 	bool lost;
 	bool leave;
+	struct list_head watched;
+	struct mica_error errors[MICA_SEVERITY_FATAL];
 };
 
 /* session.c */
@@ -240,6 +264,14 @@ int mica_custody_snap(struct mica_session *session, u32 index,
 		      struct mica_device_snap *snap);
 int mica_custody_init(void);
 void mica_custody_exit(void);
+
+/* errors.c */
+void mica_errors_init_held(struct mica_held *held);
+void mica_errors_watch(struct mica_held *held, bool on);
+void mica_errors_flush(void);
+bool mica_errors_told(void);
+void mica_errors_init(void);
+void mica_errors_exit(void);
 
 /* restore.c */
 void mica_restore(struct list_head *list);

@@ -36,6 +36,8 @@ u64 mica_guest_caps(void)
 	}
 	if (IS_ENABLED(CONFIG_KVM) && IS_ENABLED(CONFIG_KVM_VFIO))
 		caps |= MICA_CAP_ASSEMBLY;
+	if (mica_errors_told())
+		caps |= MICA_CAP_PCIE_ERRORS;
 	return caps;
 }
 

@@ -207,6 +207,7 @@ void mica_restore(struct list_head *list)
 
 	list_for_each_entry(held, list, list)
 		mica_restore_begin(held);
+	mica_errors_flush();
 	list_for_each_entry(held, list, list)
 		mica_restore_wait(held);
 	list_for_each_entry(held, list, list)

@@ -418,6 +418,8 @@ int mica_guest_init(void)
 	err = mica_custody_init();
 	if (err)
 		destroy_workqueue(mica_reaper);
+	else
+		mica_errors_init();
 	return err;
 }
 
@@ -426,6 +428,7 @@ void mica_guest_exit(void)
 	struct mica_session *session;
 	unsigned long index;
 
+	mica_errors_exit();
 	mica_custody_exit();
 	destroy_workqueue(mica_reaper);
 	/* What is left are sessions that are remembered. */
