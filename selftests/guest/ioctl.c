@@ -379,6 +379,8 @@ TEST_F(call, info_tells_what_is_here)
 		  !!(info.caps & MICA_CAP_IOMMU));
 	EXPECT_EQ(!!(info.caps & MICA_CAP_CLAIM), !!(info.caps & MICA_CAP_VFS));
 	EXPECT_EQ(!access("/dev/kvm", F_OK), !!(info.caps & MICA_CAP_KVM));
+	EXPECT_EQ(!access("/sys/kernel/tracing/events/ras/aer_event", F_OK),
+		  !!(info.caps & MICA_CAP_PCIE_ERRORS));
 	EXPECT_NE(0, info.session);
 	EXPECT_NE(~0u, info.session);
 	info.reserved = 1;
