@@ -73,7 +73,7 @@ void mica_errors_watch(struct mica_held *held, bool on)
 void mica_errors_flush(void)
 {
 	/* Who has just counted one may not have asked for the worker yet. */
-	mod_delayed_work(system_wq, &mica_errors_work, 0);
+	schedule_delayed_work(&mica_errors_work, 0);
 	flush_delayed_work(&mica_errors_work);
 }
 
