@@ -121,6 +121,8 @@ is "the session went on to its end" $? 7
 until_true driver_is "$device" e1000e
 result $? "the device is back on its driver"
 sum=$(($(corrected) - before))
+[[ $sum -gt 20 ]]
+result $? "a storm of $sum"
 sees "a storm: all $sum are counted" $((sum + 2)) "$of_mine and .severity == \"corrected\""
 jq -es "[.[] | select($of_mine and .severity == \"corrected\").time][2:] |
 	length <= last - first + 3" <"$json" >"$OUT"
