@@ -372,26 +372,12 @@ TEST_F(claim, inherited_session_is_the_same)
 
 TEST_F_TIMEOUT(claim, open_device_delays_the_way_back, 300)
 {
-	int ready[2], status;
-	struct vfio_use use;
 	pid_t child;
-	char c;
+	int status;
 
-	ASSERT_EQ(0, pipe(ready));
 	ASSERT_EQ(0, session_claim(self->fd, self->nvme, 0, &self->why));
-	child = fork();
-	ASSERT_LE(0, child);
-	if (!child) {
-		close(self->fd);
-		if (vfio_use_group(&use, self->nvme) ||
-		    vfio_use_device(&use, self->nvme))
-			_exit(1);
-		write(ready[1], "x", 1);
-		pause();
-		_exit(0);
-	}
-	close(ready[1]);
-	ASSERT_EQ(1, read(ready[0], &c, 1));
+	child = vfio_user_start(self->nvme);
+	ASSERT_LT(0, child);
 	close(self->fd);
 	sleep_us(1000000);
 	EXPECT_STREQ("vfio-pci", pci_driver(self->nvme));
