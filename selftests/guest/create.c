@@ -243,7 +243,7 @@ TEST_F_TIMEOUT(create, each_allocation_fails, 600)
 	int n, fds, err, failures = 0, step = 1;
 	bool came = true;
 
-	if (!faults_can_be())
+	if (!faults_can_be("failslab fail_page_alloc"))
 		SKIP(return, "the kernel cannot inject faults");
 	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
 				   &self->guest.why));

@@ -454,7 +454,7 @@ TEST_F_TIMEOUT(memory, each_allocation_fails, 600)
 	int n, err, failures, way;
 	bool came;
 
-	if (!faults_can_be())
+	if (!faults_can_be("failslab fail_page_alloc"))
 		SKIP(return, "the kernel cannot inject faults");
 	for (way = 0; way < 2; way++) {
 		failures = 0;

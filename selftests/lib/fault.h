@@ -39,14 +39,20 @@ static inline bool fault_came(void)
 	       atoi(left) == 0;
 }
 
-/* Asks for what modules do it that are built in, too, on a kernel that can do it. */
-static inline bool faults_can_be(void)
+/*
+ * Asks for what modules do it that are built in, too, on a kernel that can do it.
+ * @kinds are directories of debugfs: allocations that may wait fail as well.
+ */
+static inline bool faults_can_be(const char *kinds)
 {
+	char command[256];
+
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
-	return !system("cd /sys/kernel/debug && "
-		       "echo N >failslab/ignore-gfp-wait && "
-		       "for v in fail*/verbose; do echo 0 >$v; done") &&
-	       !fault_at(0);
+	snprintf(command, sizeof(command),
+		 "cd /sys/kernel/debug && for k in %s; do "
+		 "echo N >$k/ignore-gfp-wait || exit; done && "
+		 "for v in fail*/verbose; do echo 0 >$v; done", kinds);
+	return !system(command) && !fault_at(0);
 }
 
 #endif /* _SELFTESTS_LIB_FAULT_H */

@@ -227,7 +227,7 @@ TEST_F_TIMEOUT(fault, any_allocation_may_fail, 3600)
 	int failed;
 
 	NOT_ON_OVERLAY("other options");
-	if (!faults_can_be())
+	if (!faults_can_be("failslab"))
 		SKIP(return, "a kernel without failslab");
 	for (j = 0; j < ARRAY_SIZE(options); j++) {
 		for (i = 0; i < ARRAY_SIZE(ops); i++) {
