@@ -74,8 +74,9 @@ enum mica_command {
  * @MICA_EVENT_PCIE_ERROR: the device had a PCI Express error (AER), or
  *	MICA_A_EVENT_REPORTER had one: a port above it, or its physical function.
  *	MICA_A_EVENT_SEVERITY and MICA_A_EVENT_STATUS say which. Of each severity there
- *	is at most one event a second for a device: it tells of the first error, and
- *	MICA_A_EVENT_COUNT how many it stands for. Needs MICA_CAP_PCIE_ERRORS
+ *	is at most one event a second for a device, and one when any goes back: it
+ *	tells of the first error, and MICA_A_EVENT_COUNT how many it stands for. Needs
+ *	MICA_CAP_PCIE_ERRORS
  */
 enum mica_event_type {
 	MICA_EVENT_CLAIM = 1,
