@@ -24,7 +24,7 @@
 #include <linux/slab.h>
 #include <linux/splice.h>
 #include <linux/workqueue.h>
-#include "union.h"
+#include "origin.h"
 #include "../compat/splice.h"
 
 /* So much is copied between two looks for a fatal signal. */
@@ -493,6 +493,7 @@ static int mark_meta(const struct mica_copy *c)
 	const struct mica_part *data = mica_data_part(d_inode(c->dentry));
 
 	return !c->meta ? 0 : mica_note_need(c->b, data->b) ?:
+	       mica_record_data(data, c->b, c->temp) ?:
 	       lower_set_mark(c->b, c->temp, "metacopy", "", 0);
 }
 
@@ -927,6 +928,16 @@ int mica_check_data(struct dentry *dentry)
 	return err;
 }
 
+/* Its origin may be what its data was copied from, before that was changed. */
+static bool is_data_of(const struct mica_part *meta, const struct mica_branch *b,
+		       struct dentry *data)
+{
+	struct mica_origin wanted;
+
+	mica_read_data(meta->b, meta->dentry, &wanted);
+	return !wanted.size || mica_leads_to(b, data, false, &wanted);
+}
+
 /**
  * mica_adopt_data - tell a file where its data is, if it is a metacopy
  * @inode: the file, which may be new
@@ -953,6 +964,8 @@ int mica_adopt_data(struct inode *inode, struct mica_branch *b, struct dentry *d
 	if (ret > 0) {
 		ret = mica_is_metacopy_on_disk(b,
 					       data);
+		if (!ret)
+			ret = !is_data_of(first, b, data);
 		if (!ret) {
 			mi->data_part = mica_part_of(b, dget(data));
 			show_data(mi, &mi->data_part);

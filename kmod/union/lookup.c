@@ -2,7 +2,7 @@
 /* Finding a name in the branches, from the left to the right. */
 #include <linux/mount.h>
 #include <linux/slab.h>
-#include "union.h"
+#include "origin.h"
 
 struct mica_parts *mica_parts_alloc(unsigned int nr)
 {
@@ -128,6 +128,18 @@ int mica_look(const struct mica_branches *set, const struct mica_part *dir,
 }
 
 /**
+ * struct mica_wanted - data that is looked for
+ * @by: the branch of the metacopy that it belongs to
+ * @file: the file that has it, as far as that is known
+ * @exact: no other one will do
+ */
+struct mica_wanted {
+	struct mica_branch *by;
+	struct mica_origin file;
+	bool exact;
+};
+
+/**
  * struct mica_search - a look-up under way
  * @view: what is looked into
  * @where: parts of the directory to look in
@@ -135,7 +147,7 @@ int mica_look(const struct mica_branches *set, const struct mica_part *dir,
  * @name: name to look for
  * @redirect: what @name points into, if it is not the caller's
  * @found: what has been found
- * @data: it is data of a file that is looked for
+ * @data: it is data of a file that is looked for, or NULL
  */
 struct mica_search {
 	const struct mica_view *view;
@@ -144,7 +156,7 @@ struct mica_search {
 	struct qstr name;
 	char *redirect;
 	struct mica_parts *found;
-	bool data;
+	struct mica_wanted *data;
 };
 
 static int search(struct mica_search *s, unsigned int from, int depth);
@@ -282,20 +294,39 @@ static int add_found(struct mica_search *s, unsigned int i,
 }
 
 /*
+ * A layer that was put in between may have another file of that name. A file
+ * system without a UUID may be a new one each time, with the same files.
+ */
+static bool is_wanted(const struct mica_wanted *data, const struct mica_branch *b,
+		      struct dentry *entry, bool is_meta)
+{
+	return !data->file.size ||
+	       mica_leads_to(b, entry, is_meta, &data->file) ||
+	       (!data->exact && (uuid_is_null(&data->file.head.uuid) ||
+				 mica_may_have_moved(data->by, b)));
+}
+
+/*
  * The data of a file may be here, or be still further to the right. As
  * search_part(); takes over @entry.
  */
 static int search_data(struct mica_search *s, unsigned int *i,
 		       struct dentry *entry, int depth)
 {
-	const struct mica_branch *b = s->where->part[*i].b;
+	struct mica_branch *b = s->where->part[*i].b;
 	char *redirect = NULL;
 	int ret;
 
 	ret = d_is_reg(entry) ? mica_is_metacopy_on_disk(b, entry) : -EIO;
+	if (!is_wanted(s->data, b, entry, ret > 0)) {
+		dput(entry);
+		return 1;
+	}
 	if (!ret)
 		return add_found(s, *i, entry, false);
 	if (ret > 0) {
+		s->data->by = b;
+		mica_read_data(b, entry, &s->data->file);
 		redirect = mica_redirect(b, entry);
 		ret = IS_ERR(redirect) ? PTR_ERR(redirect) : 1;
 	}
@@ -417,6 +448,40 @@ int mica_lookup_parts(struct inode *dir, const struct qstr *name,
 	return mica_lookup_in(&view, mica_parts(dir), name, from, parts);
 }
 
+/* As mica_lookup_data(); finds nothing if @exact is too much. */
+static int lookup_data(struct inode *dir, const struct qstr *name,
+		       const struct mica_part *top, bool exact,
+		       struct mica_parts **found)
+{
+	const struct mica_view view = view_of(dir->i_sb);
+	struct mica_wanted data = { .by = top->b, .exact = exact };
+	struct mica_search s = {
+		.view = &view,
+		.where = mica_parts(dir),
+		.name = *name,
+		.data = &data,
+	};
+	unsigned int i, from = 0;
+	char *redirect;
+	int ret = 1;
+
+	*found = NULL;
+	mica_read_data(top->b, top->dentry, &data.file);
+	redirect = mica_redirect(top->b, top->dentry);
+	if (IS_ERR(redirect))
+		return PTR_ERR(redirect);
+	if (redirect)
+		ret = follow(&s, top->b, redirect, 0);
+	for (i = 0; i < s.where->nr; i++)
+		if (s.where->part[i].b == top->b)
+			from = i + 1;
+	if (ret <= 0)
+		from = s.where->nr;
+	ret = search(&s, from, 0) ?: min(ret, 0);
+	*found = s.found;
+	return ret;
+}
+
 /**
  * mica_lookup_data - look for the data of a file that is a metacopy
  * @dir: its directory
@@ -431,36 +496,20 @@ int mica_lookup_parts(struct inode *dir, const struct qstr *name,
 int mica_lookup_data(struct inode *dir, const struct qstr *name,
 		     const struct mica_part *top, struct mica_part *data)
 {
-	const struct mica_view view = view_of(dir->i_sb);
-	struct mica_search s = {
-		.view = &view,
-		.where = mica_parts(dir),
-		.name = *name,
-		.data = true,
-	};
-	unsigned int i, from = 0;
-	char *redirect;
-	int ret = 1;
+	struct mica_parts *found;
+	int ret;
 
-	redirect = mica_redirect(top->b, top->dentry);
-	if (IS_ERR(redirect))
-		return PTR_ERR(redirect);
-	if (redirect)
-		ret = follow(&s, top->b, redirect, 0);
-	for (i = 0; i < s.where->nr; i++)
-		if (s.where->part[i].b == top->b)
-			from = i + 1;
-	if (ret <= 0)
-		from = s.where->nr;
-	ret = search(&s, from, 0) ?: min(ret, 0);
-	if (!ret && !s.found)
+	ret = lookup_data(dir, name, top, true, &found);
+	if (!ret && !found)
+		ret = lookup_data(dir, name, top, false, &found);
+	if (!ret && !found)
 		ret = -EIO;
 	if (!ret)
-		*data = mica_part_get(&s.found->part[0]);
+		*data = mica_part_get(&found->part[0]);
 	else
 		pr_warn_ratelimited("%pd2 in %s: its data is not found\n",
 				    top->dentry, top->b->name);
-	mica_parts_free(s.found);
+	mica_parts_free(found);
 	return ret;
 }
 

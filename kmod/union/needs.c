@@ -203,6 +203,27 @@ bool mica_needs(struct mica_branch *b, const struct mica_branch *on)
 	return ret;
 }
 
+/**
+ * mica_may_have_moved - can what a metacopy was made of be another file now?
+ * @b: the branch of the metacopy
+ * @to: the branch of that file
+ *
+ * A merge may have copied it. Where there is no list of layers, they may all be
+ * copies, as far as anybody knows.
+ */
+bool mica_may_have_moved(struct mica_branch *b, const struct mica_branch *to)
+{
+	unsigned int i;
+	bool ret;
+
+	mutex_lock(&b->needs_lock);
+	ret = !b->nr_needs;
+	for (i = 0; i < b->nr_needs && !ret; i++)
+		ret = is_in(to->merged, to->nr_merged, b->needs[i]);
+	mutex_unlock(&b->needs_lock);
+	return ret;
+}
+
 static int add_need(struct mica_branch *b, __le64 hash)
 {
 	size_t size = (b->nr_needs + 1) * sizeof(*b->needs);

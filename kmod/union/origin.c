@@ -80,9 +80,9 @@ void mica_encode(const struct mica_branch *b, struct dentry *dentry,
 	o->head.uuid = lower->s_uuid;
 }
 
-/* Reads the attribute; what is none that can be used is ignored. */
-void mica_read_origin(const struct mica_branch *b, struct dentry *dentry,
-		      struct mica_origin *o)
+/* Reads an attribute; what is none that can be used is ignored. */
+static void read_handle(const struct mica_branch *b, struct dentry *dentry,
+			const char *mark, struct mica_origin *o)
 {
 	u8 value[U8_MAX];
 	int size;
@@ -90,7 +90,7 @@ void mica_read_origin(const struct mica_branch *b, struct dentry *dentry,
 	o->size = 0;
 	if (b->userxattr)
 		return;
-	size = lower_get_mark(b, dentry, "origin", value, sizeof(value));
+	size = lower_get_mark(b, dentry, mark, value, sizeof(value));
 	if (size <= (int)sizeof(o->head))
 		return;
 	memcpy(&o->head, value, sizeof(o->head));
@@ -100,6 +100,24 @@ void mica_read_origin(const struct mica_branch *b, struct dentry *dentry,
 	memset(o->fid, 0, sizeof(o->fid));
 	memcpy(o->fid, value + sizeof(o->head), size - sizeof(o->head));
 	o->size = size;
+}
+
+static int write_handle(const struct mica_branch *b, struct dentry *dentry,
+			const char *mark, const struct mica_origin *o)
+{
+	u8 value[U8_MAX];
+	int err;
+
+	memcpy(value, &o->head, sizeof(o->head));
+	memcpy(value + sizeof(o->head), o->fid, o->size - sizeof(o->head));
+	err = lower_set_mark(b, dentry, mark, value, o->size);
+	return err == -EOPNOTSUPP ? 0 : err;
+}
+
+void mica_read_origin(const struct mica_branch *b, struct dentry *dentry,
+		      struct mica_origin *o)
+{
+	read_handle(b, dentry, "origin", o);
 }
 
 /**
@@ -332,8 +350,6 @@ int mica_record_origin(struct inode *inode, const struct mica_branch *b,
 	const struct mica_part *part = &parts->part[0];
 	struct super_block *sb = inode->i_sb;
 	struct mica_origin o;
-	u8 value[U8_MAX];
-	int err;
 
 	if (!S_ISDIR(inode->i_mode) && d_inode(part->dentry)->i_nlink > 1 &&
 	    !mica_links_stay(sb, part))
@@ -346,10 +362,70 @@ int mica_record_origin(struct inode *inode, const struct mica_branch *b,
 	}
 	if (!o.size || !mica_branch_of_fs(sb, &o.head.uuid))
 		return 0;
-	memcpy(value, &o.head, sizeof(o.head));
-	memcpy(value + sizeof(o.head), o.fid, o.size - sizeof(o.head));
-	err = lower_set_mark(b, copy, "origin", value, o.size);
-	return err == -EOPNOTSUPP ? 0 : err;
+	return write_handle(b, copy, "origin", &o);
+}
+
+/* A metacopy that was not made of the file with its data itself has that, too. */
+#define DATA "mica.data"
+
+/**
+ * mica_record_data - note which file has the data of a metacopy
+ * @data: where that is
+ * @b: the branch of the metacopy
+ * @copy: the metacopy, with its origin, before it has its name
+ *
+ * Return: 0 or an error; that the file cannot be told from others is none.
+ */
+int mica_record_data(const struct mica_part *data, const struct mica_branch *b,
+		     struct dentry *copy)
+{
+	struct mica_origin own, noted;
+
+	if (!data->b->uuid_is_good)
+		return 0;
+	mica_encode(data->b, data->dentry, &own);
+	if (!own.size)
+		return 0;
+	mica_read_origin(b, copy, &noted);
+	return mica_same_origin(&own, &noted) ? 0 :
+	       write_handle(b, copy, DATA, &own);
+}
+
+/**
+ * mica_read_data - which file has the data of a metacopy?
+ * @b: the branch of the metacopy
+ * @meta: the metacopy
+ * @o: out: the file; @o->size is 0 if that is not known
+ */
+void mica_read_data(const struct mica_branch *b, struct dentry *meta,
+		    struct mica_origin *o)
+{
+	read_handle(b, meta, DATA, o);
+	if (!o->size)
+		mica_read_origin(b, meta, o);
+}
+
+/**
+ * mica_leads_to - is this the file that has the data, or another metacopy of it?
+ * @b: its branch
+ * @dentry: the file
+ * @is_meta: it is a metacopy
+ * @data: what mica_read_data() found
+ */
+bool mica_leads_to(const struct mica_branch *b, struct dentry *dentry, bool is_meta,
+		   const struct mica_origin *data)
+{
+	struct mica_origin o;
+
+	if (b->uuid_is_good) {
+		mica_encode(b, dentry, &o);
+		if (mica_same_origin(&o, data))
+			return true;
+	}
+	if (!is_meta)
+		return false;
+	mica_read_data(b, dentry, &o);
+	return mica_same_origin(&o, data);
 }
 
 /*

@@ -35,6 +35,10 @@ struct mica_branch *mica_branch_of_fs(const struct super_block *sb,
 				      const uuid_t *uuid);
 void mica_read_origin(const struct mica_branch *b, struct dentry *dentry,
 		      struct mica_origin *o);
+void mica_read_data(const struct mica_branch *b, struct dentry *meta,
+		    struct mica_origin *o);
+bool mica_leads_to(const struct mica_branch *b, struct dentry *dentry, bool is_meta,
+		   const struct mica_origin *data);
 void mica_get_origin(const struct mica_part *part, struct mica_origin *o);
 
 #endif /* _MICA_UNION_ORIGIN_H */

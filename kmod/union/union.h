@@ -480,6 +480,8 @@ bool mica_is_impure(struct inode *dir, const struct mica_branch *b);
 int mica_mark_impure(struct inode *dir, const struct mica_branch *b);
 int mica_record_origin(struct inode *inode, const struct mica_branch *b,
 		       struct dentry *copy);
+int mica_record_data(const struct mica_part *data, const struct mica_branch *b,
+		     struct dentry *copy);
 int mica_number_filesystems(struct mica_branches *set);
 
 /* options.c */
@@ -609,6 +611,7 @@ int mica_is_sealed(const struct mica_branch *b,
 		   const struct mica_branches *set, unsigned int left,
 		   char **by);
 bool mica_needs(struct mica_branch *b, const struct mica_branch *on);
+bool mica_may_have_moved(struct mica_branch *b, const struct mica_branch *to);
 int mica_note_need(struct mica_branch *b, const struct mica_branch *on);
 
 /**

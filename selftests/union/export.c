@@ -274,6 +274,25 @@ static bool leads_nowhere_else(struct handle *h)
 	return !strcmp(text_of(h), "old");
 }
 
+/* The handle tells what it was made of, which has not the data that it has now. */
+TEST_F(export, a_metacopy_of_what_was_written_has_no_older_data)
+{
+	struct handle h;
+
+	NOT_ON_OVERLAY("other handles");
+	DO(run("echo 1 >l1/f"));
+	DO(mount_union("l2:l1") ?: put("mnt/f", "2\n") ?: umount("mnt"));
+	DO(mount_union("up:l2:l1"));
+	DO(get("mnt/f", &h));
+	DO(rename("mnt/f", "mnt/g"));
+	ASSERT_STREQ("2\n", text_of(&h));
+	DO(umount("mnt"));
+	DO(mount_union("up:l2:l1"));
+	ASSERT_STRNE("1\n", text_of(&h));
+	HAS("mnt/g", "2\n");
+	ASSERT_STREQ("2\n", text_of(&h));
+}
+
 TEST_F(export, what_is_no_handle_is_stale)
 {
 	struct handle h, bad;

@@ -4,6 +4,7 @@
 #include <sys/time.h>
 #include <sys/xattr.h>
 #include "kselftest_harness.h"
+#include "branches.h"
 #include "util.h"
 
 UNION_FIXTURE(metacopy);
@@ -308,6 +309,128 @@ TEST_F(metacopy, without_its_data_a_file_is_an_error)
 	DO(mount_in_form("up:l1", "dot"));
 	if (!on_overlay)
 		FAILS(EIO, open("mnt/d/g", O_RDONLY));
+}
+
+/* Who makes the metacopy. */
+static const struct {
+	const char *name;
+	const char *form;
+	bool overlayfs;
+} writers[] = {
+	{ "mica, dot", "dot", false },
+	{ "mica, overlay", "overlay", false },
+	{ "overlayfs", "overlay", true },
+};
+
+static int start_by_overlayfs(void)
+{
+	return umount("mnt") ?:
+	       mount("o", "mnt", "overlay", 0, "redirect_dir=on,metacopy=on,"
+		     "lowerdir=l1,upperdir=up,workdir=work");
+}
+
+/* What is in the place of all that l1 has, in l2. */
+static const struct {
+	const char *name;
+	const char *command;
+} between[] = {
+	{ "other files", "find l2 -type f -exec sh -c "
+	  "'seq 500000 | head -c $(stat -c %%s {}) >{}' ';'" },
+	{ "empty files", "find l2 -type f -exec truncate -s 0 {} +" },
+	{ "directories", "find l2 -type f -delete -exec mkdir {} ';'" },
+	{ "pipes", "find l2 -type f -delete -exec mkfifo {} ';'" },
+	{ "metacopies of nothing", "find l2 -type f -exec "
+	  "setfattr -n trusted.overlay.metacopy {} ';'" },
+	{ "nothing", "rm -r l2/d l2/f" },
+};
+
+TEST_F(metacopy, a_layer_that_comes_between_does_not_have_its_data)
+{
+	char path[64], up[64];
+	unsigned int w, i, j;
+
+	NOT_ON_OVERLAY("it takes what it finds");
+	for (w = 0; w < ARRAY_SIZE(writers); w++) {
+		for (i = 0; i < ARRAY_SIZE(changes); i++) {
+			snprintf(path, sizeof(path), "mnt/%s", changes[i].path);
+			snprintf(up, sizeof(up), "up/%s", changes[i].path);
+			DO(start(writers[w].form));
+			if (writers[w].overlayfs)
+				DO(start_by_overlayfs());
+			DO(changes[i].change());
+			DO(umount("mnt"));
+			for (j = 0; j < ARRAY_SIZE(between); j++) {
+				DO(run("rm -rf l2 && cp -r l1 l2 && rm l2/d/l"));
+				DO(run(between[j].command));
+				DO(mount_in_form("up:l2:l1", writers[w].form));
+				ASSERT_EQ(0, shows_data(path, up)) {
+					TH_LOG("%s: %s: %s", writers[w].name,
+					       changes[i].name, between[j].name);
+				}
+				DO(umount("mnt"));
+			}
+			DO(run("rm -rf work owork"));
+		}
+	}
+	/* It comes while the union is mounted. */
+	DO(run("rm -rf l2 && mkdir l2"));
+	DO(start("dot"));
+	DO(do_chmod());
+	DO(run("cp -r l1/d l2 && echo wrong >l2/d/g"));
+	DO(drop_caches());
+	ASSERT_LT(0, add_branch("l2", 0, 1));
+	DO(shows_data("mnt/d/g", "up/d/g"));
+}
+
+/* Two that were written have the same origin, and other data. */
+TEST_F(metacopy, its_data_is_that_of_one_of_several_versions)
+{
+	NOT_ON_OVERLAY("it takes what it finds");
+	DO(run("mkdir l3/d && echo 1 >l1/f"));
+	DO(mount_union("l2:l1") ?: put("mnt/f", "2\n") ?: umount("mnt"));
+	DO(mount_union("l3:l1") ?: put("mnt/f", "3\n") ?: umount("mnt"));
+	DO(mount_union("up:l2:l1"));
+	DO(chmod("mnt/f", 0600) ?: rename("mnt/f", "mnt/g") ?: umount("mnt"));
+	DO(mount_union("up:l3:l2:l1"));
+	HAS("mnt/g", "2\n");
+	DO(umount("mnt"));
+	/* And a metacopy of it. */
+	DO(mkdir("top", 0755));
+	DO(mount_union("top:up:l2:l1"));
+	DO(chmod("mnt/g", 0640) ?: rename("mnt/g", "mnt/f") ?: umount("mnt"));
+	DO(mount_union("top:l3:up:l2:l1"));
+	HAS("mnt/f", "2\n");
+	DO(umount("mnt"));
+	DO(mount_union("top:up:l3:l2:l1"));
+	HAS("mnt/f", "2\n");
+	DO(add("mnt/f", "+"));
+	HAS("top/f", "2\n+");
+}
+
+TEST_F(metacopy, other_data_than_its_own_is_an_error)
+{
+	NOT_ON_OVERLAY("it takes what it finds");
+	if (!strcmp(variant->fs, "tmpfs"))
+		SKIP(return, "its layers cannot be told from those of another");
+	DO(start("dot"));
+	DO(do_chmod());
+	DO(umount("mnt"));
+	DO(run("cp -r l1 new && rm l1/d/g"));
+	/* In its layer, or between. */
+	DO(mount_union("up:new:l1"));
+	FAILS(EIO, open("mnt/d/g", O_RDONLY));
+	FAILS(EIO, truncate("mnt/d/g", 0));
+	DO(umount("mnt"));
+	DO(fill("l1/d/g", SIZE, SEED) ?: mount_union("up:l1"));
+	FAILS(EIO, open("mnt/d/g", O_RDONLY));
+	DO(umount("mnt"));
+	/* Who knows that a copy of the layer has the same files says so. */
+	DO(mount_union("up:new"));
+	FAILS(EIO, open("mnt/d/g", O_RDONLY));
+	DO(umount("mnt"));
+	DO(run("setfattr -x trusted.overlay.mica.layers up"));
+	DO(mount_union("up:new"));
+	DO(shows_data("mnt/d/g", "up/d/g"));
 }
 
 TEST_F(metacopy, off_copies_the_data)
