@@ -124,7 +124,7 @@ static const struct mica_ioctl_entry mica_ioctls[] = {
 		.run = mica_union_own_run,
 		.tail = offsetof(struct mica_union_own, reason_ptr),
 		.full_size = sizeof(struct mica_union_own),
-		.flags = MICA_OWN_CHANGE,
+		.flags = MICA_OWN_CHANGE | MICA_OWN_TELL,
 		.gives = true,
 	},
 };
@@ -284,6 +284,9 @@ static int mica_union_own_run(struct mica_call *call, void *arg)
 	struct mica_union_own *o = arg;
 	bool change = o->flags & MICA_OWN_CHANGE;
 
+	if (change && o->flags & MICA_OWN_TELL)
+		return mica_fail(&call->why, -EINVAL, MICA_REASON_BAD_VALUE, NULL,
+				 "MICA_OWN_TELL goes with no other flag");
 	return mica_need_zero(call, change ? 0 : o->branch, "branch") ?:
 	       mica_own_begin(&call->session->owned, o, &call->why);
 }

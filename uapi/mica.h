@@ -644,13 +644,15 @@ struct mica_guest_note {
  *
  * * MICA_OWN_CHANGE - the directory is going to be changed, so no union may have it,
  *   or what is in it, as a branch
+ * * MICA_OWN_TELL - it is not to be owned: only @hash and @uuid are told
  */
 #define MICA_OWN_CHANGE		_BITUL(0)
+#define MICA_OWN_TELL		_BITUL(1)
 
 /**
  * struct mica_union_own - argument of MICA_UNION_OWN
  * @size: sizeof(struct mica_union_own)
- * @flags: zero or MICA_OWN_CHANGE
+ * @flags: zero, MICA_OWN_CHANGE or MICA_OWN_TELL
  * @fd: descriptor of a directory
  * @branch: with MICA_OWN_CHANGE, number of a branch that it may be all the same,
  *	or zero
@@ -676,9 +678,9 @@ struct mica_union_own {
  * MICA_UNION_OWN - keep unions and overlays from writing to a directory
  *
  * As long as the session is open, the directory @fd is nobody's writable branch
- * or upper directory. A session can have one. @hash is what stands for it in
- * trusted.overlay.mica.layers, as the bytes are there; @uuid is what stands in the
- * origin of a copy of what is in it.
+ * or upper directory, unless MICA_OWN_TELL is set. A session can have one. @hash is
+ * what stands for it in trusted.overlay.mica.layers, as the bytes are there; @uuid is
+ * what stands in the origin of a copy of what is in it.
  *
  * Errors:
  *
@@ -687,7 +689,8 @@ struct mica_union_own {
  * * EBUSY - it is somebody's writable branch or upper directory, or with
  *   MICA_OWN_CHANGE a branch, or one is in it (MICA_REASON_BRANCH).
  * * EEXIST - the session has one already.
- * * EINVAL - @branch is not zero, without MICA_OWN_CHANGE (MICA_REASON_BAD_VALUE).
+ * * EINVAL - @branch is not zero, without MICA_OWN_CHANGE, or both flags are set
+ *   (MICA_REASON_BAD_VALUE).
  * * EFAULT, E2BIG, EOPNOTSUPP, ENOMEM as of any command.
  */
 #define MICA_UNION_OWN		_IO(MICA_IOC_TYPE, 0x05)

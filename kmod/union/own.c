@@ -27,6 +27,8 @@ static int own(struct mica_owned *owned, const struct mica_union_own *o,
 
 	if (!S_ISDIR(inode->i_mode))
 		return -ENOTDIR;
+	if (o->flags & MICA_OWN_TELL)
+		return 0;
 	if ((o->flags & MICA_OWN_CHANGE) &&
 	    mica_change_begin(&owned->changing, o->branch))
 		return mica_fail(why, -EBUSY, MICA_REASON_BRANCH, NULL,
@@ -94,11 +96,12 @@ int mica_own_begin(struct mica_owned **session, struct mica_union_own *o,
 	if (IS_ERR(owned))
 		return PTR_ERR(owned);
 	err = own(owned, o, why);
-	if (err) {
+	if (!err)
+		describe(owned->dir, o);
+	if (err || o->flags & MICA_OWN_TELL) {
 		free_owned(owned);
 		return err;
 	}
-	describe(owned->dir, o);
 	if (!cmpxchg(session, NULL, owned))
 		return 0;
 	mica_own_end(owned);

@@ -165,7 +165,7 @@ FIXTURE_VARIANT_ADD(ioctl, union_own)
 	.cmd = MICA_UNION_OWN,
 	.size = sizeof(struct mica_union_own),
 	.tail = offsetof(struct mica_union_own, reason_ptr),
-	.flags = 1,
+	.flags = MICA_OWN_CHANGE | MICA_OWN_TELL,
 	.err = ENOTDIR,
 	.gives = true,
 };

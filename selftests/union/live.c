@@ -608,6 +608,36 @@ TEST_F(live, a_directory_that_is_owned_is_not_written_to)
 	close(session);
 }
 
+/* What it is known by is told of any directory, and nothing more comes of it. */
+TEST_F(live, what_a_directory_is_known_by_is_no_secret)
+{
+	__le64 hash = 0, same = 1;
+	int session, other;
+
+	NOT_ON_OVERLAY("it owns nothing of ours");
+	DO(mount_union("up:l1"));
+	other = own("l1", 0, 0, &hash);
+	ASSERT_LE(0, other);
+	session = own("l1", MICA_OWN_TELL, 0, &same);
+	ASSERT_LE(0, session);
+	ASSERT_EQ(hash, same);
+	close(session);
+	session = own("up", MICA_OWN_TELL, 0, &same);
+	ASSERT_LE(0, session);
+	ASSERT_TRUE(!hash || hash != same);
+	close(other);
+	/* It was not taken, though the session is still open. */
+	other = own("l1", MICA_OWN_CHANGE, 0, NULL);
+	ASSERT_EQ(-1, other);
+	DO(umount("mnt"));
+	other = own("up", MICA_OWN_CHANGE, 0, NULL);
+	ASSERT_LE(0, other);
+	close(other);
+	close(session);
+	FAILS(EINVAL, own("l1", MICA_OWN_TELL | MICA_OWN_CHANGE, 0, NULL));
+	FAILS(EINVAL, own("l1", MICA_OWN_TELL, 1, NULL));
+}
+
 /* What is removed or changed under a union would show in it. */
 TEST_F(live, a_directory_that_is_changed_is_no_branch)
 {
