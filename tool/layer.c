@@ -123,7 +123,7 @@ static char *mark_name(const char *mark)
 	return xprintf("%s.overlay.%s", in_user_namespace() ? "user" : "trusted", mark);
 }
 
-static const char *mark_read(int fd, const char *mark, char **value, size_t *len)
+const char *mark_read(int fd, const char *mark, char **value, size_t *len)
 {
 	char *name CLEANUP(free_string) = mark_name(mark);
 
@@ -422,6 +422,7 @@ void layers_close(struct layers *layers)
 		struct layer *layer = &layers->layer[--layers->nr];
 
 		free(layer->path);
+		free(layer->lacks);
 		close_fd(&layer->fd);
 	}
 	free(layers->layer);

@@ -15,6 +15,9 @@
 /* More directories in one another are neither read nor made: the stack has an end. */
 #define MAX_DEPTH 2048
 
+/* Overlayfs's attributes, but in a user namespace, see mark_read(). */
+#define MARK "trusted.overlay."
+
 #define NO_FILE ((struct part){ .fd = -1 })
 #define NO_NODE ((struct node){ .data = NO_FILE })
 
@@ -35,8 +38,9 @@ struct layers {
 	struct layer {
 		char *path;
 		int fd;
-		uint64_t hash;		/* what layers that need it know it by, or zero */
-		unsigned char uuid[16];	/* of its file system, if it is owned */
+		uint64_t hash;		/* what those that need it know it by, if asked for */
+		unsigned char uuid[16];	/* of its file system, likewise */
+		char *lacks;		/* in words, if it needs others that are not there */
 	} *layer;
 	size_t nr;
 	bool complete;		/* there are none below them */
@@ -69,6 +73,7 @@ struct node {
 	char *below;		/* where it goes on, as a path from their root, or NULL */
 	bool dot;		/* what ends it has the dot form */
 	bool lost;		/* it was renamed, and what it was is not all here */
+	bool guessed;		/* data that may be another file's: it was told by the name */
 };
 
 const char *node_root(struct node *root, const struct layers *layers, size_t from);
@@ -83,6 +88,16 @@ void node_close(struct node *node);
 bool node_is_dir(const struct node *node);
 const struct part *node_data(const struct node *node);
 int node_open_data(const struct node *node);
+
+/* What becomes of a file that a layer leads to. */
+enum moved {
+	MOVED_NOT,
+	MOVED_MERGED,		/* the layer was merged, which may copy it */
+	MOVED_PERHAPS,		/* it is not known which layer it was in */
+};
+
+void layers_find_needs(struct layers *layers);
+enum moved layer_moved(const struct layers *layers, size_t layer, size_t to);
 
 /* What an entry of a directory of a layer means. */
 enum entry_kind {
@@ -100,6 +115,7 @@ bool has_other_names(const struct part *file);
 const char *is_metacopy(bool *metacopy, int fd);
 const char *read_redirect(char **to, int fd);
 bool needs_no_others(int root);
+const char *mark_read(int fd, const char *mark, char **value, size_t *len);
 const char *set_opaque(int dir);
 
 /* Sorted by their bytes. */

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
-#include "layer.h"
+#include "origin.h"
 
 #define MAX_REDIRECTS 8			/* in one another */
 
@@ -76,6 +76,20 @@ const char *node_root(struct node *root, const struct layers *layers, size_t fro
 }
 
 /**
+ * struct wanted - data that is looked for
+ * @by: the layer of the metacopy that it belongs to
+ * @file: the file that has it
+ * @known: whether that is known
+ * @exact: no other one will do
+ */
+struct wanted {
+	size_t by;
+	struct origin file;
+	bool known;
+	bool exact;
+};
+
+/**
  * struct search - a look-up under way
  * @layers: all of them
  * @in: the directory that is looked in
@@ -85,7 +99,7 @@ const char *node_root(struct node *root, const struct layers *layers, size_t fro
  * @found: what has been found
  * @redirected: how many parts that had at the last redirect, if more is to come
  * @lost: something on the way of that was renamed, and what it was is not all here
- * @data: it is data of a file that is looked for
+ * @data: it is data of a file that is looked for, or NULL
  * @ended: nothing more can come
  * @depth: redirects in one another
  */
@@ -98,7 +112,7 @@ struct search {
 	struct node *found;
 	size_t redirected;
 	bool lost;
-	bool data;
+	struct wanted *data;
 	bool ended;
 	int depth;
 };
@@ -133,13 +147,23 @@ static const char *walk(struct search *s, size_t from, char *path, char **last)
 	return why;
 }
 
+/* With other layers in their place it would lead to what is another's. */
+static const char *check_needs(const struct layers *layers, size_t layer)
+{
+	const char *lacks = layers->layer[layer].lacks;
+
+	return lacks ? because("was renamed or is without its data, and %s", lacks) : NULL;
+}
+
 /* It goes on under another name, right of @layer. */
 static const char *follow(struct search *s, size_t layer, const char *redirect)
 {
 	char *path CLEANUP(free_string) = xstrdup(redirect);
 	char *last = path;
-	const char *why = NULL;
+	const char *why = check_needs(s->layers, layer);
 
+	if (why)
+		return why;
 	s->redirected = needs_no_others(s->layers->layer[layer].fd) ? 0 : s->found->nr;
 	if (*redirect == '/') {
 		if (s->depth == MAX_REDIRECTS)
@@ -178,17 +202,41 @@ static const char *take_dir(struct search *s, struct part *entry, const struct p
 	return why ?: to ? follow(s, layer, to) : NULL;
 }
 
+/* A layer that was put in between may have another file of that name. */
+static bool is_wanted(struct search *s, const struct part *entry, bool metacopy)
+{
+	enum moved moved;
+
+	if (!s->data->known || leads_to(s->layers, entry, metacopy, &s->data->file))
+		return true;
+	moved = s->data->exact ? MOVED_NOT : layer_moved(s->layers, s->data->by, entry->layer);
+	s->found->guessed |= moved == MOVED_PERHAPS;
+	return moved != MOVED_NOT;
+}
+
+static const char *want_data_of(struct wanted *data, const struct layers *layers,
+				const struct part *metacopy)
+{
+	data->by = metacopy->layer;
+	data->known = read_data_origin(&data->file, metacopy);
+	return check_needs(layers, metacopy->layer);
+}
+
 static const char *take_data(struct search *s, struct part *entry)
 {
 	char *to CLEANUP(free_string) = NULL;
 	bool metacopy = false;
-	const char *why;
+	const char *why = NULL;
 
+	if (S_ISREG(entry->st.st_mode))
+		why = is_metacopy(&metacopy, entry->fd);
+	if (!is_wanted(s, entry, metacopy))
+		return NULL;
 	if (!S_ISREG(entry->st.st_mode))
 		return because("has its data in what is no file");
-	why = is_metacopy(&metacopy, entry->fd);
 	if (!why && metacopy)
-		why = read_redirect(&to, entry->fd);
+		why = want_data_of(s->data, s->layers, entry) ?:
+		      read_redirect(&to, entry->fd);
 	if (!why && to)
 		return follow(s, entry->layer, to);
 	if (!metacopy) {
@@ -259,13 +307,14 @@ const char *node_find(struct node *found, const struct layers *layers,
 	return search(&s);
 }
 
-/* Finds the data of a metacopy that is called @name in @dir. */
-const char *node_find_data(struct node *data, const struct layers *layers,
-			   const struct node *dir, const char *name, const struct part *file)
+static const char *find_data(struct node *data, const struct layers *layers,
+			     const struct node *dir, const char *name,
+			     const struct part *file, bool exact)
 {
+	struct wanted wanted = { .exact = exact };
 	struct search s = {
 		.layers = layers, .in = dir, .own = NO_NODE,
-		.name = xstrdup(name), .found = data, .data = true,
+		.name = xstrdup(name), .found = data, .data = &wanted,
 	};
 	char *to CLEANUP(free_string) = NULL;
 	const char *why;
@@ -273,10 +322,22 @@ const char *node_find_data(struct node *data, const struct layers *layers,
 	*data = NO_NODE;
 	while (s.i < dir->nr && dir->part[s.i].layer <= file->layer)
 		s.i++;
-	why = read_redirect(&to, file->fd);
+	why = want_data_of(&wanted, layers, file) ?: read_redirect(&to, file->fd);
 	if (!why && to)
 		why = follow(&s, file->layer, to);
 	return why ?: search(&s);
+}
+
+/* Finds the data of a metacopy that is called @name in @dir. */
+const char *node_find_data(struct node *data, const struct layers *layers,
+			   const struct node *dir, const char *name, const struct part *file)
+{
+	const char *why = find_data(data, layers, dir, name, file, true);
+
+	if (why || data->nr)
+		return why;
+	node_close(data);
+	return find_data(data, layers, dir, name, file, false);
 }
 
 /* Finds what a directory has under a name, and the data of a file, all of it here. */

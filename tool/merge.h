@@ -5,7 +5,6 @@
 
 #include "layer.h"
 
-#define MARK "trusted.overlay."
 #define META_DIR ".wh..wh.mica"
 
 /* How far it is, on a terminal. */

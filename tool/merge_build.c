@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <sys/xattr.h>
 #include "merge.h"
+#include "origin.h"
 
 /* A copy that other names of its file find by the handle of its origin. */
 struct indexed {
@@ -49,63 +50,6 @@ struct target {
 	bool impure;		/* names in it have another number than their own */
 };
 
-/* What a copy was made of, as overlayfs has it on disk: a head, and a file handle. */
-#define ORIGIN_MAGIC 0xfb
-#define ORIGIN_ENDIAN 3
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#define ORIGIN_FLAGS 1
-#define ORIGIN_OTHER_ENDIAN 0
-#else
-#define ORIGIN_FLAGS 0
-#define ORIGIN_OTHER_ENDIAN 1
-#endif
-
-struct origin {
-	unsigned char version;
-	unsigned char magic;
-	unsigned char len;		/* of all */
-	unsigned char flags;
-	unsigned char type;
-	unsigned char uuid[16];		/* of the file system */
-	unsigned char fid[UCHAR_MAX - 21];
-};
-
-#define ORIGIN_HEAD offsetof(struct origin, fid)
-
-static bool read_origin(struct origin *o, const struct part *file)
-{
-	char *path CLEANUP(free_string) = fd_path(file->fd);
-	ssize_t len = getxattr(path, MARK "origin", o, sizeof(*o));
-
-	return len > (ssize_t)ORIGIN_HEAD && !o->version && o->magic == ORIGIN_MAGIC &&
-	       o->len == len && (o->flags & ORIGIN_ENDIAN) != ORIGIN_OTHER_ENDIAN;
-}
-
-/* That of a copy which would be made of it. */
-static bool make_origin(struct origin *o, const struct build *b, const struct part *file)
-{
-	union {
-		struct file_handle handle;
-		char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-	} h;
-	size_t len;
-	int id;
-
-	h.handle.handle_bytes = MAX_HANDLE_SZ;
-	if (name_to_handle_at(file->fd, "", &h.handle, &id, AT_EMPTY_PATH))
-		return false;
-	len = h.handle.handle_bytes;
-	if (!len || len > sizeof(o->fid))
-		return false;
-	*o = (struct origin){
-		.magic = ORIGIN_MAGIC, .len = (unsigned char)(ORIGIN_HEAD + len),
-		.flags = ORIGIN_FLAGS, .type = (unsigned char)h.handle.handle_type,
-	};
-	memcpy(o->uuid, b->layers->layer[file->layer].uuid, sizeof(o->uuid));
-	memcpy(o->fid, h.handle.f_handle, len);
-	return true;
-}
-
 /* What a copy of a file is called in an index, or NULL. */
 static char *index_name(const struct build *b, const struct part *file)
 {
@@ -113,7 +57,7 @@ static char *index_name(const struct build *b, const struct part *file)
 	char *name;
 	size_t i;
 
-	if (!read_origin(&o, file) && !make_origin(&o, b, file))
+	if (!read_origin(&o, file) && !make_origin(&o, b->layers, file))
 		return NULL;
 	name = xmalloc(2 * o.len + 1u);
 	for (i = 0; i < o.len; i++)
@@ -315,6 +259,8 @@ static const char *find_data(struct data *d, struct build *b, const struct node 
 		return why;
 	why = node_find_data(&d->at, b->layers, dir, name, file) ?:
 	      read_redirect(&redirect, file->fd);
+	if (!why && d->at.guessed)
+		return because("was made of another file than the one of its name in these layers");
 	if (why || d->at.nr)
 		return why;
 	if (!d->at.below)
@@ -327,7 +273,8 @@ static const char *find_data(struct data *d, struct build *b, const struct node 
 
 static bool skip_data_marks(const char *name)
 {
-	return !strcmp(name, MARK "metacopy") || !strcmp(name, MARK "redirect");
+	return !strcmp(name, MARK "metacopy") || !strcmp(name, MARK "redirect") ||
+	       !strcmp(name, MARK "mica.data");
 }
 
 static bool skip_redirect(const char *name)
@@ -354,7 +301,7 @@ static const char *keep_origin(const struct build *b, const struct place *to,
 {
 	struct origin o;
 
-	if (file->st.st_nlink < 2 || read_origin(&o, file) || !make_origin(&o, b, file))
+	if (file->st.st_nlink < 2 || read_origin(&o, file) || !make_origin(&o, b->layers, file))
 		return NULL;
 	return set_mark(to, MARK "origin", &o, o.len);
 }

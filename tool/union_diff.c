@@ -327,6 +327,7 @@ int union_diff(int argc, char **argv)
 	if (optind == argc)
 		usage_error("takes a mounted union, or layers");
 	ret = layers_open(&d.layers, argv + optind, (size_t)(argc - optind));
+	layers_find_needs(&d.layers);
 	if (!ret && d.layers.nr <= d.top)
 		ret = fail("there is no layer to compare with");
 	if (!ret) {

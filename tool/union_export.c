@@ -569,6 +569,7 @@ int union_export(int argc, char **argv)
 	/* What is UTF-8 in a name is written as that, whatever the user's is. */
 	setlocale(LC_CTYPE, "C.UTF-8");
 	ret = layers_open(&x.layers, argv + optind, (size_t)(argc - optind));
+	layers_find_needs(&x.layers);
 	ret = ret ?: export(&x, file, compress);
 	/* What was begun is not ended: half an archive must not look whole. */
 	if (ret && x.archive)
