@@ -430,21 +430,6 @@ int mica_branch_find_index(struct mica_branch *b)
 	return 0;
 }
 
-/* What the branches of a union forbid, which may change meanwhile. */
-static unsigned int forbidden_in(const struct super_block *sb)
-{
-	struct srcu_struct *srcu = &mica_super(sb)->srcu;
-	const struct mica_branches *set;
-	unsigned int i, forbidden = 0;
-	int reading = srcu_read_lock(srcu);
-
-	set = mica_branches(sb);
-	for (i = 0; i < set->nr; i++)
-		forbidden |= set->branch[i]->forbidden;
-	srcu_read_unlock(srcu, reading);
-	return forbidden;
-}
-
 static unsigned int forbidden_by(const struct vfsmount *mnt,
 				 const struct user_namespace *ns)
 {
@@ -458,7 +443,7 @@ static unsigned int forbidden_by(const struct vfsmount *mnt,
 	if (mnt->mnt_sb->s_iflags & SB_I_NOEXEC)
 		forbidden |= MNT_NOEXEC;
 	if (mnt->mnt_sb->s_magic == MICA_SUPER_MAGIC)
-		forbidden |= forbidden_in(mnt->mnt_sb);
+		forbidden |= mica_super(mnt->mnt_sb)->forbidden;
 	return forbidden;
 }
 
@@ -469,21 +454,24 @@ static unsigned int forbidden_by(const struct vfsmount *mnt,
  *
  * What a mount forbids is forbidden for copies of what is on it, too. From a
  * copy it cannot be told where it is from, so it holds for all that is in a
- * branch which copies are made in.
+ * branch which copies are made in. One at a time.
+ *
+ * Return: all that any of them forbids.
  */
-void mica_inherit_forbidden(struct mica_branches *set,
-			    const struct user_namespace *ns)
+unsigned int mica_inherit_forbidden(struct mica_branches *set,
+				    const struct user_namespace *ns)
 {
-	unsigned int i = set->nr, all = 0;
+	unsigned int i = set->nr, all = 0, own;
 	struct mica_branch *b;
 
 	while (i--) {
 		b = set->branch[i];
-		b->forbidden = forbidden_by(b->mnt, ns);
-		all |= b->forbidden;
-		if (b->rw)
-			b->forbidden = all;
+		own = forbidden_by(b->mnt, ns);
+		all |= own;
+		/* Somebody may look at it meanwhile. */
+		WRITE_ONCE(b->forbidden, b->rw ? all : own);
 	}
+	return all;
 }
 
 /**

@@ -523,10 +523,7 @@ static void publish(struct mica_switch *sw)
 			ms->branches->branch[i]->pos = sw->instead->pos;
 	if (sw->mode)
 		mica_branch_set_mode(sw->mode, !sw->mode->rw);
-	mica_inherit_forbidden(set, sw->sb->s_user_ns);
-	set->old = ms->branches;
-	/* Pairs with mica_branches(). */
-	smp_store_release(&ms->branches, set);
+	mica_publish(ms, set);
 }
 
 /* What was replaced is looked at by nobody any more. */

@@ -128,6 +128,53 @@ static int check_unchanged(struct dentry *root)
 	return 0;
 }
 
+static bool has_branch_on(const struct mica_super *ms, const struct super_block *sb)
+{
+	unsigned int i;
+
+	for (i = 0; i < ms->branches->nr; i++)
+		if (ms->branches->branch[i]->mnt->mnt_sb == sb)
+			return true;
+	return false;
+}
+
+/*
+ * What the branches forbid holds in unions on this one, also of those that it gets
+ * when it is in use. Under unions_lock.
+ */
+static void forbid(struct mica_super *ms, struct mica_branches *set)
+{
+	struct mica_super *other;
+	unsigned int forbidden;
+
+	forbidden = mica_inherit_forbidden(set, ms->sb->s_user_ns);
+	if (!(forbidden & ~ms->forbidden))
+		return;
+	ms->forbidden |= forbidden;
+	/* Unions are not stacked any higher. */
+	list_for_each_entry(other, &unions, list)
+		if (has_branch_on(other, ms->sb))
+			other->forbidden |= mica_inherit_forbidden(other->branches,
+								   other->sb->s_user_ns);
+}
+
+/**
+ * mica_publish - from here on a union has other branches
+ * @ms: the union
+ * @set: the branches
+ *
+ * What they forbid is forbidden before anything of them shows.
+ */
+void mica_publish(struct mica_super *ms, struct mica_branches *set)
+{
+	mutex_lock(&unions_lock);
+	forbid(ms, set);
+	set->old = ms->branches;
+	/* Pairs with mica_branches(). */
+	smp_store_release(&ms->branches, set);
+	mutex_unlock(&unions_lock);
+}
+
 /* From now on it is seen that its branches are branches. */
 static int register_super(struct mica_super *ms)
 {
@@ -141,6 +188,7 @@ static int register_super(struct mica_super *ms)
 		err = check_unchanged(ms->branches->branch[i]->mnt->mnt_root);
 	if (!err) {
 		ms->id = ++last_id;
+		forbid(ms, ms->branches);
 		list_add_tail(&ms->list, &unions);
 	}
 	mutex_unlock(&unions_lock);
@@ -403,7 +451,6 @@ static int make_branches(struct super_block *sb, struct mica_options *opts,
 		sb->s_stack_depth = max(sb->s_stack_depth,
 					b->mnt->mnt_sb->s_stack_depth + 1);
 	}
-	mica_inherit_forbidden(set, sb->s_user_ns);
 	if (sb->s_stack_depth > FILESYSTEM_MAX_STACK_DEPTH)
 		return mica_fail(&opts->why, -EINVAL, MICA_REASON_BRANCH, NULL,
 				 "branches are stacked too deep");

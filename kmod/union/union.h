@@ -221,6 +221,7 @@ struct mica_super {
 	u32 id;
 	struct dentry *coming;	/* root of what is going to be a branch */
 	struct mica_branches *branches;
+	unsigned int forbidden;	/* what any branch forbids, or has */
 	struct mutex change_lock;	/* of the branches; nothing waits for it */
 	struct task_struct *changer;	/* who freezes the union for it */
 	struct srcu_struct srcu;	/* who looks at parts of directories */
@@ -297,8 +298,8 @@ static inline const struct mica_part *mica_data_part(const struct inode *inode)
 /* MNT_NOSUID, MNT_NODEV, MNT_NOEXEC that hold for an inode. */
 static inline unsigned int mica_forbidden(const struct inode *inode)
 {
-	return mica_parts(inode)->part[0].b->forbidden |
-	       mica_data_part(inode)->b->forbidden;
+	return READ_ONCE(mica_parts(inode)->part[0].b->forbidden) |
+	       READ_ONCE(mica_data_part(inode)->b->forbidden);
 }
 
 static inline bool mica_is_metacopy(const struct inode *inode)
@@ -458,14 +459,15 @@ struct mica_changing {
 int mica_change_begin(struct mica_changing *c, u32 but);
 void mica_change_end(struct mica_changing *c);
 int mica_expect_branch(struct mica_super *ms, struct dentry *root);
+void mica_publish(struct mica_super *ms, struct mica_branches *set);
 int mica_own(struct inode *inode);
 void mica_disown(struct inode *inode);
 int mica_branch_own(struct mica_branch *branch, struct inode *inode);
 int mica_branch_prepare_work(struct mica_branch *branch,
 			     const struct path *workdir);
 int mica_branch_find_index(struct mica_branch *b);
-void mica_inherit_forbidden(struct mica_branches *set,
-			    const struct user_namespace *ns);
+unsigned int mica_inherit_forbidden(struct mica_branches *set,
+				    const struct user_namespace *ns);
 struct mica_branch *mica_rw_left_of(const struct super_block *sb,
 				    unsigned int pos);
 struct mica_branch *mica_rw_for(struct inode *dir, unsigned int pos);

@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include "kselftest_harness.h"
+#include "branches.h"
 #include "util.h"
 
 #define USER 1234
@@ -370,6 +371,51 @@ TEST_F(forbid, what_a_union_forbids_holds_above_it)
 	EXPECT_STREQ("1234", says("outer/id", "-u", NULL));
 	EXPECT_STREQ(NO_CAPS, caps("outer/grep"));
 	EXPECT_EQ(EACCES, try_open("outer/zero"));
+	ASSERT_EQ(0, umount("outer") ?: umount("mnt") ?: umount("l1"));
+}
+
+/* Also what it gets when the other one is in use. */
+TEST_F(forbid, what_a_union_begins_to_forbid_holds_above_it)
+{
+	int id;
+
+	NOT_ON_OVERLAY("its layers stay");
+	ASSERT_EQ(0, make_programs("l1"));
+	ASSERT_EQ(0, mkdir("l3/d", 0755) ?: make_programs("l3/d"));
+	ASSERT_EQ(0, mknod("l1/zero", S_IFCHR | 0666, makedev(1, 5)));
+	ASSERT_EQ(0, remount("l1", MS_NOSUID | MS_NODEV | MS_NOEXEC));
+	ASSERT_EQ(0, mkdir("outer", 0755));
+	ASSERT_EQ(0, mount_union("up:l2"));
+	ASSERT_EQ(0, mount_mica("dirs=l3=rw:mnt=ro", "outer"));
+	EXPECT_STREQ("0", says("outer/d/id", "-u", NULL));
+	EXPECT_STREQ(NET_RAW, caps("outer/d/grep"));
+	id = add_branch("l1", 0, 1);
+	ASSERT_LT(0, id) {
+		TH_LOG("%s", why.text);
+	}
+	EXPECT_EQ(EACCES, run_it("outer/plain"));
+	EXPECT_EQ(EACCES, try_open("outer/zero"));
+	/* Where copies are made, any could be one. */
+	EXPECT_EQ(EACCES, run_it("outer/d/plain"));
+	ASSERT_EQ(0, chmod("outer/plain", 0711) ?: chmod("outer/zero", 0600));
+	ASSERT_TRUE(there("l3/plain") && there("l3/zero"));
+	EXPECT_EQ(EACCES, run_it("outer/plain"));
+	EXPECT_EQ(EACCES, try_open("outer/zero"));
+	CHANGED(del_branch(id));
+	/* What was copied is still there. */
+	EXPECT_EQ(EACCES, run_it("outer/plain"));
+	EXPECT_EQ(EACCES, try_open("outer/zero"));
+	ASSERT_EQ(0, umount("outer"));
+	/* Programs run, but for nobody else than who runs them. */
+	ASSERT_EQ(0, mount(NULL, "l1", NULL, MS_BIND | MS_REMOUNT | MS_NOSUID, NULL));
+	ASSERT_EQ(0, umount("mnt") ?: mount_union("up:l2"));
+	ASSERT_EQ(0, mount_mica("dirs=l3=rw:mnt=ro", "outer"));
+	EXPECT_STREQ("0", says("outer/d/id", "-u", NULL));
+	ASSERT_LT(0, add_branch("l1", 0, 1));
+	EXPECT_STREQ("1234", says("outer/id", "-u", NULL));
+	EXPECT_STREQ("1234", says("outer/d/id", "-u", NULL));
+	EXPECT_STREQ(NO_CAPS, caps("outer/grep"));
+	EXPECT_STREQ(NO_CAPS, caps("outer/d/grep"));
 	ASSERT_EQ(0, umount("outer") ?: umount("mnt") ?: umount("l1"));
 }
 
