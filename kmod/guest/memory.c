@@ -544,7 +544,10 @@ int mica_map_add(struct mica_vm *vm, const struct mica_guest_range *range,
 	return 0;
 }
 
-/* KVM's part can fail for want of memory, VFIO's cannot: so that is the last. */
+/*
+ * KVM's part can fail for want of memory, so VFIO's is the last. That fails if VFIO
+ * cannot write its answer, though it has unmapped: so the IOMMU is what is asked.
+ */
 static int mica_unmap_both(struct mica_vm *vm, struct mica_map *map,
 			   struct mica_reason *why)
 {
@@ -556,7 +559,9 @@ static int mica_unmap_both(struct mica_vm *vm, struct mica_map *map,
 	ret = mica_map_kvm(vm, args, map, 0);
 	if (!ret && map->iommu) {
 		ret = mica_unmap_dma(vm, args, map);
-		if (ret)
+		if (!mica_map_reached(vm, map))
+			ret = 0;
+		else if (ret)
 			mica_map_kvm(vm, args, map, map->range.length);
 	}
 	mica_args_close(args);

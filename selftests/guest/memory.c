@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Memory that is mapped into KVM and the IOMMU, or into neither. */
 #include <linux/capability.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -478,6 +479,46 @@ TEST_F_TIMEOUT(memory, each_allocation_fails, 600)
 		       failures, n - 2);
 		EXPECT_LT(3, failures);
 	}
+}
+
+/* Lets VFIO read its arguments, but not write what it answers. */
+static void *write_protect(void *arg)
+{
+	bool *stop = arg;
+	char line[256];
+	void *from;
+	FILE *maps;
+
+	while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
+		maps = fopen("/proc/self/maps", "re");
+		while (maps && fgets(line, sizeof(line), maps))
+			if (strstr(line, "mica-args") &&
+			    sscanf(line, "%p-", &from) == 1)
+				mprotect(from, PAGE, PROT_READ);
+		if (maps)
+			fclose(maps);
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(memory, unmapped_though_vfio_cannot_say_so, 120)
+{
+	bool stop = false;
+	pthread_t thread;
+	int i, has, mapped = 0, wrong = 0;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, write_protect, &stop));
+	for (i = 0; i < 300 && !wrong; i++) {
+		if (!guest_map(&self->guest, AT, self->memory, LEN, 0)) {
+			mapped++;
+			has = guest_unmap(&self->guest, AT, LEN) ? BOTH : NEITHER;
+			wrong = has ^ has_it(&self->guest, AT, self->memory);
+		}
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, wrong);
+	EXPECT_LT(0, mapped);
 }
 
 /* Ranges in any order: 7 and 1000 have no common factor. */
