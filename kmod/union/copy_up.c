@@ -23,9 +23,9 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
-#include <linux/workqueue.h>
 #include "origin.h"
 #include "../compat/splice.h"
+#include "../compat/workqueue.h"
 
 /* So much is copied between two looks for a fatal signal. */
 #define MICA_COPY_CHUNK SZ_1M
@@ -248,7 +248,7 @@ static int copy_range(struct file *from, struct file *to, loff_t pos,
 	if (!is_splicing())
 		return splice_range(&r);
 	INIT_WORK_ONSTACK(&r.work, splice_range_work);
-	queue_work(system_unbound_wq, &r.work);
+	queue_work(system_dfl_wq, &r.work);
 	flush_work(&r.work);
 	destroy_work_on_stack(&r.work);
 	return r.err;
