@@ -156,7 +156,7 @@ struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 	struct mica_branch *b;
 	struct vfsmount *mnt;
 
-	b = kzalloc(sizeof(*b), GFP_KERNEL);
+	b = kzalloc(struct_size(b, plain, MICA_NR_PLAIN), GFP_KERNEL);
 	if (!b)
 		return ERR_PTR(-ENOMEM);
 	b->name = kstrdup(name, GFP_KERNEL);
@@ -167,6 +167,7 @@ struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 		return ERR_PTR(-ENOMEM);
 	}
 	INIT_WORK(&b->free_work, free_branch_work);
+	b->modes = 1;
 	b->id = atomic_inc_return(&last_id);
 	b->read = read;
 	mutex_init(&b->needs_lock);
@@ -208,7 +209,9 @@ void mica_branch_set_mode(struct mica_branch *b, bool rw)
 {
 	mica_branch_allow_writes(b, rw);
 	b->was_rw = true;
-	WRITE_ONCE(b->rw, rw);
+	WRITE_ONCE(b->modes, b->modes + 1);
+	/* Who sees that it is not writable sees what of it is out of date. */
+	smp_store_release(&b->rw, rw);
 }
 
 /**

@@ -14,7 +14,9 @@
  */
 #include <linux/log2.h>
 #include <linux/mount.h>
-#include "union.h"
+#include <linux/once.h>
+#include <linux/siphash.h>
+#include "origin.h"
 
 #define DOT_PREFIX	".wh."
 #define DOT_PREFIX_LEN	4
@@ -23,6 +25,11 @@
 
 static const struct qstr dot_opaque = QSTR_INIT(".wh..wh..opq", 12);
 static const struct qstr dot_opaque_old = QSTR_INIT(".wh.__dir_opaque", 16);
+
+static bool is_name(const struct qstr *q, const char *name, int len)
+{
+	return q->len == len && !memcmp(q->name, name, len);
+}
 
 /**
  * mica_dot_whiteout_name - is this the name of a whiteout in dot form?
@@ -38,7 +45,7 @@ bool mica_dot_whiteout_name(const char *name, int len)
 		return false;
 	if (len >= DOT_META_LEN && !memcmp(name, DOT_META, DOT_META_LEN))
 		return false;
-	if (len == dot_opaque_old.len && !memcmp(name, dot_opaque_old.name, len))
+	if (is_name(&dot_opaque_old, name, len))
 		return false;
 	name += DOT_PREFIX_LEN;
 	len -= DOT_PREFIX_LEN;
@@ -155,43 +162,101 @@ static bool find_dots(struct dir_context *ctx, const char *name, int len,
 	if (s->found || !s->left)
 		return false;
 	s->left--;
-	s->found = mica_dot_whiteout_name(name, len);
+	s->found = mica_dot_whiteout_name(name, len) ||
+		   is_name(&dot_opaque, name, len) ||
+		   is_name(&dot_opaque_old, name, len);
 	return true;
 }
 
-/* Of @max names, or more, it cannot be told. */
-static enum mica_dots scan_for_dots(const struct mica_branch *b,
-				    struct dentry *dir, unsigned int max)
+/*
+ * Returns 1 if a directory has no files that hide anything, 0 if it has, or -E2BIG
+ * if it has too many names to tell.
+ */
+static int scan_for_dots(const struct mica_part *dir, unsigned int max)
 {
-	const struct path path = { .mnt = b->mnt, .dentry = dir };
+	const struct path path = { .mnt = dir->b->mnt, .dentry = dir->dentry };
 	struct mica_dots_scan s = { .ctx.actor = find_dots, .left = max };
 
 	if (lower_iterate(&path, &s.ctx) || s.found)
-		return MICA_DOTS;
-	return s.left ? MICA_NO_DOTS : MICA_DOTS_UNKNOWN;
+		return 0;
+	return s.left ? 1 : -E2BIG;
 }
 
 /*
- * Most directories have no whiteouts, and to look for one beside each name costs
- * as much as to look for the name. So after some looks a few names for each of
- * them are read. What is remembered is good as long as the branch does not
- * change, so it is not of one that is writable.
+ * Where a branch remembers a directory as plain, and the hash that it is known by
+ * as long as it does not change; NULL if it has no handle.
  */
-static enum mica_dots dots_in(const struct mica_branch *b,
-			      struct mica_part *dir)
+static u64 *memory_of(const struct mica_part *dir, unsigned int modes, u64 *hash)
 {
-	enum mica_dots dots = READ_ONCE(dir->dots);
-	unsigned int looks;
+	const struct timespec64 ctime = inode_get_ctime(d_inode(dir->dentry));
+	static siphash_key_t key;
+	struct mica_origin o;
 
-	if (dots != MICA_DOTS_UNKNOWN)
-		return dots;
-	looks = READ_ONCE(dir->looks) + 1;
-	WRITE_ONCE(dir->looks, looks);
+	mica_encode(dir->b, dir->dentry, &o);
+	if (!o.size)
+		return NULL;
+	get_random_once(&key, sizeof(key));
+	*hash = siphash_3u64(siphash(o.fid, o.size - sizeof(o.head), &key),
+			     ctime.tv_sec, (u64)modes << 32 | ctime.tv_nsec,
+			     &key);
+	return &dir->b->plain[*hash % MICA_NR_PLAIN];
+}
+
+/* The first to ask asks the branch; some later ones read the directory. */
+static int find_out_if_plain(const struct mica_part *dir, unsigned int modes,
+			     unsigned int looks)
+{
+	u64 hash, *memory;
+	int plain;
+
+	if (looks == 1) {
+		memory = memory_of(dir, modes, &hash);
+		return memory && READ_ONCE(*memory) == hash ? 1 : -E2BIG;
+	}
 	if (looks < 8 || !is_power_of_2(looks))
-		return dots;
-	dots = scan_for_dots(b, dir->dentry, 4 * looks);
-	WRITE_ONCE(dir->dots, dots);
-	return dots;
+		return -E2BIG;
+	plain = scan_for_dots(dir, 4 * looks);
+	if (plain <= 0)
+		return plain;
+	memory = memory_of(dir, modes, &hash);
+	if (memory)
+		WRITE_ONCE(*memory, hash);
+	return 1;
+}
+
+/*
+ * Most directories have no files that hide anything, and to look for one beside
+ * each name costs as much as to look for the name. So after some looks a few names
+ * for each of them are read. What comes of it is good as long as the branch does not
+ * change, so it is not done in one that is writable. The branch remembers some of
+ * its directories, for when they come into memory again.
+ */
+static bool is_plain(struct mica_part *dir)
+{
+	unsigned int modes = READ_ONCE(dir->b->modes), looks;
+	int plain;
+
+	if (READ_ONCE(dir->plain) == modes)
+		return true;
+	looks = READ_ONCE(dir->looks);
+	if (looks == UINT_MAX)
+		return false;
+	WRITE_ONCE(dir->looks, ++looks);
+	plain = find_out_if_plain(dir, modes, looks);
+	if (plain > 0)
+		WRITE_ONCE(dir->plain, modes);
+	else if (!plain)
+		WRITE_ONCE(dir->looks, UINT_MAX);
+	return plain > 0;
+}
+
+/* Can there be files in it that hide something? */
+static bool may_have_dots(const struct mica_part *dir)
+{
+	if (!(dir->b->read & MICA_FORM_DOT))
+		return false;
+	/* What is found out is no change of the part. */
+	return smp_load_acquire(&dir->b->rw) || !is_plain((struct mica_part *)dir);
 }
 
 /**
@@ -203,32 +268,26 @@ static enum mica_dots dots_in(const struct mica_branch *b,
  */
 int mica_part_hides(const struct mica_part *dir, const struct qstr *name)
 {
-	const struct mica_branch *b = dir->b;
-
-	/* What is remembered is no change of the part. */
-	if ((b->read & MICA_FORM_DOT) && !b->rw &&
-	    dots_in(b, (struct mica_part *)dir) == MICA_NO_DOTS)
-		return 0;
-	return mica_hides(b, dir->dentry, name);
+	return may_have_dots(dir) ? mica_hides(dir->b, dir->dentry, name) : 0;
 }
 
 /**
- * mica_is_opaque - does this directory hide what is to the right of it?
- * @b: the branch
- * @dir: directory in it
+ * mica_is_opaque - does this part of a directory hide what is to the right of it?
+ * @dir: the part
  *
  * Return: 1, 0 or an error.
  */
-int mica_is_opaque(const struct mica_branch *b, struct dentry *dir)
+int mica_is_opaque(const struct mica_part *dir)
 {
+	const struct mica_branch *b = dir->b;
 	char value;
 	int ret = 0;
 
-	if (b->read & MICA_FORM_DOT)
-		ret = has_file(b, dir, &dot_opaque) ?:
-		      has_file(b, dir, &dot_opaque_old);
+	if (may_have_dots(dir))
+		ret = has_file(b, dir->dentry, &dot_opaque) ?:
+		      has_file(b, dir->dentry, &dot_opaque_old);
 	if (!ret && (b->read & MICA_FORM_OVERLAY)) {
-		ret = overlay_xattr(b, dir, "opaque", &value, 1);
+		ret = overlay_xattr(b, dir->dentry, "opaque", &value, 1);
 		if (ret == -ERANGE)
 			ret = 0;
 		else if (ret > 0)

@@ -108,7 +108,7 @@ struct mica_parts *mica_root_parts(const struct mica_branches *set)
 
 		parts->part[parts->nr++] =
 			mica_part_of(b, dget(b->mnt->mnt_root));
-		opaque = mica_is_opaque(b, b->mnt->mnt_root);
+		opaque = mica_is_opaque(&parts->part[parts->nr - 1]);
 	}
 	if (opaque >= 0)
 		return parts;

@@ -109,7 +109,9 @@ int mica_look(const struct mica_branches *set, const struct mica_part *dir,
 		other = NULL;
 	}
 	if (!ret && (reach || other) && d_is_dir(dentry))
-		ret = mica_is_opaque(b, dentry);
+		ret = mica_is_opaque(&(struct mica_part){
+			.b = dir->b, .dentry = dentry,
+		});
 	if (!ret && reach && !other)
 		ret = mica_part_hides(dir, name);
 	if (!ret && other && redirect) {

@@ -54,6 +54,7 @@ struct layer_format;
  * @pos: where it stands, 0 is the leftmost
  * @rw: it can be written to
  * @was_rw: it could, since the union was mounted
+ * @modes: how often that has changed, from 1
  * @forbidden: MNT_NOSUID, MNT_NODEV, MNT_NOEXEC that hold for what is in it
  * @fs: which of the union's file systems it is on, for inode numbers
  * @numbered: @fs is good
@@ -80,6 +81,7 @@ struct layer_format;
  * @free_work: frees it when there are none any more
  * @leaving: of the union, how many are still to be freed
  * @owned: inodes marked as belonging to this union, the root and @work
+ * @plain: hashes of MICA_NR_PLAIN directories or less, see format.c
  *
  * It does not change while a union uses it, but that it gets an index, and a list
  * of what it needs.
@@ -89,6 +91,7 @@ struct mica_branch {
 	unsigned int pos;
 	bool rw;
 	bool was_rw;
+	unsigned int modes;
 	unsigned int forbidden;
 	unsigned int fs;
 	bool numbered;
@@ -114,7 +117,11 @@ struct mica_branch {
 	struct percpu_ref ref;
 	struct work_struct free_work;
 	atomic_t *leaving;
+	u64 plain[];
 };
+
+/* Of so many directories a branch remembers that they have no whiteouts. */
+#define MICA_NR_PLAIN	256
 
 /**
  * struct mica_branches - the branches of a union, in order
@@ -134,13 +141,6 @@ struct mica_branches {
 	struct mica_branch *branch[];
 };
 
-/* Whiteouts of the dot form in a directory. */
-enum mica_dots {
-	MICA_DOTS_UNKNOWN,
-	MICA_NO_DOTS,
-	MICA_DOTS,
-};
-
 enum mica_purity {
 	MICA_PURITY_UNKNOWN,
 	MICA_PURE,
@@ -152,15 +152,16 @@ enum mica_purity {
  * @b: the branch
  * @redirected: to the right of it, its name is another
  * @purity: of a directory, whether copies may be in it
- * @dots: of a directory that is not writable, whether whiteouts may be in it
- * @looks: how often that has been of interest
+ * @plain: of a directory that is not writable: it has no files that hide anything,
+ *	which was found out when this was @modes of the branch
+ * @looks: how often that has been of interest; UINT_MAX if it has some
  * @dentry: its name there
  */
 struct mica_part {
 	struct mica_branch *b;
 	bool redirected;
 	enum mica_purity purity;
-	enum mica_dots dots;
+	unsigned int plain;
 	unsigned int looks;
 	struct dentry *dentry;
 };
@@ -569,7 +570,7 @@ int mica_is_whiteout(const struct mica_branch *b, struct dentry *dentry);
 int mica_hides(const struct mica_branch *b, struct dentry *dir,
 	       const struct qstr *name);
 int mica_part_hides(const struct mica_part *dir, const struct qstr *name);
-int mica_is_opaque(const struct mica_branch *b, struct dentry *dir);
+int mica_is_opaque(const struct mica_part *dir);
 int mica_unhide(const struct mica_branch *b, struct dentry *dir,
 		const struct qstr *name);
 char *mica_redirect(const struct mica_branch *b, struct dentry *dir);

@@ -271,6 +271,32 @@ TEST_F(live, the_mode_of_a_branch_can_be_changed)
 	close(fd);
 }
 
+TEST_F(live, a_whiteout_counts_in_a_branch_that_was_known_to_have_none)
+{
+	char name[16];
+	int i, dir;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(run("mkdir -p up/d l1/d l2/d && echo 2 >l2/d/f"));
+	DO(mount_union("up:l1:l2"));
+	dir = open("mnt/d", O_RDONLY);
+	ASSERT_LE(0, dir);
+	for (i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "mnt/d/%d", i);
+		ASSERT_FALSE(there(name));
+	}
+	DO(mica_union("mode mnt @/l1 rw"));
+	DO(mica_union("mode mnt @/up ro"));
+	DO(unlink("mnt/d/f"));
+	ASSERT_STREQ("", ls("up/d"));
+	DO(mica_union("mode mnt @/up rw"));
+	DO(mica_union("mode mnt @/l1 ro"));
+	DO(drop_caches());
+	ASSERT_FALSE(there("mnt/d/f"));
+	ASSERT_STREQ("", ls("mnt/d"));
+	close(dir);
+}
+
 TEST_F(live, a_snapshot_does_not_change_any_more)
 {
 	void *map;
