@@ -145,12 +145,28 @@ int mica_need_zero(struct mica_call *call, u64 value, const char *name)
 			 "%s must be zero", name);
 }
 
-static int mica_ioctl_run(struct mica_call *call, void *arg, void __user *uarg)
+/**
+ * mica_give - write the structure back to the caller
+ * @call: the call
+ *
+ * That is done behind a command that succeeded; by the command itself if it could
+ * not be undone then.
+ *
+ * Return: 0 or -EFAULT.
+ */
+int mica_give(struct mica_call *call)
+{
+	u32 size = min(*(u32 *)call->arg, call->entry->full_size);
+
+	call->given = true;
+	return copy_to_user(call->uarg, call->arg, size) ? -EFAULT : 0;
+}
+
+static int mica_ioctl_run(struct mica_call *call, void *arg)
 {
 	const struct mica_ioctl_entry *entry = call->entry;
 	const struct mica_head *head = arg;
 	const struct mica_tail *tail = arg + entry->tail;
-	u32 size = min(head->size, entry->full_size);
 	int err;
 
 	if (head->flags & ~entry->flags)
@@ -166,12 +182,11 @@ static int mica_ioctl_run(struct mica_call *call, void *arg, void __user *uarg)
 	 * A structure that cannot be written is told before anything is done,
 	 * not after: nothing is left behind by a call that fails.
 	 */
-	if (entry->gives && copy_to_user(uarg, arg, size))
+	if (entry->gives && mica_give(call))
 		return -EFAULT;
+	call->given = !entry->gives;
 	err = entry->run(call, arg);
-	if (!err && entry->gives && copy_to_user(uarg, arg, size))
-		err = -EFAULT;
-	return err;
+	return err || call->given ? err : mica_give(call);
 }
 
 /**
@@ -206,13 +221,14 @@ long mica_run_command(struct file *file, struct mica_session *session,
 	call->file = file;
 	call->entry = entry;
 	call->session = session;
+	call->uarg = uarg;
 	karg = call->arg;
 	err = copy_struct_from_user(karg, entry->full_size, uarg, size);
 	if (!err) {
 		/* The caller may have changed it since it was looked at. */
 		*(u32 *)karg = size;
 		tail = karg + entry->tail;
-		err = mica_ioctl_run(call, karg, uarg);
+		err = mica_ioctl_run(call, karg);
 		if (err)
 			mica_reason_give(&call->why, tail->reason_ptr,
 					 tail->reason_len);

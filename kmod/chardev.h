@@ -32,18 +32,23 @@ struct mica_ioctl_entry {
  * @entry: the command
  * @session: the session of it, if it is /dev/mica
  * @why: what a failing command leaves for the caller
- * @arg: the structure of the command
+ * @uarg: where the caller has the structure of the command
+ * @given: it was written back there, see mica_give()
+ * @arg: the structure
  */
 struct mica_call {
 	struct file *file;
 	const struct mica_ioctl_entry *entry;
 	struct mica_session *session;
 	struct mica_reason why;
+	void __user *uarg;
+	bool given;
 	u8 arg[] __aligned(8);
 };
 
 long mica_run_command(struct file *file, struct mica_session *session,
 		      const struct mica_ioctl_entry *entry, unsigned long arg);
+int mica_give(struct mica_call *call);
 int mica_need_zero(struct mica_call *call, u64 value, const char *name);
 
 #endif /* _MICA_CHARDEV_H */

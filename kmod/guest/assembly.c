@@ -511,7 +511,7 @@ static int mica_setup_fill(struct mica_vm *vm,
 
 static int mica_create(struct mica_call *call, struct mica_vm *vm,
 		       struct mica_guest_create *create,
-		       const struct mica_guest_setup *setup)
+		       struct mica_guest_setup *setup)
 {
 	struct mica_fds *fds = kzalloc(sizeof(*fds), GFP_KERNEL_ACCOUNT);
 	int err;
@@ -524,6 +524,9 @@ static int mica_create(struct mica_call *call, struct mica_vm *vm,
 	      mica_setup_fill(vm, setup, &call->why) ?:
 	      mica_create_fds(call, vm, fds, create) ?:
 	      mica_vm_still(call->session, vm, &call->why);
+	setup->vm_fd = create->vm_fd;
+	setup->container_fd = create->container_fd;
+	err = err ?: mica_give(call);
 	if (!err) {
 		vm->ready = true;
 		mica_fds_install(fds);
@@ -549,7 +552,7 @@ static int mica_prepare(struct mica_call *call, struct mica_vm *vm,
 	vm->prepared = true;
 	create->vm_fd = -1;
 	create->container_fd = -1;
-	return 0;
+	return mica_give(call);
 }
 
 static struct mica_vm *mica_vm_get(struct mica_session *session)
@@ -567,7 +570,7 @@ static struct mica_vm *mica_vm_get(struct mica_session *session)
 /* For a session that has none. */
 static int mica_vm_create_new(struct mica_call *call, struct mica_vm *vm,
 			      struct mica_guest_create *create,
-			      const struct mica_guest_setup *setup)
+			      struct mica_guest_setup *setup)
 {
 	int err = mica_vm_publish(call->session, vm, &call->why);
 
@@ -601,7 +604,7 @@ static int mica_vm_undo(struct mica_session *session, struct mica_vm *vm,
  */
 static int mica_vm_create_again(struct mica_call *call, struct mica_vm *vm,
 				struct mica_guest_create *create,
-				const struct mica_guest_setup *setup)
+				struct mica_guest_setup *setup)
 {
 	bool orphan = vm->ready && !atomic_read(&vm->mm->mm_users);
 	struct mica_args *args;
@@ -627,7 +630,7 @@ static int mica_vm_create_again(struct mica_call *call, struct mica_vm *vm,
 
 static int mica_vm_create(struct mica_call *call,
 			  struct mica_guest_create *create,
-			  const struct mica_guest_setup *setup)
+			  struct mica_guest_setup *setup)
 {
 	struct mica_vm *vm;
 	bool there;
@@ -712,7 +715,7 @@ void mica_vm_done(struct mica_vm *vm)
 
 int mica_guest_create_run(struct mica_call *call, void *arg)
 {
-	static const struct mica_guest_setup nothing;
+	struct mica_guest_setup nothing = {};
 	struct mica_guest_create *create = arg;
 
 	return mica_need_zero(call, create->reserved, "reserved") ?:
@@ -738,10 +741,7 @@ int mica_guest_setup_run(struct mica_call *call, void *arg)
 				 NULL,
 				 "nr_ranges and nr_vectors must be at most %u",
 				 MICA_SETUP_MAX);
-	err = mica_vm_create(call, &create, setup);
-	setup->vm_fd = create.vm_fd;
-	setup->container_fd = create.container_fd;
-	return err;
+	return mica_vm_create(call, &create, setup);
 }
 
 /**

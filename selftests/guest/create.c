@@ -451,6 +451,8 @@ TEST_F(create, prepared_guest_whose_set_up_fails)
 		TH_LOG("%s", self->guest.why.text);
 	}
 	EXPECT_EQ(locked + 8, locked_kib());
+	EXPECT_LT(0, ioctl(setup.vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY));
+	EXPECT_EQ(-1, setup.container_fd);
 	close(setup.vm_fd);
 	close(self->device.fd);
 }
