@@ -414,22 +414,22 @@ static int mica_map_reaches(struct device *dev, void *data)
 }
 
 /*
- * Is every function's IOMMU as it should be? The caller's threads may have put a
- * group into a container of their own, or another range into the call. What a
+ * How many functions reach it, by what the IOMMU says? The caller's threads may have
+ * put a group into a container of their own, or another range into the call. What a
  * group has does not go as long as its members are gone through.
  */
-static bool mica_map_reached(struct mica_vm *vm, const struct mica_map *map)
+static unsigned int mica_map_reached(struct mica_vm *vm, const struct mica_map *map)
 {
 	struct mica_map_reach reach = { .map = map };
 	struct mica_vm_device *dev;
+	unsigned int nr = 0;
 
 	for (dev = vm->devices; dev < vm->devices + vm->nr_devices; dev++) {
 		reach.dev = &dev->pdev->dev;
-		if (iommu_group_for_each_dev(dev->group->group, &reach,
-					     mica_map_reaches) <= 0)
-			return false;
+		nr += iommu_group_for_each_dev(dev->group->group, &reach,
+					       mica_map_reaches) > 0;
 	}
-	return true;
+	return nr;
 }
 
 static int mica_map_both(struct mica_vm *vm, struct mica_args *args,
@@ -448,7 +448,7 @@ static int mica_map_both(struct mica_vm *vm, struct mica_args *args,
 	ret = mica_map_dma(vm, args, map);
 	if (ret)
 		err = mica_map_dma_failed(map, ret, why);
-	else if (!mica_map_reached(vm, map))
+	else if (mica_map_reached(vm, map) < vm->nr_devices)
 		err = mica_fail(why, -EFAULT, MICA_REASON_VFIO, NULL,
 				"the devices do not reach the memory; another thread must have changed their container");
 	if (err && !ret)
@@ -546,7 +546,8 @@ int mica_map_add(struct mica_vm *vm, const struct mica_guest_range *range,
 
 /*
  * KVM's part can fail for want of memory, so VFIO's is the last. That fails if VFIO
- * cannot write its answer, though it has unmapped: so the IOMMU is what is asked.
+ * cannot write its answer, though it has unmapped, and the caller's threads can have
+ * it unmap something else: so the IOMMU is what is asked.
  */
 static int mica_unmap_both(struct mica_vm *vm, struct mica_map *map,
 			   struct mica_reason *why)
@@ -559,10 +560,12 @@ static int mica_unmap_both(struct mica_vm *vm, struct mica_map *map,
 	ret = mica_map_kvm(vm, args, map, 0);
 	if (!ret && map->iommu) {
 		ret = mica_unmap_dma(vm, args, map);
-		if (!mica_map_reached(vm, map))
+		if (!mica_map_reached(vm, map)) {
 			ret = 0;
-		else if (ret)
+		} else {
+			ret = ret ?: -EFAULT;
 			mica_map_kvm(vm, args, map, map->range.length);
+		}
 	}
 	mica_args_close(args);
 	return mica_vm_step(why, ret, MICA_REASON_KVM, NULL, "unmapping");
@@ -609,6 +612,16 @@ u32 mica_maps_left(struct mica_vm *vm)
 	return left;
 }
 
+static bool mica_maps_reached(struct mica_vm *vm)
+{
+	struct mica_map *map, *next;
+	unsigned int nr = 0;
+
+	rbtree_postorder_for_each_entry_safe(map, next, &vm->maps, node)
+		nr += map->iommu ? mica_map_reached(vm, map) : 0;
+	return nr;
+}
+
 /**
  * mica_maps_undo - unmap all from a container that stays
  * @vm: the VM, locked; what KVM has of it goes with KVM's file
@@ -627,6 +640,8 @@ int mica_maps_undo(struct mica_vm *vm, struct mica_args *args)
 	};
 	if (vm->container)
 		ret = mica_args_ioctl(args, vm->container, VFIO_IOMMU_UNMAP_DMA);
+	/* As in mica_unmap_both(). */
+	ret = mica_maps_reached(vm) ? ret ?: -EFAULT : 0;
 	if (!ret)
 		mica_maps_free(vm);
 	return ret;

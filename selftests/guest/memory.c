@@ -513,6 +513,8 @@ TEST_F_TIMEOUT(memory, unmapped_though_vfio_cannot_say_so, 120)
 			mapped++;
 			has = guest_unmap(&self->guest, AT, LEN) ? BOTH : NEITHER;
 			wrong = has ^ has_it(&self->guest, AT, self->memory);
+			/* With an area that it cannot write to, it cannot fail. */
+			wrong |= has;
 		}
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
