@@ -2,6 +2,7 @@
 /* Superblocks of the file system type mica: mounting, the list of unions. */
 #include <linux/capability.h>
 #include <linux/exportfs.h>
+#include <linux/fscrypt.h>
 #include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/mount.h>
@@ -221,6 +222,16 @@ int mica_refuse(struct mica_reason *why, int err, const char *name,
 	return err;
 }
 
+/*
+ * Do others change what is there? With 6.12 the root of a file system that can
+ * encrypt names looks so.
+ */
+static bool is_remote(const struct dentry *root)
+{
+	return root->d_flags & (DCACHE_OP_REVALIDATE | DCACHE_OP_WEAK_REVALIDATE) &&
+	       root->d_op->d_revalidate != fscrypt_d_revalidate;
+}
+
 /* What a directory has to be for this union to write to it. */
 static int check_writable(struct mica_reason *why, const struct mica_spec *spec,
 			  const struct layer_format *format)
@@ -233,10 +244,8 @@ static int check_writable(struct mica_reason *why, const struct mica_spec *spec,
 	if (lower->s_magic == MICA_SUPER_MAGIC)
 		return mica_refuse(why, -EINVAL, spec->name,
 				   "is on a union, it can only be a ro branch");
-	if (spec->path.dentry->d_flags &
-	    (DCACHE_OP_REVALIDATE | DCACHE_OP_WEAK_REVALIDATE) &&
-	    (lower->s_stack_depth == 0 ||
-	     format->form == MICA_FORM_OVERLAY))
+	if (is_remote(spec->path.dentry) &&
+	    (lower->s_stack_depth == 0 || format->form == MICA_FORM_OVERLAY))
 		return mica_refuse(why, -EINVAL, spec->name,
 				   "a %s cannot be a rw branch",
 				   lower->s_type->name);

@@ -40,6 +40,21 @@ static const char *expand(const char *options)
 	return out;
 }
 
+TEST_F(mount, the_root_of_a_file_system_is_a_rw_branch)
+{
+	NOT_ON_OVERLAY("its root is no other directory");
+	DO(mkdir("disk", 0755));
+	DO(run(!strcmp(variant->fs, "tmpfs") ? "mount -t %s disk disk" :
+	       "truncate -s 400M disk.img && mkfs.%s -q disk.img && "
+	       "mount -o loop disk.img disk", variant->fs));
+	DO(put("l1/f", "1\n"));
+	DO(mount_union("disk:l1"));
+	DO(add("mnt/f", "2\n") ?: mkdir("mnt/d", 0755));
+	HAS("disk/f", "1\n2\n");
+	DO(umount("mnt"));
+	DO(umount("disk"));
+}
+
 static const struct {
 	const char *options;
 	int err;
