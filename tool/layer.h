@@ -44,6 +44,7 @@ struct layers {
 	} *layer;
 	size_t nr;
 	bool complete;		/* there are none below them */
+	bool described;		/* hashes and UUIDs are known */
 };
 
 void allow_many_files(void);

@@ -80,12 +80,16 @@ const char *node_root(struct node *root, const struct layers *layers, size_t fro
  * @by: the layer of the metacopy that it belongs to
  * @file: the file that has it
  * @known: whether that is known
+ * @origin: what the metacopy was made of
+ * @has_origin: whether that is known
  * @exact: no other one will do
  */
 struct wanted {
 	size_t by;
 	struct origin file;
 	bool known;
+	struct origin origin;
+	bool has_origin;
 	bool exact;
 };
 
@@ -202,16 +206,35 @@ static const char *take_dir(struct search *s, struct part *entry, const struct p
 	return why ?: to ? follow(s, layer, to) : NULL;
 }
 
+static bool has_uuid(const struct origin *file)
+{
+	static const unsigned char none[sizeof(file->uuid)];
+
+	return memcmp(file->uuid, none, sizeof(none));
+}
+
+/* As may_be_wanted() in kmod/union/lookup.c. */
+static bool may_be_wanted(struct search *s, const struct part *entry, bool metacopy)
+{
+	const struct wanted *data = s->data;
+	enum moved moved = layer_moved(s->layers, data->by, entry->layer);
+
+	if (moved == MOVED_NOT && metacopy && data->has_origin &&
+	    has_origin(s->layers, entry, &data->origin))
+		return true;
+	if (moved == MOVED_NOT && (!has_uuid(&data->file) || !handles_last(entry)))
+		moved = MOVED_PERHAPS;
+	s->found->guessed |= moved == MOVED_PERHAPS;
+	return moved != MOVED_NOT;
+}
+
 /* A layer that was put in between may have another file of that name. */
 static bool is_wanted(struct search *s, const struct part *entry, bool metacopy)
 {
-	enum moved moved;
+	const struct wanted *data = s->data;
 
-	if (!s->data->known || leads_to(s->layers, entry, metacopy, &s->data->file))
-		return true;
-	moved = s->data->exact ? MOVED_NOT : layer_moved(s->layers, s->data->by, entry->layer);
-	s->found->guessed |= moved == MOVED_PERHAPS;
-	return moved != MOVED_NOT;
+	return !data->known || leads_to(s->layers, entry, metacopy, &data->file) ||
+	       (!data->exact && may_be_wanted(s, entry, metacopy));
 }
 
 static const char *want_data_of(struct wanted *data, const struct layers *layers,
@@ -219,6 +242,9 @@ static const char *want_data_of(struct wanted *data, const struct layers *layers
 {
 	data->by = metacopy->layer;
 	data->known = read_data_origin(&data->file, metacopy);
+	data->has_origin = read_origin(&data->origin, metacopy);
+	if (data->known && !layers->described)
+		return because("is without its data, and only the module can tell which file has it: load it with insmod or modprobe");
 	return check_needs(layers, metacopy->layer);
 }
 

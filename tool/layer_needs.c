@@ -62,7 +62,7 @@ static bool describe(struct layer *layer)
 	return true;
 }
 
-static void check_needs(struct layers *layers, size_t layer, bool described)
+static void check_needs(struct layers *layers, size_t layer)
 {
 	struct list needs CLEANUP(list_free) = read_list(layers, layer, "mica.layers");
 	size_t i, j, missing = 0;
@@ -75,7 +75,7 @@ static void check_needs(struct layers *layers, size_t layer, bool described)
 	}
 	if (!missing)
 		return;
-	layers->layer[layer].lacks = described ?
+	layers->layer[layer].lacks = layers->described ?
 		xprintf("%zu of the %zu layers that %s needs are not to the right of it",
 			missing, needs.size / sizeof(uint64_t), layers->layer[layer].path) :
 		xprintf("only the module can tell if the layers that %s needs are here: load it with insmod or modprobe",
@@ -85,13 +85,13 @@ static void check_needs(struct layers *layers, size_t layer, bool described)
 /* Finds out which layers lack others that they need. */
 void layers_find_needs(struct layers *layers)
 {
-	bool described = true;
 	size_t i;
 
+	layers->described = true;
 	for (i = 0; i < layers->nr; i++)
-		described &= describe(&layers->layer[i]);
+		layers->described &= describe(&layers->layer[i]);
 	for (i = 0; i < layers->nr; i++)
-		check_needs(layers, i, described);
+		check_needs(layers, i);
 }
 
 /* May what was to the right be in another file now? As mica_may_have_moved(). */

@@ -2,6 +2,8 @@
 /* What a copy was made of, as kmod/union/origin.c has it. */
 #include <fcntl.h>
 #include <string.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include "origin.h"
 
@@ -15,18 +17,23 @@
 #define ORIGIN_OTHER_ENDIAN 1
 #endif
 
-static bool read_handle(struct origin *o, const struct part *file, const char *mark)
+/* Is there such an attribute? Then @good if it can be used. */
+static bool read_handle(struct origin *o, const struct part *file, const char *mark, bool *good)
 {
 	char *path CLEANUP(free_string) = fd_path(file->fd);
 	ssize_t len = getxattr(path, mark, o, sizeof(*o));
 
-	return len > (ssize_t)ORIGIN_HEAD && !o->version && o->magic == ORIGIN_MAGIC &&
-	       o->len == len && (o->flags & ORIGIN_ENDIAN) != ORIGIN_OTHER_ENDIAN;
+	*good = len > (ssize_t)ORIGIN_HEAD && !o->version && o->magic == ORIGIN_MAGIC &&
+		o->len == len && (o->flags & ORIGIN_ENDIAN) != ORIGIN_OTHER_ENDIAN;
+	return len >= 0;
 }
 
 bool read_origin(struct origin *o, const struct part *file)
 {
-	return read_handle(o, file, MARK "origin");
+	bool good;
+
+	read_handle(o, file, MARK "origin", &good);
+	return good;
 }
 
 /* That of a copy which would be made of it. */
@@ -57,7 +64,10 @@ bool make_origin(struct origin *o, const struct layers *layers, const struct par
 /* That of the file which has the data of a metacopy, if it is known. */
 bool read_data_origin(struct origin *o, const struct part *metacopy)
 {
-	return read_handle(o, metacopy, MARK "mica.data") || read_origin(o, metacopy);
+	bool good;
+
+	return read_handle(o, metacopy, MARK "mica.data", &good) ? good :
+	       read_origin(o, metacopy);
 }
 
 static bool same_origin(const struct origin *a, const struct origin *b)
@@ -67,12 +77,31 @@ static bool same_origin(const struct origin *a, const struct origin *b)
 	       !memcmp(a->fid, b->fid, a->len - ORIGIN_HEAD);
 }
 
+/* Would a copy have that origin? */
+bool has_origin(const struct layers *layers, const struct part *file,
+		const struct origin *origin)
+{
+	struct origin o;
+
+	return (read_origin(&o, file) || make_origin(&o, layers, file)) &&
+	       same_origin(&o, origin);
+}
+
+/* Can files there be told from others by their handles, also later? As in origin.c. */
+bool handles_last(const struct part *file)
+{
+	struct statfs fs;
+
+	return !fstatfs(file->fd, &fs) && fs.f_type != EXFAT_SUPER_MAGIC &&
+	       fs.f_type != FUSE_SUPER_MAGIC && fs.f_type != MSDOS_SUPER_MAGIC;
+}
+
 /* Is that the file which has the data, or another metacopy of it? */
 bool leads_to(const struct layers *layers, const struct part *file, bool metacopy,
 	      const struct origin *data)
 {
 	struct origin o;
 
-	return (make_origin(&o, layers, file) && same_origin(&o, data)) ||
+	return (handles_last(file) && make_origin(&o, layers, file) && same_origin(&o, data)) ||
 	       (metacopy && read_data_origin(&o, file) && same_origin(&o, data));
 }

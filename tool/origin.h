@@ -22,6 +22,9 @@ struct origin {
 bool read_origin(struct origin *o, const struct part *file);
 bool make_origin(struct origin *o, const struct layers *layers, const struct part *file);
 bool read_data_origin(struct origin *o, const struct part *metacopy);
+bool has_origin(const struct layers *layers, const struct part *file,
+		const struct origin *origin);
+bool handles_last(const struct part *file);
 bool leads_to(const struct layers *layers, const struct part *file, bool metacopy,
 	      const struct origin *data);
 

@@ -141,6 +141,7 @@ static const char *own_layers(struct merge *m)
 			why = because("%s: cannot be told from others, its file system has no UUID",
 				      m->item[i].path);
 	}
+	m->layers.described = !why;
 	return why;
 }
 

@@ -156,7 +156,7 @@ struct mica_branch *mica_branch_new(const struct path *path, const char *name,
 	struct mica_branch *b;
 	struct vfsmount *mnt;
 
-	b = kzalloc(struct_size(b, plain, MICA_NR_PLAIN), GFP_KERNEL);
+	b = kzalloc(struct_size(b, plain, MICA_NR_PLAIN), GFP_KERNEL_ACCOUNT);
 	if (!b)
 		return ERR_PTR(-ENOMEM);
 	b->name = kstrdup(name, GFP_KERNEL);

@@ -934,8 +934,8 @@ static bool is_data_of(const struct mica_part *meta, const struct mica_branch *b
 {
 	struct mica_origin wanted;
 
-	mica_read_data(meta->b, meta->dentry, &wanted);
-	return !wanted.size || mica_leads_to(b, data, false, &wanted);
+	return !mica_read_data(meta->b, meta->dentry, &wanted) &&
+	       (!wanted.size || mica_leads_to(b, data, false, &wanted));
 }
 
 /**

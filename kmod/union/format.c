@@ -184,7 +184,8 @@ static int scan_for_dots(const struct mica_part *dir, unsigned int max)
 
 /*
  * Where a branch remembers a directory as plain, and the hash that it is known by
- * as long as it does not change; NULL if it has no handle.
+ * as long as it does not change; NULL if it has no handle, or may have to be copied
+ * for one.
  */
 static u64 *memory_of(const struct mica_part *dir, unsigned int modes, u64 *hash)
 {
@@ -192,6 +193,8 @@ static u64 *memory_of(const struct mica_part *dir, unsigned int modes, u64 *hash
 	static siphash_key_t key;
 	struct mica_origin o;
 
+	if (dir->dentry->d_sb->s_stack_depth || !mica_handles_last(dir->b))
+		return NULL;
 	mica_encode(dir->b, dir->dentry, &o);
 	if (!o.size)
 		return NULL;
@@ -209,19 +212,15 @@ static int find_out_if_plain(const struct mica_part *dir, unsigned int modes,
 	u64 hash, *memory;
 	int plain;
 
-	if (looks == 1) {
-		memory = memory_of(dir, modes, &hash);
-		return memory && READ_ONCE(*memory) == hash ? 1 : -E2BIG;
-	}
-	if (looks < 8 || !is_power_of_2(looks))
+	if (looks > 1 && (looks < 8 || !is_power_of_2(looks)))
 		return -E2BIG;
-	plain = scan_for_dots(dir, 4 * looks);
-	if (plain <= 0)
-		return plain;
 	memory = memory_of(dir, modes, &hash);
-	if (memory)
+	if (looks == 1)
+		return memory && READ_ONCE(*memory) == hash ? 1 : -E2BIG;
+	plain = scan_for_dots(dir, 4 * looks);
+	if (plain > 0 && memory)
 		WRITE_ONCE(*memory, hash);
-	return 1;
+	return plain;
 }
 
 /*

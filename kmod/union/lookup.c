@@ -133,11 +133,13 @@ int mica_look(const struct mica_branches *set, const struct mica_part *dir,
  * struct mica_wanted - data that is looked for
  * @by: the branch of the metacopy that it belongs to
  * @file: the file that has it, as far as that is known
+ * @origin: what the metacopy was made of, likewise
  * @exact: no other one will do
  */
 struct mica_wanted {
 	struct mica_branch *by;
 	struct mica_origin file;
+	struct mica_origin origin;
 	bool exact;
 };
 
@@ -295,17 +297,42 @@ static int add_found(struct mica_search *s, unsigned int i,
 	return 0;
 }
 
+static int want_data_of(struct mica_wanted *data, struct mica_branch *b,
+			struct dentry *meta)
+{
+	data->by = b;
+	mica_read_origin(b, meta, &data->origin);
+	return mica_read_data(b, meta, &data->file);
+}
+
 /*
- * A layer that was put in between may have another file of that name. A file
- * system without a UUID may be a new one each time, with the same files.
+ * Can a file be the one though that is not known of it? It may have moved, or it
+ * cannot be told from others: a file system without a UUID may be a new one each
+ * time, with the same files. A metacopy that overlayfs made on the way says only what
+ * it was made of itself.
  */
-static bool is_wanted(const struct mica_wanted *data, const struct mica_branch *b,
+static bool may_be_wanted(const struct mica_wanted *data, struct mica_branch *b,
+			  struct dentry *entry, bool is_meta)
+{
+	const struct mica_part part = { .b = b, .dentry = entry };
+	struct mica_origin o;
+
+	if (!mica_tells_files(b) || uuid_is_null(&data->file.head.uuid) ||
+	    mica_may_have_moved(data->by, b))
+		return true;
+	if (!is_meta)
+		return false;
+	mica_get_origin(&part, &o);
+	return mica_same_origin(&o, &data->origin);
+}
+
+/* A layer that was put in between may have another file of that name. */
+static bool is_wanted(const struct mica_wanted *data, struct mica_branch *b,
 		      struct dentry *entry, bool is_meta)
 {
 	return !data->file.size ||
 	       mica_leads_to(b, entry, is_meta, &data->file) ||
-	       (!data->exact && (uuid_is_null(&data->file.head.uuid) ||
-				 mica_may_have_moved(data->by, b)));
+	       (!data->exact && may_be_wanted(data, b, entry, is_meta));
 }
 
 /*
@@ -326,9 +353,9 @@ static int search_data(struct mica_search *s, unsigned int *i,
 	}
 	if (!ret)
 		return add_found(s, *i, entry, false);
+	if (ret > 0)
+		ret = want_data_of(s->data, b, entry) ?: 1;
 	if (ret > 0) {
-		s->data->by = b;
-		mica_read_data(b, entry, &s->data->file);
 		redirect = mica_redirect(b, entry);
 		ret = IS_ERR(redirect) ? PTR_ERR(redirect) : 1;
 	}
@@ -456,7 +483,7 @@ static int lookup_data(struct inode *dir, const struct qstr *name,
 		       struct mica_parts **found)
 {
 	const struct mica_view view = view_of(dir->i_sb);
-	struct mica_wanted data = { .by = top->b, .exact = exact };
+	struct mica_wanted data = { .exact = exact };
 	struct mica_search s = {
 		.view = &view,
 		.where = mica_parts(dir),
@@ -465,10 +492,13 @@ static int lookup_data(struct inode *dir, const struct qstr *name,
 	};
 	unsigned int i, from = 0;
 	char *redirect;
-	int ret = 1;
+	int ret;
 
 	*found = NULL;
-	mica_read_data(top->b, top->dentry, &data.file);
+	ret = want_data_of(&data, top->b, top->dentry);
+	if (ret)
+		return ret;
+	ret = 1;
 	redirect = mica_redirect(top->b, top->dentry);
 	if (IS_ERR(redirect))
 		return PTR_ERR(redirect);

@@ -9,6 +9,7 @@
  * as overlayfs does it, so that nothing is asked of the others.
  */
 #include <linux/exportfs.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
@@ -59,6 +60,25 @@ static bool has_handles(const struct mica_branch *b)
 	return ops && ops->fh_to_dentry && !b->userxattr;
 }
 
+/* vfat and exfat make handles up each time, and servers of FUSE may. */
+bool mica_handles_last(const struct mica_branch *b)
+{
+	switch (b->mnt->mnt_sb->s_magic) {
+	case EXFAT_SUPER_MAGIC:
+	case FUSE_SUPER_MAGIC:
+	case MSDOS_SUPER_MAGIC:
+		return false;
+	default:
+		return has_handles(b);
+	}
+}
+
+/* Can a file of a branch be told from all others of the union, also later? */
+bool mica_tells_files(const struct mica_branch *b)
+{
+	return b->uuid_is_good && mica_handles_last(b);
+}
+
 /* What a part's own handle is; none is no error. */
 void mica_encode(const struct mica_branch *b, struct dentry *dentry,
 		 struct mica_origin *o)
@@ -80,26 +100,32 @@ void mica_encode(const struct mica_branch *b, struct dentry *dentry,
 	o->head.uuid = lower->s_uuid;
 }
 
-/* Reads an attribute; what is none that can be used is ignored. */
-static void read_handle(const struct mica_branch *b, struct dentry *dentry,
-			const char *mark, struct mica_origin *o)
+/*
+ * Reads an attribute; what is none that can be used is ignored. Returns its size, or
+ * an error, -ENODATA if there is none.
+ */
+static int read_handle(const struct mica_branch *b, struct dentry *dentry,
+		       const char *mark, struct mica_origin *o)
 {
 	u8 value[U8_MAX];
 	int size;
 
 	o->size = 0;
 	if (b->userxattr)
-		return;
+		return -ENODATA;
 	size = lower_get_mark(b, dentry, mark, value, sizeof(value));
+	if (size == -EOPNOTSUPP)
+		return -ENODATA;
 	if (size <= (int)sizeof(o->head))
-		return;
+		return size;
 	memcpy(&o->head, value, sizeof(o->head));
 	if (o->head.version || o->head.magic != ORIGIN_MAGIC ||
 	    o->head.len != size || ORIGIN_OTHER_ENDIAN(o->head.flags))
-		return;
+		return size;
 	memset(o->fid, 0, sizeof(o->fid));
 	memcpy(o->fid, value + sizeof(o->head), size - sizeof(o->head));
 	o->size = size;
+	return size;
 }
 
 static int write_handle(const struct mica_branch *b, struct dentry *dentry,
@@ -109,7 +135,8 @@ static int write_handle(const struct mica_branch *b, struct dentry *dentry,
 	int err;
 
 	memcpy(value, &o->head, sizeof(o->head));
-	memcpy(value + sizeof(o->head), o->fid, o->size - sizeof(o->head));
+	if (o->size)
+		memcpy(value + sizeof(o->head), o->fid, o->size - sizeof(o->head));
 	err = lower_set_mark(b, dentry, mark, value, o->size);
 	return err == -EOPNOTSUPP ? 0 : err;
 }
@@ -365,7 +392,10 @@ int mica_record_origin(struct inode *inode, const struct mica_branch *b,
 	return write_handle(b, copy, "origin", &o);
 }
 
-/* A metacopy that was not made of the file with its data itself has that, too. */
+/*
+ * A metacopy has that, too, if the file with its data is not what it was made of; with
+ * no handle if that cannot be told from others.
+ */
 #define DATA "mica.data"
 
 /**
@@ -374,21 +404,19 @@ int mica_record_origin(struct inode *inode, const struct mica_branch *b,
  * @b: the branch of the metacopy
  * @copy: the metacopy, with its origin, before it has its name
  *
- * Return: 0 or an error; that the file cannot be told from others is none.
+ * Return: 0 or an error.
  */
 int mica_record_data(const struct mica_part *data, const struct mica_branch *b,
 		     struct dentry *copy)
 {
-	struct mica_origin own, noted;
+	struct mica_origin own = {}, noted;
 
-	if (!data->b->uuid_is_good)
-		return 0;
-	mica_encode(data->b, data->dentry, &own);
-	if (!own.size)
-		return 0;
+	if (mica_tells_files(data->b))
+		mica_encode(data->b, data->dentry, &own);
 	mica_read_origin(b, copy, &noted);
-	return mica_same_origin(&own, &noted) ? 0 :
-	       write_handle(b, copy, DATA, &own);
+	if (mica_same_origin(&own, &noted) || own.size + noted.size == 0)
+		return 0;
+	return write_handle(b, copy, DATA, &own);
 }
 
 /**
@@ -396,13 +424,17 @@ int mica_record_data(const struct mica_part *data, const struct mica_branch *b,
  * @b: the branch of the metacopy
  * @meta: the metacopy
  * @o: out: the file; @o->size is 0 if that is not known
+ *
+ * Return: 0 or an error.
  */
-void mica_read_data(const struct mica_branch *b, struct dentry *meta,
-		    struct mica_origin *o)
+int mica_read_data(const struct mica_branch *b, struct dentry *meta,
+		   struct mica_origin *o)
 {
-	read_handle(b, meta, DATA, o);
-	if (!o->size)
-		mica_read_origin(b, meta, o);
+	int ret = read_handle(b, meta, DATA, o);
+
+	if (ret == -ENODATA)
+		ret = read_handle(b, meta, "origin", o);
+	return ret == -ENODATA ? 0 : min(ret, 0);
 }
 
 /**
@@ -417,15 +449,13 @@ bool mica_leads_to(const struct mica_branch *b, struct dentry *dentry, bool is_m
 {
 	struct mica_origin o;
 
-	if (b->uuid_is_good) {
+	if (mica_tells_files(b)) {
 		mica_encode(b, dentry, &o);
 		if (mica_same_origin(&o, data))
 			return true;
 	}
-	if (!is_meta)
-		return false;
-	mica_read_data(b, dentry, &o);
-	return mica_same_origin(&o, data);
+	return is_meta && !mica_read_data(b, dentry, &o) &&
+	       mica_same_origin(&o, data);
 }
 
 /*

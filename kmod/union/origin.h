@@ -28,6 +28,8 @@ struct mica_origin {
 	u32 fid[(U8_MAX - sizeof(struct origin_head)) / sizeof(u32)];
 };
 
+bool mica_handles_last(const struct mica_branch *b);
+bool mica_tells_files(const struct mica_branch *b);
 void mica_encode(const struct mica_branch *b, struct dentry *dentry,
 		 struct mica_origin *o);
 bool mica_same_origin(const struct mica_origin *a, const struct mica_origin *b);
@@ -35,8 +37,8 @@ struct mica_branch *mica_branch_of_fs(const struct super_block *sb,
 				      const uuid_t *uuid);
 void mica_read_origin(const struct mica_branch *b, struct dentry *dentry,
 		      struct mica_origin *o);
-void mica_read_data(const struct mica_branch *b, struct dentry *meta,
-		    struct mica_origin *o);
+int mica_read_data(const struct mica_branch *b, struct dentry *meta,
+		   struct mica_origin *o);
 bool mica_leads_to(const struct mica_branch *b, struct dentry *dentry, bool is_meta,
 		   const struct mica_origin *data);
 void mica_get_origin(const struct mica_part *part, struct mica_origin *o);

@@ -65,13 +65,32 @@ END
 is "nothing was written" "$(find . -name '*refused*')" ""
 exits 0 "what leads nowhere is not refused" union diff base other
 
-# Without the module it cannot be told.
-if unshare -m sh -c 'mount --bind /dev/null /dev/mica && exec "$@"' - \
-	"$MICA" union diff top base >"$OUT" 2>"$ERR"; then
-	result 1 "diff without the module"
-else
-	like "diff without the module" "$(<"$ERR")" "only the module can tell.*load it"
-fi
+# without_module COMMAND...: it cannot be told
+without_module()
+{
+	if unshare -m sh -c 'mount --bind /dev/null /dev/mica && exec "$@"' - \
+		"$MICA" union "$@" >"$OUT" 2>"$ERR"; then
+		result 1 "$* without the module"
+	else
+		like "$* without the module" "$(<"$ERR")" \
+			"only the module can tell.*load it"
+	fi
+}
+without_module diff top base
+
+# overlayfs says of a metacopy what it was made of, and that may be another one.
+chain()
+{
+	mkdir -p l1 l2 l3 up work && echo 1 >l1/f || return
+	mount -t overlay -o "$ovl,lowerdir=l1,upperdir=l2,workdir=work" o root &&
+		chmod 600 root/f && umount root && rm -rf work && mkdir work || return
+	mount -t overlay -o "$ovl,lowerdir=l2:l1,upperdir=l3,workdir=work" o root &&
+		mv root/f root/g && umount root || return
+	"$MICA" union mount up l3 l2 l1 root && chmod 640 root/g && umount root
+}
+ovl=redirect_dir=on,metacopy=on,index=off
+chain || exit 1
+is "metacopies of metacopies" "$(exported up l3 l2 l1)" "./g:1"
 
 # Who knows that a copy has the same files says so.
 cp -a top said && setfattr -x trusted.overlay.mica.layers said
@@ -82,6 +101,7 @@ rm -r top/e top/.wh.d
 is "data is not that of a layer between" "$(exported top other base)" "./f:two"
 cp -a top said2 && setfattr -x trusted.overlay.mica.layers said2
 is "nor is it without a list of layers" "$(exported said2 other base)" "./f:two"
+without_module export -o refused.tar said2 other base
 rm -r other/d
 exits 0 "merge with its data" union merge --into new top other base
 is "has it" "$(cat new/f)" "two"

@@ -433,6 +433,88 @@ TEST_F(metacopy, other_data_than_its_own_is_an_error)
 	DO(shows_data("mnt/d/g", "up/d/g"));
 }
 
+/* Makes a file system in a file, and mounts it. */
+static int mount_image(const char *name, const char *mkfs)
+{
+	return run("mkdir -p %s && truncate -s 20M %s.img && %s %s.img >/dev/null && "
+		   "mount -o loop %s.img %s", name, name, mkfs, name, name, name);
+}
+
+#define SAME_UUID "mkfs.ext4 -qU 6d696361-2d20-4c6f-7665-206973207468"
+
+/* vfat has other handles each time; two file systems with one UUID are not told apart. */
+static const struct {
+	const char *name;
+	const char *mkfs;
+	bool again;		/* there is another one */
+} strange[] = {
+	{ "vfat", "mkfs.vfat", false },
+	{ "two ext4 with one UUID", SAME_UUID, true },
+	{ "one of them at first", SAME_UUID, false },
+};
+
+TEST_F(metacopy, of_a_file_that_cannot_be_told_from_others)
+{
+	unsigned int i;
+
+	NOT_ON_OVERLAY("other layers");
+	if (strcmp(variant->fs, "ext4"))
+		SKIP(return, "once is enough");
+	for (i = 0; i < ARRAY_SIZE(strange); i++) {
+		DO(run("rm -rf up l1 && mkdir up l1 && echo 1 >l1/f"));
+		DO(mount_image("a", strange[i].mkfs));
+		DO(mount_image("b", SAME_UUID));
+		DO(run("echo 2 >a/f"));
+		DO(mount_union(strange[i].again ? "up:b:a" : "up:a"));
+		DO(chmod("mnt/f", 0640) ?: umount("mnt"));
+		DO(drop_caches());
+		DO(mount_union(strange[i].again ? "up:b:a" : "up:a"));
+		HAS("mnt/f", "2\n");
+		DO(umount("mnt"));
+		DO(mount_union("up:b:a:l1"));
+		HAS("mnt/f", "2\n");
+		DO(umount("mnt"));
+		if (!strcmp(strange[i].mkfs, "mkfs.vfat")) {
+			DO(run("umount a b && rm a.img b.img"));
+			continue;
+		}
+		/* What it was made of is known, but that has not its data. */
+		DO(run("rm -rf up a/f && mkdir up"));
+		DO(mount_union("a:l1"));
+		DO(put("mnt/f", "3\n") ?: umount("mnt"));
+		DO(mount_union("up:b:a:l1"));
+		DO(chmod("mnt/f", 0640) ?: umount("mnt"));
+		DO(mount_union("up:b:a:l1"));
+		HAS("mnt/f", "3\n");
+		DO(umount("mnt"));
+		DO(run("umount a b && rm a.img b.img"));
+	}
+}
+
+/* overlayfs says of a metacopy what it was made of, and that may be another one. */
+TEST_F(metacopy, of_a_metacopy_of_a_metacopy_by_overlayfs)
+{
+	const char *options = "redirect_dir=on,metacopy=on,index=off,";
+	int links;
+
+	NOT_ON_OVERLAY("it takes what it finds");
+	for (links = 0; links < 2; links++) {
+		DO(run("rm -rf up l1 l2 l3 work && mkdir up l1 l2 l3 work && echo 1 >l1/f"));
+		if (links)
+			DO(link("l1/f", "l1/other"));
+		DO(run("mount -t overlay -o %slowerdir=l1,upperdir=l2,workdir=work o mnt && "
+		       "chmod 600 mnt/f && umount mnt && rm -rf work && mkdir work", options));
+		DO(run("mount -t overlay -o %slowerdir=l2:l1,upperdir=l3,workdir=work o mnt && "
+		       "mv mnt/f mnt/g && umount mnt", options));
+		DO(mount_union("up:l3:l2:l1"));
+		HAS("mnt/g", "1\n");
+		DO(chmod("mnt/g", 0640) ?: umount("mnt"));
+		DO(mount_union("up:l3:l2:l1"));
+		HAS("mnt/g", "1\n");
+		DO(umount("mnt"));
+	}
+}
+
 TEST_F(metacopy, off_copies_the_data)
 {
 	NOT_ON_OVERLAY("other options");
