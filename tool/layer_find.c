@@ -123,13 +123,23 @@ struct search {
 
 static const char *search(struct search *s);
 
+/* The root below one of the layers, if that shows what is there. */
+static const char *root_below(struct node *root, const struct layers *layers, size_t layer)
+{
+	bool opaque;
+	const char *why = is_opaque(&opaque, layers->layer[layer].fd);
+
+	*root = NO_NODE;
+	return why ?: opaque ? NULL : node_root(root, layers, layer + 1);
+}
+
 /* Finds the directory that the last name of @path is looked for in. */
-static const char *walk(struct search *s, size_t from, char *path, char **last)
+static const char *walk(struct search *s, size_t layer, char *path, char **last)
 {
 	struct node dir, next;
 	const char *why;
 
-	why = node_root(&dir, s->layers, from);
+	why = root_below(&dir, s->layers, layer);
 	*last = strsep(&path, "/");
 	while (!why && path) {
 		struct search step = {
@@ -173,7 +183,7 @@ static const char *follow(struct search *s, size_t layer, const char *redirect)
 		if (s->depth == MAX_REDIRECTS)
 			return because("leads through too many redirects");
 		s->lost = false;
-		why = walk(s, layer + 1, path + 1, &last);
+		why = walk(s, layer, path + 1, &last);
 		s->in = &s->own;
 		s->i = 0;
 	}

@@ -132,6 +132,12 @@ touch -hd 2020-02-02 top/link
 shows "what one makes and the other takes back" "changed file /dir/f content time -" --top 2 top mid low
 shows "what comes back" "removed file /added - -,added symlink /link - -" top mid low
 
+rm -rf top && mkdir -p top/new under/dir && touch under/dir/f
+mark top opaque y
+mark top/new redirect /dir
+shows "an opaque root hides what a redirect leads to" \
+	"removed directory /dir - -,added directory /new - -" top under
+
 # Names.
 rm -rf top && mkdir top
 touch "top/$(printf 'bad\xff')" $'top/a\nb' 'top/"' $'top/\xc3\xa9'
