@@ -97,6 +97,7 @@ struct mica_branch_snap {
 	u32 id;
 	bool rw;
 	bool incomplete;	/* layers that it needs are missing */
+	u32 forms;		/* MICA_BRANCH_* that it is read in */
 	dev_t dev;
 	u64 ino;
 	char fstype[32];

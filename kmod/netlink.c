@@ -226,7 +226,8 @@ static int mica_put_branch(struct sk_buff *skb, struct netlink_callback *cb,
 	    nla_put_u32(skb, MICA_A_BRANCH_MINOR, MINOR(b->dev)) ||
 	    nla_put_u64_64bit(skb, MICA_A_BRANCH_INO, b->ino, MICA_A_BRANCH_PAD) ||
 	    (b->rw && nla_put_flag(skb, MICA_A_BRANCH_RW)) ||
-	    (b->incomplete && nla_put_flag(skb, MICA_A_BRANCH_INCOMPLETE))) {
+	    (b->incomplete && nla_put_flag(skb, MICA_A_BRANCH_INCOMPLETE)) ||
+	    nla_put_u32(skb, MICA_A_BRANCH_FORMS, b->forms)) {
 		genlmsg_cancel(skb, hdr);
 		return -EMSGSIZE;
 	}

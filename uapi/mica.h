@@ -1492,14 +1492,15 @@ struct mica_union_reset {
  * of trusted.overlay.mica.layers, has what they are known by, from left to right. It
  * has to show what they show, and to be on the disk, which no later fsync() sees to;
  * then nothing changes for those who use the union, and open files go on in the new
- * branch.
+ * branch. It is read in the forms that they are read in. A union that was mounted with
+ * overlayfs's options takes this change of its branches, and no other.
  *
  * Errors: as of MICA_UNION_ADD, and
  *
  * * ENOENT - the union has no such branch (MICA_REASON_BRANCH).
  * * EINVAL - there are not so many branches, one of them is writable or is read
- *   in one form only, or @fd does not stand for it, or for another order of them
- *   (MICA_REASON_BRANCH).
+ *   in other forms than the first, or @fd does not stand for it, or for another order
+ *   of them (MICA_REASON_BRANCH).
  */
 #define MICA_UNION_REPLACE	_IO(MICA_IOC_TYPE, 0x26)
 

@@ -268,6 +268,7 @@ enum mica_union_attr {
  * @MICA_A_BRANCH_INO: u64, its st_ino: who opens the path may get something else
  * @MICA_A_BRANCH_PAD: for alignment, to be skipped
  * @MICA_A_BRANCH_INCOMPLETE: flag, layers that it needs are not to the right of it
+ * @MICA_A_BRANCH_FORMS: u32, MICA_BRANCH_DOT and MICA_BRANCH_OVERLAY, as it is read
  * @__MICA_A_BRANCH_MAX: not used
  * @MICA_A_BRANCH_MAX: the last one
  */
@@ -284,6 +285,7 @@ enum mica_branch_attr {
 	MICA_A_BRANCH_INO,
 	MICA_A_BRANCH_PAD,
 	MICA_A_BRANCH_INCOMPLETE,
+	MICA_A_BRANCH_FORMS,
 
 	__MICA_A_BRANCH_MAX,
 	MICA_A_BRANCH_MAX = (__MICA_A_BRANCH_MAX - 1)

@@ -1022,6 +1022,7 @@ static int snapshot(struct super_block *sb, struct mica_union_change *c,
 static int check_replaced(const struct mica_branches *set, unsigned int first,
 			  unsigned int nr, struct mica_reason *why)
 {
+	const unsigned int read = set->branch[first]->read;
 	const struct mica_branch *b;
 
 	if (!nr || nr > set->nr - first)
@@ -1033,9 +1034,9 @@ static int check_replaced(const struct mica_branches *set, unsigned int first,
 		if (b->rw)
 			return mica_refuse(why, -EINVAL, b->name,
 					   "can be written to; make a snapshot first");
-		if (b->read != (MICA_FORM_DOT | MICA_FORM_OVERLAY))
+		if (b->read != read)
 			return mica_refuse(why, -EINVAL, b->name,
-					   "is read in one form only");
+					   "is read in other forms than those left of it");
 	}
 	return 0;
 }
@@ -1109,6 +1110,7 @@ static int replace(struct super_block *sb, struct mica_union_change *c,
 	err = check_replaced(ms->branches, first->pos, c->pos, why);
 	if (err)
 		return err;
+	spec->read = first->read;
 	b = new_branch(sb, spec, first->pos, why);
 	if (IS_ERR(b))
 		return PTR_ERR(b);
@@ -1287,7 +1289,7 @@ static int do_change(struct super_block *sb,
 	char *name;
 	int err;
 
-	if (ms->overlay_syntax)
+	if (ms->overlay_syntax && command->run != replace)
 		return mica_fail(why, -EINVAL, MICA_REASON_BRANCH, NULL,
 				 "the union was mounted with overlayfs's options, its branches stay");
 	err = mutex_lock_killable(&ms->change_lock);

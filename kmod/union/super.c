@@ -641,6 +641,8 @@ static int snap_branch(const struct mica_branch *b, struct mica_branch_snap *sna
 	snap->id = b->id;
 	snap->rw = b->rw;
 	snap->incomplete = b->incomplete;
+	snap->forms = (b->read & MICA_FORM_DOT ? MICA_BRANCH_DOT : 0) |
+		      (b->read & MICA_FORM_OVERLAY ? MICA_BRANCH_OVERLAY : 0);
 	strscpy(snap->fstype, b->mnt->mnt_sb->s_type->name, sizeof(snap->fstype));
 	snap->path = kstrdup(b->name, GFP_KERNEL);
 	return snap->path ? 0 : -ENOMEM;

@@ -576,6 +576,42 @@ TEST_F(live, what_cannot_be_told_from_others_is_not_replaced)
 	DO(umount("l1"));
 }
 
+TEST_F(live, what_comes_in_their_place_is_read_as_they_are)
+{
+	static const struct {
+		unsigned int form, other;
+		const char *shown;
+	} cases[] = {
+		{ MICA_BRANCH_DOT, MICA_BRANCH_OVERLAY, "overlay" },
+		{ MICA_BRANCH_OVERLAY, 0, "dot" },
+		{ 0, MICA_BRANCH_DOT, "" },
+	};
+	__le64 a, b;
+	int id, other;
+	size_t i;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(run("mkdir m && touch l3/dot l3/overlay m/.wh.dot"));
+	DO(mknod("m/overlay", S_IFCHR, 0));
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		DO(mount_union("up:l3"));
+		id = add_branch("l1", cases[i].form, 1);
+		ASSERT_LT(0, id);
+		other = add_branch("l2", cases[i].other, 2);
+		ASSERT_LT(0, other);
+		close(own("l1", 0, 0, &a));
+		close(own("l2", 0, 0, &b));
+		DO(stand_for("m", a, b));
+		FAILS(EINVAL, replace_branches(id, 2, "m"));
+		ASSERT_NE(NULL, strstr((char *)why.text, "in other forms"));
+		DO(del_branch(other));
+		ASSERT_LT(0, add_branch("l2", cases[i].form, 2));
+		DO(replace_branches(id, 2, "m"));
+		ASSERT_STREQ(cases[i].shown, ls("mnt"));
+		DO(umount("mnt"));
+	}
+}
+
 TEST_F(live, names_below_go_on_with_a_copy_that_is_replaced)
 {
 	__le64 hash;
