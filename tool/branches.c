@@ -33,6 +33,7 @@ static void take_branch(struct nlattr **attrs, void *data)
 	b->branch = xrealloc(b->branch, (b->nr + 1) * sizeof(*b->branch));
 	b->branch[b->nr++] = (struct branch){
 		.id = attr_u32(attrs, MICA_A_BRANCH_ID),
+		.forms = attr_u32(attrs, MICA_A_BRANCH_FORMS),
 		.path = xstrdup(attr_string(attrs, MICA_A_BRANCH_PATH) ?: "?"),
 		.dev = makedev(attr_u32(attrs, MICA_A_BRANCH_MAJOR),
 			       attr_u32(attrs, MICA_A_BRANCH_MINOR)),
@@ -64,7 +65,10 @@ int branches_read(struct branches *branches, int fd, const char *path)
 	ret = family_dump(sock, MICA_CMD_UNION_GET, 0, take_union, &r);
 	if (!ret && !r.id)
 		return fail("%s: is not in a union", path);
-	return ret ?: family_dump(sock, MICA_CMD_BRANCH_GET, r.id, take_branch, &r);
+	ret = ret ?: family_dump(sock, MICA_CMD_BRANCH_GET, r.id, take_branch, &r);
+	if (!ret && branches->nr && !branches->branch[0].forms)
+		ret = fail("the module is older than this tool, and does not tell what it reads");
+	return ret;
 }
 
 /* By its number or its path, as mica union list has them; or NULL. */

@@ -8,6 +8,7 @@
 
 struct branch {
 	uint32_t id;
+	unsigned int forms;	/* that marks are read in: MICA_BRANCH_DOT, _OVERLAY */
 	char *path;
 	dev_t dev;
 	ino_t ino;

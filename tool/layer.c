@@ -12,7 +12,6 @@
 #include <sys/xattr.h>
 #include "branches.h"
 #include "layer.h"
-#include "mica.h"
 
 static char *last_reason;
 
@@ -50,25 +49,32 @@ void note_at(const char *path, const char *what)
 	note("%s: %s", line, what);
 }
 
-bool is_plain_name(const char *name, size_t len)
+bool has_dot_prefix(const char *name)
+{
+	return !strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX));
+}
+
+/* One that can be shown where those forms are read. */
+bool is_plain_name(unsigned int forms, const char *name, size_t len)
 {
 	return len && len <= NAME_MAX &&
-	       strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX)) &&
+	       !((forms & MICA_BRANCH_DOT) && has_dot_prefix(name)) &&
 	       !(len == 1 && name[0] == '.') &&
 	       !(len == 2 && name[0] == '.' && name[1] == '.');
 }
 
 /* A name, or a path from the root. */
-bool leads_down(const char *redirect)
+bool leads_down(unsigned int forms, const char *redirect)
 {
 	size_t len;
 
 	if (*redirect != '/')
-		return !strchr(redirect, '/') && is_plain_name(redirect, strlen(redirect));
+		return !strchr(redirect, '/') &&
+		       is_plain_name(forms, redirect, strlen(redirect));
 	do {
 		redirect++;
 		len = strcspn(redirect, "/");
-		if (!is_plain_name(redirect, len))
+		if (!is_plain_name(forms, redirect, len))
 			return false;
 		redirect += len;
 	} while (*redirect);
@@ -152,13 +158,13 @@ static const char *lead_read(int fd, const char *mark, char **value, size_t *len
 }
 
 /* Where it goes on in the layers below, to be freed; NULL for its own name. */
-const char *read_redirect(char **to, int fd)
+const char *read_redirect(char **to, const struct part *part)
 {
 	size_t len;
 	const char *why;
 
-	why = lead_read(fd, "redirect", to, &len);
-	if (!*to || (len && strlen(*to) == len && leads_down(*to)))
+	why = lead_read(part->fd, "redirect", to, &len);
+	if (!*to || (len && strlen(*to) == len && leads_down(part->forms, *to)))
 		return why;
 	free_string(to);
 	*to = NULL;
@@ -209,65 +215,91 @@ static bool is_file(int dir, const char *name)
 	return !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode);
 }
 
-const char *is_opaque(bool *opaque, int dir)
+const char *is_opaque(bool *opaque, const struct part *dir)
 {
 	char *value CLEANUP(free_string) = NULL;
+	const char *why = NULL;
 	size_t len;
-	const char *why;
 
-	*opaque = is_file(dir, DOT_OPAQUE) || is_file(dir, DOT_OPAQUE_OLD);
-	if (*opaque)
-		return NULL;
-	why = mark_read(dir, "opaque", &value, &len);
-	*opaque = value && len == 1 && *value == 'y';
+	*opaque = (dir->forms & MICA_BRANCH_DOT) &&
+		  (is_file(dir->fd, DOT_OPAQUE) || is_file(dir->fd, DOT_OPAQUE_OLD));
+	if (!*opaque && (dir->forms & MICA_BRANCH_OVERLAY)) {
+		why = mark_read(dir->fd, "opaque", &value, &len);
+		*opaque = value && len == 1 && *value == 'y';
+	}
 	return why;
 }
 
-/* Does a file beside it hide that name in the layers below? */
-bool is_hidden(int dir, const char *name)
-{
-	char *dot CLEANUP(free_string) = xprintf(DOT_PREFIX "%s", name);
-
-	return strlen(dot) <= NAME_MAX && strcmp(dot, DOT_OPAQUE_OLD) && is_file(dir, dot);
-}
-
-static const char *dot_kind(enum entry_kind *kind, const struct part *entry,
-			    const char *name, const char **hides)
+/* Of the dot form, is it a name that hides another one? */
+static bool is_dot_whiteout(const char *name)
 {
 	const char *hidden = name + strlen(DOT_PREFIX);
 
-	*kind = ENTRY_RESERVED;
-	if (!S_ISREG(entry->st.st_mode))
-		return NULL;
-	if (!strcmp(name, DOT_OPAQUE) || !strcmp(name, DOT_OPAQUE_OLD)) {
-		*kind = ENTRY_OPAQUE;
-	} else if (is_plain_name(hidden, strlen(hidden))) {
-		*kind = ENTRY_WHITEOUT;
-		*hides = hidden;
-	}
-	return NULL;
+	return has_dot_prefix(name) && strcmp(name, DOT_OPAQUE_OLD) &&
+	       is_plain_name(BOTH_FORMS, hidden, strlen(hidden));
 }
 
-/* @hides is what a whiteout hides, and else NULL. */
-const char *entry_kind(enum entry_kind *kind, const struct part *entry,
-		       const char *name, const char **hides)
+/* Does a file beside it hide that name in the layers below? */
+bool is_hidden(const struct part *dir, const char *name)
+{
+	char *dot CLEANUP(free_string) = xprintf(DOT_PREFIX "%s", name);
+
+	return (dir->forms & MICA_BRANCH_DOT) && strlen(dot) <= NAME_MAX &&
+	       is_dot_whiteout(dot) && is_file(dir->fd, dot);
+}
+
+/* Of the overlay form, an entry that hides its own name. */
+const char *is_whiteout(bool *whiteout, const struct part *entry)
 {
 	char *value CLEANUP(free_string) = NULL;
 	const struct stat *st = &entry->st;
 	const char *why = NULL;
 	size_t len;
 
-	*hides = NULL;
-	*kind = ENTRY_PLAIN;
-	if (!strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX)))
-		return dot_kind(kind, entry, name, hides);
+	*whiteout = false;
+	if (!(entry->forms & MICA_BRANCH_OVERLAY))
+		return NULL;
 	if (S_ISREG(st->st_mode) && !st->st_size)
 		why = mark_read(entry->fd, "whiteout", &value, &len);
-	if (value || (S_ISCHR(st->st_mode) && !st->st_rdev)) {
-		*kind = ENTRY_WHITEOUT;
-		*hides = name;
-	}
+	*whiteout = value || (S_ISCHR(st->st_mode) && !st->st_rdev);
 	return why;
+}
+
+/* If one layer is read in the dot form, its names mean nothing in the others. */
+static enum entry_kind dot_kind(const struct part *entry, const char *name)
+{
+	if (!(entry->forms & MICA_BRANCH_DOT) || !S_ISREG(entry->st.st_mode))
+		return ENTRY_RESERVED;
+	if (!strcmp(name, DOT_OPAQUE) || !strcmp(name, DOT_OPAQUE_OLD))
+		return ENTRY_OPAQUE;
+	return is_dot_whiteout(name) ? ENTRY_WHITEOUT : ENTRY_RESERVED;
+}
+
+/* @hides is what a whiteout hides. */
+const char *entry_kind(enum entry_kind *kind, const struct layers *layers,
+		       const struct part *entry, const char *name, const char **hides)
+{
+	bool whiteout;
+	const char *why;
+
+	if ((layers->forms & MICA_BRANCH_DOT) && has_dot_prefix(name)) {
+		*kind = dot_kind(entry, name);
+		*hides = name + strlen(DOT_PREFIX);
+		return NULL;
+	}
+	why = is_whiteout(&whiteout, entry);
+	*kind = whiteout ? ENTRY_WHITEOUT : ENTRY_PLAIN;
+	*hides = name;
+	return why;
+}
+
+/* To be opened, but not to be closed. */
+struct part layer_root(const struct layers *layers, size_t layer)
+{
+	return (struct part){
+		.layer = layer, .forms = layers->layer[layer].forms,
+		.fd = layers->layer[layer].fd,
+	};
 }
 
 void part_close(struct part *part)
@@ -287,6 +319,7 @@ const char *part_open(struct part *part, const struct part *dir, const char *nam
 
 	*part = NO_FILE;
 	part->layer = dir->layer;
+	part->forms = dir->forms;
 	fd = openat(dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return NULL;
@@ -429,13 +462,16 @@ void layers_close(struct layers *layers)
 	layers->layer = NULL;
 }
 
-static int add_layer(struct layers *layers, const char *path)
+static int add_layer(struct layers *layers, const char *path, unsigned int forms)
 {
-	struct layer layer = { .fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+	struct layer layer = {
+		.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .forms = forms,
+	};
 
 	if (layer.fd < 0)
 		return fail("%s: %s", path, strerror(errno));
 	layer.path = xstrdup(path);
+	layers->forms |= forms;
 	layers->layer = xrealloc(layers->layer, (layers->nr + 1) * sizeof(layer));
 	layers->layer[layers->nr++] = layer;
 	return MICA_OK;
@@ -445,7 +481,7 @@ static int add_branch(struct layers *layers, const struct branch *branch)
 {
 	if (branch->incomplete)
 		return fail_at(branch->path, "needs a layer that is not to the right of it");
-	if (add_layer(layers, branch->path))
+	if (add_layer(layers, branch->path, branch->forms))
 		return MICA_FAILED;
 	if (is_branch(branch, layers->layer[layers->nr - 1].fd))
 		return MICA_OK;
@@ -453,7 +489,7 @@ static int add_branch(struct layers *layers, const struct branch *branch)
 		    branch->path);
 }
 
-/* Marks are read in both forms, and only those that are not a user's. */
+/* Only marks that are not a user's are read. */
 static int check_options(const char *path, dev_t dev)
 {
 	char *line CLEANUP(free_string) = NULL;
@@ -467,13 +503,8 @@ static int check_options(const char *path, dev_t dev)
 		    makedev(number[0], number[1]) != dev)
 			continue;
 		/* In names of branches blanks, commas and "=" are escaped. */
-		why = strrchr(line, ' ');
-		if (strstr(why, ",userxattr"))
-			why = "was mounted in a user namespace: name the layers there";
-		else if (strstr(why, ",lowerdir=") || strstr(why, "=ro+"))
-			why = "reads marks of one form only in a branch; name the layers";
-		else
-			why = NULL;
+		why = strstr(strrchr(line, ' '), ",userxattr") ?
+		      "was mounted in a user namespace: name the layers there" : NULL;
 		break;
 	}
 	if (file)
@@ -521,10 +552,10 @@ void allow_many_files(void)
 }
 
 /*
- * Opens directories that are layers, or if there is one @path and it is a mounted
- * union, the branches of that.
+ * Opens directories that are layers, to be read in these forms, or if there is one
+ * path and it is a mounted union, the branches of that.
  */
-int layers_open(struct layers *layers, char **paths, size_t nr)
+int layers_open(struct layers *layers, char **paths, size_t nr, unsigned int forms)
 {
 	int ret = MICA_OK;
 	size_t i;
@@ -535,6 +566,6 @@ int layers_open(struct layers *layers, char **paths, size_t nr)
 	if (nr == 1 && is_union(paths[0]))
 		return add_branches(layers, paths[0]);
 	for (i = 0; !ret && i < nr; i++)
-		ret = add_layer(layers, paths[i]);
+		ret = add_layer(layers, paths[i], forms);
 	return ret;
 }

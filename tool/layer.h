@@ -4,6 +4,7 @@
 #define MICA_TOOL_LAYER_H
 
 #include <sys/stat.h>
+#include "mica.h"
 #include "tool.h"
 
 /* The dot form, see Documentation/layers.rst. */
@@ -18,6 +19,9 @@
 /* Overlayfs's attributes, but in a user namespace, see mark_read(). */
 #define MARK "trusted.overlay."
 
+/* In which marks are read, unless a union is told otherwise. */
+#define BOTH_FORMS (MICA_BRANCH_DOT | MICA_BRANCH_OVERLAY)
+
 #define NO_FILE ((struct part){ .fd = -1 })
 #define NO_NODE ((struct node){ .data = NO_FILE })
 
@@ -30,35 +34,40 @@ const char *because_errno(void);
 int fail_at(const char *path, const char *why);
 void note_at(const char *path, const char *what);
 
-bool is_plain_name(const char *name, size_t len);
-bool leads_down(const char *redirect);
+bool has_dot_prefix(const char *name);
+bool is_plain_name(unsigned int forms, const char *name, size_t len);
+bool leads_down(unsigned int forms, const char *redirect);
 
 /* From the left to the right. */
 struct layers {
 	struct layer {
 		char *path;
 		int fd;
+		unsigned int forms;
 		uint64_t hash;		/* what those that need it know it by, if asked for */
 		unsigned char uuid[16];	/* of its file system, likewise */
 		char *lacks;		/* in words, if it needs others that are not there */
 	} *layer;
 	size_t nr;
+	unsigned int forms;	/* that any of them is read in */
 	bool complete;		/* there are none below them */
 	bool described;		/* hashes and UUIDs are known */
 };
 
 void allow_many_files(void);
 
-int layers_open(struct layers *layers, char **paths, size_t nr);
+int layers_open(struct layers *layers, char **paths, size_t nr, unsigned int forms);
 void layers_close(struct layers *layers);
 
 /* Something in one layer. */
 struct part {
 	size_t layer;
+	unsigned int forms;	/* that the layer is read in */
 	int fd;			/* a directory can be read, all else is O_PATH */
 	struct stat st;
 };
 
+struct part layer_root(const struct layers *layers, size_t layer);
 const char *part_open(struct part *part, const struct part *dir, const char *name);
 void part_close(struct part *part);
 bool same_file(const struct stat *a, const struct stat *b);
@@ -108,13 +117,14 @@ enum entry_kind {
 	ENTRY_RESERVED,		/* it means nothing, and is not shown */
 };
 
-const char *entry_kind(enum entry_kind *kind, const struct part *entry,
-		       const char *name, const char **hides);
-const char *is_opaque(bool *opaque, int dir);
-bool is_hidden(int dir, const char *name);
+const char *entry_kind(enum entry_kind *kind, const struct layers *layers,
+		       const struct part *entry, const char *name, const char **hides);
+const char *is_whiteout(bool *whiteout, const struct part *entry);
+const char *is_opaque(bool *opaque, const struct part *dir);
+bool is_hidden(const struct part *dir, const char *name);
 bool has_other_names(const struct part *file);
 const char *is_metacopy(bool *metacopy, int fd);
-const char *read_redirect(char **to, int fd);
+const char *read_redirect(char **to, const struct part *part);
 bool needs_no_others(int root);
 const char *mark_read(int fd, const char *mark, char **value, size_t *len);
 const char *set_opaque(int dir);

@@ -63,10 +63,10 @@ const char *node_root(struct node *root, const struct layers *layers, size_t fro
 
 	*root = NO_NODE;
 	for (; !why && !opaque && from < layers->nr; from++) {
-		const struct part layer = { .layer = from, .fd = layers->layer[from].fd };
+		const struct part layer = layer_root(layers, from);
 		struct part part;
 
-		why = part_open(&part, &layer, ".") ?: is_opaque(&opaque, part.fd);
+		why = part_open(&part, &layer, ".") ?: is_opaque(&opaque, &part);
 		root->dot = opaque && is_dot_opaque(part.fd);
 		add_part(root, &part);
 	}
@@ -126,8 +126,9 @@ static const char *search(struct search *s);
 /* The root below one of the layers, if that shows what is there. */
 static const char *root_below(struct node *root, const struct layers *layers, size_t layer)
 {
+	const struct part above = layer_root(layers, layer);
 	bool opaque;
-	const char *why = is_opaque(&opaque, layers->layer[layer].fd);
+	const char *why = is_opaque(&opaque, &above);
 
 	*root = NO_NODE;
 	return why ?: opaque ? NULL : node_root(root, layers, layer + 1);
@@ -205,12 +206,12 @@ static const char *take_dir(struct search *s, struct part *entry, const struct p
 	bool opaque;
 	const char *why;
 
-	why = is_opaque(&opaque, entry->fd);
+	why = is_opaque(&opaque, entry);
 	if (!why && opaque)
 		end(s, is_dot_opaque(entry->fd));
 	else if (!why)
-		why = read_redirect(&to, entry->fd);
-	if (!opaque && !to && is_hidden(dir->fd, s->name))
+		why = read_redirect(&to, entry);
+	if (!opaque && !to && is_hidden(dir, s->name))
 		end(s, true);
 	add_part(s->found, entry);
 	return why ?: to ? follow(s, layer, to) : NULL;
@@ -272,7 +273,7 @@ static const char *take_data(struct search *s, struct part *entry)
 		return because("has its data in what is no file");
 	if (!why && metacopy)
 		why = want_data_of(s->data, s->layers, entry) ?:
-		      read_redirect(&to, entry->fd);
+		      read_redirect(&to, entry);
 	if (!why && to)
 		return follow(s, entry->layer, to);
 	if (!metacopy) {
@@ -287,27 +288,26 @@ static const char *search_part(struct search *s)
 {
 	const struct part *dir = &s->in->part[s->i++];
 	struct part entry CLEANUP(part_close) = NO_FILE;
-	enum entry_kind kind;
-	const char *hides;
+	bool whiteout;
 	const char *why;
 
 	why = part_open(&entry, dir, s->name);
 	if (why)
 		return why;
 	if (entry.fd < 0) {
-		if (is_hidden(dir->fd, s->name))
+		if (is_hidden(dir, s->name))
 			end(s, true);
 		return NULL;
 	}
-	why = entry_kind(&kind, &entry, s->name, &hides);
+	why = is_whiteout(&whiteout, &entry);
 	if (why)
 		return why;
-	if (kind == ENTRY_PLAIN && s->data)
+	if (!whiteout && s->data)
 		return take_data(s, &entry);
-	if (kind == ENTRY_PLAIN && S_ISDIR(entry.st.st_mode))
+	if (!whiteout && S_ISDIR(entry.st.st_mode))
 		return take_dir(s, &entry, dir);
 	/* In a directory, only directories go on. */
-	if (kind == ENTRY_PLAIN && !s->found->nr)
+	if (!whiteout && !s->found->nr)
 		add_part(s->found, &entry);
 	end(s, false);
 	return NULL;
@@ -358,7 +358,7 @@ static const char *find_data(struct node *data, const struct layers *layers,
 	*data = NO_NODE;
 	while (s.i < dir->nr && dir->part[s.i].layer <= file->layer)
 		s.i++;
-	why = want_data_of(&wanted, layers, file) ?: read_redirect(&to, file->fd);
+	why = want_data_of(&wanted, layers, file) ?: read_redirect(&to, file);
 	if (!why && to)
 		why = follow(&s, file->layer, to);
 	return why ?: search(&s);

@@ -113,9 +113,7 @@ static const char *open_indexed(struct part *file, const struct build *b,
 				const struct indexed *x)
 {
 	char *path CLEANUP(free_string) = xprintf(META_DIR "/index/%s", x->name);
-	const struct part root = {
-		.layer = x->file.layer, .fd = b->layers->layer[x->file.layer].fd,
-	};
+	const struct part root = layer_root(b->layers, x->file.layer);
 	const char *why = part_open(file, &root, path);
 
 	return why ?: file->fd < 0 ? because("has gone from the index") : NULL;
@@ -123,7 +121,7 @@ static const char *open_indexed(struct part *file, const struct build *b,
 
 static const char *read_index(struct build *b, size_t layer)
 {
-	const struct part root = { .layer = layer, .fd = b->layers->layer[layer].fd };
+	const struct part root = layer_root(b->layers, layer);
 	struct part meta CLEANUP(part_close) = NO_FILE, index CLEANUP(part_close) = NO_FILE;
 	struct names names CLEANUP(names_free) = {};
 	size_t i;
@@ -258,7 +256,7 @@ static const char *find_data(struct data *d, struct build *b, const struct node 
 	if (why || !d->is_meta)
 		return why;
 	why = node_find_data(&d->at, b->layers, dir, name, file) ?:
-	      read_redirect(&redirect, file->fd);
+	      read_redirect(&redirect, file);
 	if (!why && d->at.guessed)
 		return because("was made of another file than the one of its name in these layers");
 	if (why || d->at.nr)
@@ -358,6 +356,14 @@ static const char *put_file(struct build *b, const struct place *to, const struc
 	return copy_file(b, to, file, &data);
 }
 
+/* All of the layers are read in the same forms, and so is the new one. */
+static bool in_dot_form(const struct build *b, const struct node *ended)
+{
+	const unsigned int forms = b->layers->forms;
+
+	return forms == BOTH_FORMS ? ended->dot : forms == MICA_BRANCH_DOT;
+}
+
 static const char *make_whiteout(const struct target *dir, const char *name, bool dot)
 {
 	char *file CLEANUP(free_string) = xprintf("%s%s", dot ? DOT_PREFIX : "", name);
@@ -432,7 +438,7 @@ static const char *mark_dir(struct build *b, const struct target *dir, const cha
 	}
 	if (below || !by_place)
 		return NULL;
-	if (!dir->from->dot)
+	if (!in_dot_form(b, dir->from))
 		return set_mark(&self, MARK "opaque", "y", 1);
 	return mknodat(dir->fd, DOT_OPAQUE, S_IFREG | 0444, 0) ? because_errno() : NULL;
 }
@@ -483,7 +489,7 @@ static const char *put_name(struct build *b, struct target *dir, const char *nam
 		return why;
 	if (!found.nr)
 		return found.below || !dir->from->below ? NULL :
-		       make_whiteout(dir, name, found.dot);
+		       make_whiteout(dir, name, in_dot_form(b, &found));
 	if (node_is_dir(&found))
 		return put_dir(b, dir, name, &found);
 	file = &found.part[0];
@@ -501,35 +507,35 @@ static const char *put_name(struct build *b, struct target *dir, const char *nam
 }
 
 /* What means nothing to a union may mean something to others, so it is not lost. */
-static const char *check_reserved(int dir, const char *name, bool is_root)
+static const char *check_reserved(int dir, const char *name)
 {
 	const char *rest = name + strlen(DOT_PREFIX);
 	struct stat st;
 
-	if (is_root && !strcmp(name, META_DIR))
-		return NULL;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
 		return because("%s: %s", name, strerror(errno));
 	if (S_ISREG(st.st_mode) &&
-	    (is_plain_name(rest, strlen(rest)) || !strcmp(name, DOT_OPAQUE)))
+	    (is_plain_name(BOTH_FORMS, rest, strlen(rest)) || !strcmp(name, DOT_OPAQUE)))
 		return NULL;
 	return because("has %s, a reserved name", name);
 }
 
-static const char *list_part(struct names *names, int dir, bool is_root)
+static const char *list_part(struct names *names, const struct part *dir, bool is_root)
 {
 	struct names all CLEANUP(names_free) = {};
-	const char *why = names_read(&all, dir);
+	const char *why = names_read(&all, dir->fd);
 	size_t i;
 
 	for (i = 0; !why && i < all.nr; i++) {
 		const char *name = all.name[i];
 
-		if (!strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX))) {
-			why = check_reserved(dir, name, is_root);
+		if (is_root && !strcmp(name, META_DIR))
+			continue;
+		if ((dir->forms & MICA_BRANCH_DOT) && has_dot_prefix(name)) {
+			why = check_reserved(dir->fd, name);
 			name += strlen(DOT_PREFIX);
 		}
-		if (is_plain_name(name, strlen(name)))
+		if (is_plain_name(dir->forms, name, strlen(name)))
 			names_add(names, name);
 	}
 	return why;
@@ -544,7 +550,7 @@ static const char *list_names(struct names *names, const struct node *dir, bool 
 	for (i = 0; !why && i < dir->nr; i++)
 		why = has_user_marks(&dir->part[i]) ?
 		      because("has marks of a union in a user namespace") :
-		      list_part(names, dir->part[i].fd, is_root);
+		      list_part(names, &dir->part[i], is_root);
 	names_sort(names);
 	return why;
 }

@@ -101,7 +101,7 @@ static void check_redirect(struct check *c, const char *what)
 	to = attribute(c, "redirect", &len);
 	if (!to)
 		return;
-	if (strlen(to) == (size_t)len && leads_down(to))
+	if (strlen(to) == (size_t)len && leads_down(BOTH_FORMS, to))
 		tell(c, "redirect", "both", "in the layers below, %s is %s", what, to);
 	else
 		tell(c, "wrong", "both", "a redirect to %s, which is no path: EIO", to);
@@ -200,7 +200,7 @@ static void check_dot(struct check *c, const char *name)
 		tell(c, "opaque", "dot", "hides its directory in the layers below");
 		return;
 	}
-	if (!is_plain_name(hidden, strlen(hidden)) || !S_ISREG(c->st->st_mode)) {
+	if (!is_plain_name(BOTH_FORMS, hidden, strlen(hidden)) || !S_ISREG(c->st->st_mode)) {
 		tell(c, "wrong", "dot", "hides nothing, and is not shown");
 		return;
 	}
@@ -256,7 +256,7 @@ static bool check_entry(struct check *c, const char *name)
 		c->path = ".";
 		check_layers(c);
 		check_merge(c);
-	} else if (!strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX))) {
+	} else if (has_dot_prefix(name)) {
 		/* In the root, unions and aufs keep what is their own. */
 		if (strchr(c->path, '/') || strncmp(name, DOT_META, strlen(DOT_META)) ||
 		    !strcmp(name, DOT_OPAQUE))

@@ -229,15 +229,18 @@ static int diff_name(struct diff *d, const char *path, const struct pair *pair)
 /* The names that something may be there for, marks and all. */
 static const char *add_names(struct names *names, const struct node *dir, size_t from, size_t to)
 {
+	const size_t len = strlen(DOT_PREFIX);
 	const char *why = NULL;
-	size_t i;
+	size_t nr;
 
-	for (i = from; !why && i < to; i++)
-		why = names_read(names, dir->part[i].fd);
-	for (i = 0; i < names->nr; i++)
-		if (!strncmp(names->name[i], DOT_PREFIX, strlen(DOT_PREFIX)))
-			memmove(names->name[i], names->name[i] + strlen(DOT_PREFIX),
-				strlen(names->name[i]) + 1 - strlen(DOT_PREFIX));
+	for (; !why && from < to; from++) {
+		nr = names->nr;
+		why = names_read(names, dir->part[from].fd);
+		for (; (dir->part[from].forms & MICA_BRANCH_DOT) && nr < names->nr; nr++)
+			if (has_dot_prefix(names->name[nr]))
+				memmove(names->name[nr], names->name[nr] + len,
+					strlen(names->name[nr]) + 1 - len);
+	}
 	return why;
 }
 
@@ -280,7 +283,7 @@ static int diff_dir(struct diff *d, const char *path, const struct pair *dir)
 		char *below CLEANUP(free_string) = NULL;
 		const char *name = names.name[i];
 
-		if (!is_plain_name(name, strlen(name)))
+		if (!is_plain_name(d->layers.forms, name, strlen(name)))
 			continue;
 		below = xprintf("%s/%s", path, name);
 		why = node_find_whole(&pair.now, &d->layers, &dir->now, name) ?:
@@ -326,7 +329,7 @@ int union_diff(int argc, char **argv)
 	}
 	if (optind == argc)
 		usage_error("takes a mounted union, or layers");
-	ret = layers_open(&d.layers, argv + optind, (size_t)(argc - optind));
+	ret = layers_open(&d.layers, argv + optind, (size_t)(argc - optind), BOTH_FORMS);
 	layers_find_needs(&d.layers);
 	if (!ret && d.layers.nr <= d.top)
 		ret = fail("there is no layer to compare with");

@@ -314,13 +314,31 @@ static int export_mark(struct export *x, const char *dir, const char *name,
 	return why ? fail_at(path, why) : MICA_OK;
 }
 
+/* In an image it would be a mark. */
+static const char *check_name(const char *name)
+{
+	return has_dot_prefix(name) ?
+	       because("is a name that no image can have: it begins with " DOT_PREFIX) : NULL;
+}
+
+/* Where an image is unpacked for overlayfs, it would be a whiteout. */
+static const char *check_device(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && !st->st_rdev ?
+	       because("is a character device 0:0, which no image can have") : NULL;
+}
+
 /* @hides is hidden, unless there is such an entry itself. */
 static int export_whiteout(struct export *x, const char *path, const struct part *dir,
 			   const char *name, const char *hides, const struct stat *st)
 {
 	char *mark CLEANUP(free_string) = xprintf(DOT_PREFIX "%s", hides);
+	char *below CLEANUP(free_string) = path_below(path, hides);
+	const char *why = check_name(hides);
 	struct stat other;
 
+	if (why)
+		return fail_at(below, why);
 	if (hides != name && !fstatat(dir->fd, hides, &other, AT_SYMLINK_NOFOLLOW))
 		return MICA_OK;
 	return export_mark(x, path, mark, st);
@@ -364,10 +382,12 @@ static int export_name(struct export *x, const char *path, const struct node *di
 	int ret;
 
 	why = node_find_whole(&node, &x->layers, dir, name);
+	if (!why && node.nr)
+		why = check_name(name) ?: check_device(&node.part[0].st);
 	if (!why && node_is_dir(&node) && !whole)
-		why = is_opaque(&opaque, node.part[0].fd);
+		why = is_opaque(&opaque, &node.part[0]);
 	if (!why && node_is_dir(&node) && !whole && !opaque)
-		why = read_redirect(&redirect, node.part[0].fd);
+		why = read_redirect(&redirect, &node.part[0]);
 	if (why)
 		return fail_at(below, why);
 	if (!node.nr)
@@ -377,7 +397,7 @@ static int export_name(struct export *x, const char *path, const struct node *di
 	ret = export_node(x, below, &node);
 	if (ret || !node_is_dir(&node))
 		return ret;
-	if (!whole && (opaque || redirect || is_hidden(dir->part[0].fd, name)))
+	if (!whole && (opaque || redirect || is_hidden(&dir->part[0], name)))
 		ret = export_opaque(x, below, &node.part[0]);
 	return ret ?: export_dir(x, below, &node, whole || redirect);
 }
@@ -394,7 +414,7 @@ static int export_entry(struct export *x, const char *path, const struct node *d
 	why = part_open(&entry, &dir->part[0], name);
 	if (!why && entry.fd < 0)
 		why = because("went away while it was read");
-	why = why ?: entry_kind(&kind, &entry, name, &hides);
+	why = why ?: entry_kind(&kind, &x->layers, &entry, name, &hides);
 	if (why) {
 		char *below CLEANUP(free_string) = path_below(path, name);
 
@@ -430,7 +450,7 @@ static int export_dir(struct export *x, const char *path, const struct node *dir
 
 		if (!whole)
 			ret = export_entry(x, path, dir, name, false);
-		else if (is_plain_name(name, strlen(name)))
+		else if (is_plain_name(x->layers.forms, name, strlen(name)))
 			ret = export_name(x, path, dir, name, true);
 	}
 	x->depth--;
@@ -444,7 +464,7 @@ static int export_layer(struct export *x)
 	const char *why;
 	int ret;
 
-	why = node_root(&root, &x->layers, 0) ?: is_opaque(&opaque, root.part[0].fd);
+	why = node_root(&root, &x->layers, 0) ?: is_opaque(&opaque, &root.part[0]);
 	if (why)
 		return fail_at("/", why);
 	ret = export_node(x, ".", &root);
@@ -568,7 +588,7 @@ int union_export(int argc, char **argv)
 		usage_error("takes a mounted union, or layers");
 	/* What is UTF-8 in a name is written as that, whatever the user's is. */
 	setlocale(LC_CTYPE, "C.UTF-8");
-	ret = layers_open(&x.layers, argv + optind, (size_t)(argc - optind));
+	ret = layers_open(&x.layers, argv + optind, (size_t)(argc - optind), BOTH_FORMS);
 	layers_find_needs(&x.layers);
 	ret = ret ?: export(&x, file, compress);
 	/* What was begun is not ended: half an archive must not look whole. */

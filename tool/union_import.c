@@ -83,7 +83,7 @@ static const char *clean_path(const char *path, char **clean, const char **name)
 			continue;
 		if (len == 2 && !strncmp(path, "..", 2))
 			return because("leads out of the directory");
-		if (!strncmp(*name, DOT_PREFIX, strlen(DOT_PREFIX)))
+		if (has_dot_prefix(*name))
 			return because("is in a directory with a reserved name");
 		if (++depth > MAX_DEPTH)
 			return because("is in more than %d directories", MAX_DEPTH);
@@ -357,7 +357,7 @@ static const char *make_link(struct import *x, int dir, const char *name, const 
 	const char *why;
 
 	why = clean_path(target, &clean, &last);
-	if (!why && !strncmp(last, DOT_PREFIX, strlen(DOT_PREFIX)))
+	if (!why && has_dot_prefix(last))
 		why = because("has a reserved name");
 	if (!why)
 		why = walk(x, clean, last > clean ? (size_t)(last - clean) - 1 : 0, false, &fd);
@@ -405,7 +405,7 @@ static const char *check_mark(struct import *x, const char *path, const char *na
 
 	if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) != AE_IFREG)
 		return because("is a whiteout, but no file");
-	if (!opaque && !is_plain_name(hidden, strlen(hidden)))
+	if (!opaque && !is_plain_name(BOTH_FORMS, hidden, strlen(hidden)))
 		return because("has a reserved name");
 	if (x->overlay || strlen(name) > NAME_MAX || !strcmp(name, DOT_OPAQUE_OLD)) {
 		names_add(&x->whiteouts, path);
@@ -430,7 +430,7 @@ static const char *import_entry(struct import *x, struct archive_entry *entry)
 		why = because("has no name");
 	if (!why && archive_entry_acl_types(entry))
 		why = because("has an ACL as text; only those that are attributes are read");
-	if (!why && !strncmp(name, DOT_PREFIX, strlen(DOT_PREFIX)))
+	if (!why && has_dot_prefix(name))
 		why = check_mark(x, path, name, entry, &done);
 	if (why || done)
 		return why;
@@ -675,7 +675,7 @@ int union_import(int argc, char **argv)
 	if (argc - optind != 1)
 		usage_error("takes an archive and a directory");
 	target = without_slashes(argv[optind]);
-	if (!is_plain_name(name_of(target), strlen(name_of(target))))
+	if (!is_plain_name(BOTH_FORMS, name_of(target), strlen(name_of(target))))
 		usage_error("'%s' has no name to be given to a layer", target);
 
 	in = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC) : dup(STDIN_FILENO);

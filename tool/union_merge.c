@@ -60,6 +60,7 @@ struct merge {
 	int mount_fd;
 	struct item *item;		/* from the left */
 	size_t nr;
+	unsigned int forms;		/* that they are read in */
 	struct stat *root;		/* of each, and of where the new one is to be */
 	char *target;			/* what the new one is to be called */
 	const char *name;		/* its last part */
@@ -185,7 +186,7 @@ static const char *find_target(struct merge *m, const char *path)
 	for (name = copy + strlen(copy); name[-1] == '/'; )
 		*--name = 0;
 	name = strrchr(copy, '/');
-	if (!name || !is_plain_name(name + 1, strlen(name + 1)))
+	if (!name || !is_plain_name(BOTH_FORMS, name + 1, strlen(name + 1)))
 		return because("%s: is no place for a layer", path);
 	*name++ = 0;
 	parent = realpath(*start ? start : "/", NULL);
@@ -224,7 +225,7 @@ static void free_target(struct merge *m)
 	free_items(m);
 }
 
-/* The layers of a merge that was begun, one after the other: "NUMBER PATH". */
+/* The layers of a merge that was begun, one after the other: "NUMBER:FORMS PATH". */
 static const char *write_list(const struct merge *m)
 {
 	FILE *file = NULL;
@@ -240,7 +241,7 @@ static const char *write_list(const struct merge *m)
 	if (!file)
 		return because_errno();
 	for (i = 0; i < m->nr; i++) {
-		fprintf(file, "%u %s", m->item[i].branch, m->item[i].path);
+		fprintf(file, "%u:%u %s", m->item[i].branch, m->forms, m->item[i].path);
 		fputc(0, file);
 	}
 	/* Before what it tells of is marked. */
@@ -270,6 +271,8 @@ static void read_list(const struct merge *beside, struct merge *m)
 
 	while (file && getdelim(&item, &size, 0, file) > 0) {
 		branch = strtoul(item, &end, 10);
+		if (*end == ':')
+			m->forms = (unsigned int)strtoul(end + 1, &end, 10);
 		if (*end == ' ')
 			add_item(m, (uint32_t)branch, end + 1);
 	}
@@ -291,16 +294,31 @@ static const char *remove_list(const struct merge *m)
 	return fsync(m->parent) ? at_path(m->list, because_errno()) : NULL;
 }
 
+static bool same_path(const char *a, const char *b)
+{
+	char *real_a CLEANUP(free_string) = realpath(a, NULL);
+	char *real_b CLEANUP(free_string) = realpath(b, NULL);
+
+	return !strcmp(a, b) || (real_a && real_b && !strcmp(real_a, real_b));
+}
+
+static bool same_items(const struct merge *a, const struct merge *b)
+{
+	bool same = a->nr == b->nr;
+	size_t i;
+
+	for (i = 0; same && i < a->nr; i++)
+		same = same_path(a->item[i].path, b->item[i].path);
+	return same;
+}
+
 static bool is_listed(const struct merge *m)
 {
 	struct merge begun = {};
 	bool same;
-	size_t i;
 
 	read_list(m, &begun);
-	same = begun.nr == m->nr;
-	for (i = 0; same && i < m->nr; i++)
-		same = !strcmp(begun.item[i].path, m->item[i].path);
+	same = same_items(&begun, m);
 	free_items(&begun);
 	return same;
 }
@@ -510,6 +528,7 @@ static int take_from(struct merge *m, const struct branches *b, size_t first,
 	const struct branch *next = &b->branch[first];
 	size_t i;
 
+	m->forms = next->forms;
 	for (i = 0; i < nr; i++, next++) {
 		if (first + i == b->nr || branches_find(b, names[i]) != next)
 			return fail("%s: is not the branch right of %s", names[i],
@@ -517,6 +536,9 @@ static int take_from(struct merge *m, const struct branches *b, size_t first,
 		if (next->rw)
 			return fail("%s: can be written to; make a snapshot first",
 				    next->path);
+		if (next->forms != m->forms)
+			return fail("%s: is read in other forms of whiteouts than %s",
+				    next->path, m->item[0].path);
 		if (!leads_to(next))
 			return fail("%s: leads to something else than the branch",
 				    next->path);
@@ -568,6 +590,21 @@ static int take_branches(struct merge *m, char **names, size_t nr)
 	return take_from(m, &b, (size_t)(first - b.branch), names, nr);
 }
 
+/* What was begun in a union that is not there any more goes on as it was read there. */
+static void take_forms(struct merge *m)
+{
+	int temp CLEANUP(close_fd) = -1;
+	struct merge begun = { .forms = BOTH_FORMS, .parent = -1 };
+
+	if (!find_target(&begun, m->item[m->nr - 1].path)) {
+		temp = open_temp(&begun);
+		read_list(&begun, &begun);
+		if (temp >= 0 && same_items(&begun, m))
+			m->forms = begun.forms;
+	}
+	free_target(&begun);
+}
+
 static int take_paths(struct merge *m, char **names, size_t nr)
 {
 	size_t i;
@@ -579,6 +616,7 @@ static int take_paths(struct merge *m, char **names, size_t nr)
 			return fail("%s: %s", names[i], strerror(errno));
 		add_item(m, 0, path);
 	}
+	take_forms(m);
 	return MICA_OK;
 }
 
@@ -843,7 +881,7 @@ static int open_layers(struct merge *m)
 
 	for (i = 0; i < m->nr; i++)
 		paths[i] = m->item[i].path;
-	ret = layers_open(&m->layers, paths, m->nr);
+	ret = layers_open(&m->layers, paths, m->nr, m->forms);
 	free(paths);
 	return ret;
 }
@@ -856,7 +894,7 @@ int union_merge(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{}
 	};
-	struct merge m = { .mount_fd = -1, .parent = -1 };
+	struct merge m = { .forms = BOTH_FORMS, .mount_fd = -1, .parent = -1 };
 	int option, ret;
 	size_t nr;
 

@@ -163,6 +163,17 @@ whole_tree()
 	)
 }
 
+# tree_shown DIRECTORY: what is in it, whatever file system it is on
+tree_shown()
+{
+	(
+		cd "$1" || exit
+		find . -printf '%P %y %m %U:%G %l\n' | sort
+		find . -type f -exec sha256sum {} + | sort
+		find . -type f -links +1 -printf '%P has links\n' | sort
+	)
+}
+
 need_module()
 {
 	need_root
