@@ -467,7 +467,8 @@ TEST_F(metacopy, of_a_file_that_cannot_be_told_from_others)
 		DO(run("echo 2 >a/f"));
 		DO(mount_union(strange[i].again ? "up:b:a" : "up:a"));
 		DO(chmod("mnt/f", 0640) ?: umount("mnt"));
-		DO(drop_caches());
+		/* In a file that is in memory vfat still knows itself. */
+		DO(run("umount a b && mount -o loop a.img a && mount -o loop b.img b"));
 		DO(mount_union(strange[i].again ? "up:b:a" : "up:a"));
 		HAS("mnt/f", "2\n");
 		DO(umount("mnt"));
