@@ -520,6 +520,23 @@ static const char *check_reserved(int dir, const char *name)
 	return because("has %s, a reserved name", name);
 }
 
+/* What the union itself has there is made anew. It may also be somebody's. */
+static const char *check_meta(const struct part *root)
+{
+	struct part meta CLEANUP(part_close) = NO_FILE;
+	struct names names CLEANUP(names_free) = {};
+	const char *why = open_meta(&meta, root, META_DIR);
+	bool is_own = meta.fd >= 0;
+	size_t i;
+
+	if (!why && is_own)
+		why = names_read(&names, meta.fd);
+	is_own &= names.nr || (root->forms & MICA_BRANCH_DOT);
+	for (i = 0; i < names.nr; i++)
+		is_own &= !strcmp(names.name[i], "index") || !strcmp(names.name[i], "work");
+	return why || is_own ? why : because("has %s, a reserved name", META_DIR);
+}
+
 static const char *list_part(struct names *names, const struct part *dir, bool is_root)
 {
 	struct names all CLEANUP(names_free) = {};
@@ -529,8 +546,10 @@ static const char *list_part(struct names *names, const struct part *dir, bool i
 	for (i = 0; !why && i < all.nr; i++) {
 		const char *name = all.name[i];
 
-		if (is_root && !strcmp(name, META_DIR))
+		if (is_root && !strcmp(name, META_DIR)) {
+			why = check_meta(dir);
 			continue;
+		}
 		if ((dir->forms & MICA_BRANCH_DOT) && has_dot_prefix(name)) {
 			why = check_reserved(dir->fd, name);
 			name += strlen(DOT_PREFIX);

@@ -213,17 +213,23 @@ for part in 0 1 2 3; do
 	result $? "$part: it shows the same"
 	umount mnt
 done
-while IFS='|' read -r options; do
-	rm -rf top low && cp -a pristine/{top,low} .
+other="/low: is read in other forms of whiteouts than .*/top"
+meta="has .wh..wh.mica, a reserved name"
+while IFS='|' read -r prepare options want; do
+	rm -rf top low && cp -a pristine/{top,low} . && rm top/.wh.n && eval "$prepare" || exit 1
 	with_union "$options"
 	exits 1 "$options: merge" union merge --mounted mnt "$PWD/top" "$PWD/low"
 	one_sentence "$options: merge"
-	like "$options: that is why" "$(<"$ERR")" "/low: is read in other forms of whiteouts than .*/top"
+	like "$options: that is why" "$(<"$ERR")" "$want"
 	umount mnt
 	is "$options: nothing has happened" "$(find . -name '.*.mica-*')" ""
-done <<'END'
-dirs=@/top=ro:@/low=ro+dot:@/base=ro
-dirs=@/top=ro+dot:@/low=ro+overlay:@/base=ro
-dirs=@/top=ro+overlay:@/low=ro:@/base=ro
+done <<END
+|dirs=@/top=ro:@/low=ro+dot:@/base=ro|$other
+|dirs=@/top=ro+dot:@/low=ro+overlay:@/base=ro|$other
+|dirs=@/top=ro+overlay:@/low=ro:@/base=ro|$other
+mkdir top/.wh..wh.mica|lowerdir=@/top:@/low:@/base|$meta
+mkdir -p low/.wh..wh.mica/dir|lowerdir=@/top:@/low:@/base|$meta
+mkdir -p top/.wh..wh.mica/index/{,../dir}|dirs=@/top=ro:@/low=ro:@/base=ro|$meta
+touch top/.wh..wh.mica|dirs=@/top=ro+dot:@/low=ro+dot:@/base=ro|$meta
 END
 finish
