@@ -56,11 +56,11 @@ lint:
 check: setup
 	@scripts/check $(KVERS) -- $(TESTS)
 
-# Real programs with more data, writers for a minute, all commands for ten; and a
-# thousand kills.
+# Real programs with more data, writers for a minute, all commands for ten; merges
+# killed 200 times, and guests a thousand.
 check-long: setup
 	@MICA_LONG=y MICA_TIMEOUT=$(or $(MICA_TIMEOUT),14400) \
-		scripts/check $(KVERS) -- $(or $(TESTS),programs union/live_writers guest/fuzz guest/sigkill)
+		scripts/check $(KVERS) -- $(or $(TESTS),programs union/live_writers tool/merge guest/fuzz guest/sigkill)
 
 check-debug:
 	@scripts/setup debug check
@@ -91,7 +91,7 @@ help:
 	@echo 'make demo             the main job in the test host, start to end'
 	@echo 'make check            lint, build, all tests on 6.1, 6.12 and 7.2 in the test host'
 	@echo 'make check KVER=6.1 TESTS="union guest/claim"    a part of it'
-	@echo 'make check-long       real programs with more data, writers, the fuzzer and kills for longer'
+	@echo 'make check-long       real programs with more data; writers, merges, the fuzzer and kills for longer'
 	@echo 'make check-debug      the tests under a kernel with KASAN and lockdep'
 	@echo 'make bench            what operations cost, beside ext4 and overlayfs: Documentation/bench.rst'
 	@echo 'make lint             checkpatch, kernel-doc, sparse, W=1, shellcheck'
