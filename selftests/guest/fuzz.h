@@ -21,7 +21,7 @@
 #define ARENA		3	/* pages: the structure, its arrays, none */
 #define MEMORY		64	/* pages that can be mapped into a guest */
 #define GONE_MS		150000
-#define MORE_MS		120000
+#define MORE_MS		600000
 
 #define PUT(x, value)	__atomic_store_n(&(x), value, __ATOMIC_SEQ_CST)
 #define GET(x)		__atomic_load_n(&(x), __ATOMIC_SEQ_CST)
