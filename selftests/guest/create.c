@@ -7,7 +7,7 @@
 #include <sys/uio.h>
 #include "assembly.h"
 #include "vfio.h"
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "../lib/fault.h"
 
 FIXTURE(create)
@@ -108,7 +108,7 @@ TEST_F(create, with_functions_of_one_group_and_another)
 	EXPECT_TRUE(works(&self->guest, self->pair[1]));
 }
 
-TEST_F_TIMEOUT(create, session_ends_before_its_descriptors, 300)
+TEST_F(create, session_ends_before_its_descriptors)
 {
 	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
 				   &self->guest.why));
@@ -612,7 +612,7 @@ static int nr_areas(void)
 }
 
 /* To their own guest's harm at most. */
-TEST_F_TIMEOUT(create, threads_that_meddle, 300)
+TEST_F(create, threads_that_meddle)
 {
 	int i, made = 0, failed = 0, hold[48], n = 0;
 	struct guest other = { session_open(), -1, -1, -1, {} };
@@ -656,7 +656,7 @@ TEST_F_TIMEOUT(create, threads_that_meddle, 300)
 }
 
 /* Made and ended at the same time: there is a guest, or the call says why not. */
-TEST_F_TIMEOUT(create, session_that_somebody_ends_meanwhile, 300)
+TEST_F(create, session_that_somebody_ends_meanwhile)
 {
 	int i, err, made = 0, ended = 0;
 	pid_t child;

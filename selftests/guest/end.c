@@ -4,7 +4,7 @@
 #include <signal.h>
 #include "session.h"
 #include "vfio.h"
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 
 #define BACK_MS	20000
 
@@ -40,7 +40,7 @@ FIXTURE_TEARDOWN(end)
 	pci_wait_driver(self->edu, "", BACK_MS);
 }
 
-TEST_F_TIMEOUT(end, device_goes_back_before_the_close, 300)
+TEST_F(end, device_goes_back_before_the_close)
 {
 	struct standing was = standing_of(self->nvme);
 	struct pollfd poller = { .fd = self->fd };
@@ -140,7 +140,7 @@ static void stop(pid_t child)
  * A claim waits for a function that is on its way back, which a process with the
  * device open does not let go.
  */
-TEST_F_TIMEOUT(end, caller_that_waits_returns, 300)
+TEST_F(end, caller_that_waits_returns)
 {
 	unsigned int theirs;
 	pid_t user, child;
@@ -183,7 +183,7 @@ static bool listed_as(const char *bdf, const char *state)
 }
 
 /* A device that somebody has open is late, and says so. */
-TEST_F_TIMEOUT(end, open_device_delays_the_way_back, 300)
+TEST_F(end, open_device_delays_the_way_back)
 {
 	pid_t user;
 
@@ -201,7 +201,7 @@ TEST_F_TIMEOUT(end, open_device_delays_the_way_back, 300)
 }
 
 /* The end and the last close at the same time, over and over. */
-TEST_F_TIMEOUT(end, races_with_the_close, 300)
+TEST_F(end, races_with_the_close)
 {
 	unsigned int id;
 	int i, fd, go[2];

@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include "flat.h"
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 
 #define PIN	20
 
@@ -100,7 +100,7 @@ TEST_F(flat, message_without_a_return_to_user_space)
 	EXPECT_EQ(0, memcmp(self->flat.ram + FROM, self->flat.ram + TO, 4096));
 }
 
-TEST_F_TIMEOUT(flat, pin_without_a_return_to_user_space, 300)
+TEST_F(flat, pin_without_a_return_to_user_space)
 {
 	struct step list[] = WORK(PIN_ON);
 	struct mica_guest_vector irq = intx(&self->irq);
@@ -137,7 +137,7 @@ TEST_F(flat, message_that_becomes_another)
 }
 
 /* From a message to a pin and back. */
-TEST_F_TIMEOUT(flat, off_and_on_again, 300)
+TEST_F(flat, off_and_on_again)
 {
 	struct mica_guest_vector pin = intx(&self->irq);
 	struct mica_guest_vector off = {

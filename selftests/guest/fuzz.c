@@ -17,7 +17,7 @@
 #include <sys/resource.h>
 #include <sys/uio.h>
 #include <sys/xattr.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "fuzz.h"
 #include "left.h"
 

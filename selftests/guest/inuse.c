@@ -5,7 +5,7 @@
 #include <sys/mount.h>
 #include <sys/swap.h>
 #include "session.h"
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 
 #define BACK_MS	20000
 #define MOUNT_AT	"/mnt/mica-inuse"
@@ -185,7 +185,7 @@ TEST_F(inuse, swap)
 	is_granted(_metadata, self);
 }
 
-TEST_F_TIMEOUT(inuse, loop_device_on_top, 300)
+TEST_F(inuse, loop_device_on_top)
 {
 	ASSERT_EQ(0, sh("losetup /dev/loop7 %s || { modprobe loop && losetup /dev/loop7 %s; }",
 			self->disk, self->disk));
@@ -195,7 +195,7 @@ TEST_F_TIMEOUT(inuse, loop_device_on_top, 300)
 	is_granted(_metadata, self);
 }
 
-TEST_F_TIMEOUT(inuse, device_mapper_on_top, 300)
+TEST_F(inuse, device_mapper_on_top)
 {
 	const char *dmsetup = "dmsetup --noudevsync --noudevrules";
 
@@ -207,7 +207,7 @@ TEST_F_TIMEOUT(inuse, device_mapper_on_top, 300)
 }
 
 /* As mdadm does it, which need not be installed. */
-TEST_F_TIMEOUT(inuse, part_of_an_array, 300)
+TEST_F(inuse, part_of_an_array)
 {
 	/* Not all kernels let go of a name when the array is stopped. */
 	const char *name = variant->multipath ? "md_many" : "md_one";

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include "session.h"
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 
 #define PAGE	4096
 

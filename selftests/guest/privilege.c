@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include "session.h"
 #include "vfio.h"
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 
 #define BACK_MS	20000
 

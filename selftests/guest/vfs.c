@@ -3,7 +3,7 @@
 #include <signal.h>
 #include "session.h"
 #include "vfio.h"
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 
 #define BACK_MS	30000
 #define NR	2
@@ -101,7 +101,7 @@ static int nvme_probes(const char *bdf)
 	return atoi(text);
 }
 
-TEST_F_TIMEOUT(vfs, made_and_removed, 300)
+TEST_F(vfs, made_and_removed)
 {
 	struct mica_device_info info;
 	int i;
@@ -130,7 +130,7 @@ TEST_F_TIMEOUT(vfs, made_and_removed, 300)
 	EXPECT_STREQ("", pci_override(self->pf));
 }
 
-TEST_F_TIMEOUT(vfs, again_and_again, 300)
+TEST_F(vfs, again_and_again)
 {
 	int i;
 
@@ -211,7 +211,7 @@ static int bring_up(const char *pf)
 	return 0;
 }
 
-TEST_F_TIMEOUT(vfs, brought_up_and_used, 300)
+TEST_F(vfs, brought_up_and_used)
 {
 	struct vfio_use use;
 
@@ -228,7 +228,7 @@ TEST_F_TIMEOUT(vfs, brought_up_and_used, 300)
 	vfio_use_end(&use);
 }
 
-TEST_F_TIMEOUT(vfs, nobody_else_removes_them, 300)
+TEST_F(vfs, nobody_else_removes_them)
 {
 	ASSERT_EQ(0, make(self, 1));
 	EXPECT_EQ(-EPERM, pci_write(self->pf, "sriov_numvfs", "0"));
@@ -236,7 +236,7 @@ TEST_F_TIMEOUT(vfs, nobody_else_removes_them, 300)
 	EXPECT_STREQ("vfio-pci", pci_driver(self->vf[0]));
 }
 
-TEST_F_TIMEOUT(vfs, nobody_else_gets_them, 300)
+TEST_F(vfs, nobody_else_gets_them)
 {
 	ASSERT_EQ(0, make(self, 1));
 	EXPECT_EQ(EBUSY, session_claim(self->other, self->vf[0],
@@ -253,7 +253,7 @@ TEST_F_TIMEOUT(vfs, nobody_else_gets_them, 300)
 	EXPECT_STREQ("nvme", pci_driver(self->pf));
 }
 
-TEST_F_TIMEOUT(vfs, what_cannot_be_made, 300)
+TEST_F(vfs, what_cannot_be_made)
 {
 	struct mica_pci_addr room[MICA_CLAIM_MAX + 1];
 	const struct {
@@ -286,7 +286,7 @@ TEST_F_TIMEOUT(vfs, what_cannot_be_made, 300)
 	EXPECT_EQ(0, pci_nr_vfs(self->pf));
 }
 
-TEST_F_TIMEOUT(vfs, those_that_are_there_stay, 300)
+TEST_F(vfs, those_that_are_there_stay)
 {
 	ASSERT_EQ(0, pci_write(self->pf, "sriov_drivers_autoprobe", "0"));
 	ASSERT_EQ(0, pci_write(self->pf, "sriov_numvfs", "1"));
@@ -303,7 +303,7 @@ TEST_F_TIMEOUT(vfs, those_that_are_there_stay, 300)
 	EXPECT_EQ(0, pci_write(self->pf, "sriov_drivers_autoprobe", "1"));
 }
 
-TEST_F_TIMEOUT(vfs, function_without_driver, 300)
+TEST_F(vfs, function_without_driver)
 {
 	ASSERT_EQ(0, write_text("/sys/bus/pci/drivers/nvme/unbind", self->pf));
 	EXPECT_EQ(ENODEV, make(self, 1));
@@ -311,7 +311,7 @@ TEST_F_TIMEOUT(vfs, function_without_driver, 300)
 	EXPECT_EQ(0, write_text("/sys/bus/pci/drivers/nvme/bind", self->pf));
 }
 
-TEST_F_TIMEOUT(vfs, function_that_a_session_holds, 300)
+TEST_F(vfs, function_that_a_session_holds)
 {
 	ASSERT_EQ(0, session_claim(self->other, self->pf, 0, &self->why));
 	EXPECT_EQ(EBUSY, make(self, 1));
@@ -322,7 +322,7 @@ TEST_F_TIMEOUT(vfs, function_that_a_session_holds, 300)
 	EXPECT_EQ(0, make(self, 1));
 }
 
-TEST_F_TIMEOUT(vfs, privilege, 300)
+TEST_F(vfs, privilege)
 {
 	ASSERT_EQ(0, session_seal(self->other));
 	EXPECT_EQ(EPERM, session_vfs(self->other, self->pf, self->addr, 1,
@@ -335,7 +335,7 @@ TEST_F_TIMEOUT(vfs, privilege, 300)
 }
 
 /* Neither the PF nor the bus is locked while a monitor does not let go. */
-TEST_F_TIMEOUT(vfs, user_delays_their_removal_only, 300)
+TEST_F(vfs, user_delays_their_removal_only)
 {
 	pid_t user;
 
@@ -355,7 +355,7 @@ TEST_F_TIMEOUT(vfs, user_delays_their_removal_only, 300)
 	EXPECT_FALSE(is_there(self->vf[0]));
 }
 
-TEST_F_TIMEOUT(vfs, holder_is_killed, 300)
+TEST_F(vfs, holder_is_killed)
 {
 	pid_t child;
 	int i;
@@ -387,7 +387,7 @@ TEST_F_TIMEOUT(vfs, holder_is_killed, 300)
 	}
 }
 
-TEST_F_TIMEOUT(vfs, driver_of_the_function_goes, 300)
+TEST_F(vfs, driver_of_the_function_goes)
 {
 	ASSERT_EQ(0, make(self, NR));
 	ASSERT_EQ(0, write_text("/sys/bus/pci/drivers/nvme/unbind", self->pf));
@@ -397,7 +397,7 @@ TEST_F_TIMEOUT(vfs, driver_of_the_function_goes, 300)
 	EXPECT_EQ(0, write_text("/sys/bus/pci/drivers/nvme/bind", self->pf));
 }
 
-TEST_F_TIMEOUT(vfs, function_is_unplugged, 300)
+TEST_F(vfs, function_is_unplugged)
 {
 	ASSERT_EQ(0, make(self, NR));
 	ASSERT_EQ(0, pci_write(self->pf, "remove", "1"));
@@ -413,7 +413,7 @@ TEST_F_TIMEOUT(vfs, function_is_unplugged, 300)
 	}
 }
 
-TEST_F_TIMEOUT(vfs, another_driver_is_forced_on_one, 300)
+TEST_F(vfs, another_driver_is_forced_on_one)
 {
 	ASSERT_EQ(0, make(self, NR));
 	system("modprobe -q pci-stub");

@@ -12,7 +12,7 @@
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "mica_netlink.h"
 
 FIXTURE(family)

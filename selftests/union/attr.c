@@ -5,7 +5,7 @@
 #include <sys/statfs.h>
 #include <sys/xattr.h>
 #include <time.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 
 #define USER 1234

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/xattr.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 
 UNION_FIXTURE(copyup);

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 
 #define BLOCK 65536

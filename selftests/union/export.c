@@ -2,7 +2,7 @@
 /* File handles, as NFS servers, open_by_handle_at() and fanotify use them. */
 #include <sys/fanotify.h>
 #include <sys/xattr.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "branches.h"
 #include "util.h"
 

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <sys/statfs.h>
 #include <sys/xattr.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "../lib/fault.h"
 #include "util.h"
 

@@ -2,7 +2,7 @@
 /* On-disk forms of whiteouts and opaque directories, read and written. */
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 
 UNION_FIXTURE(layers);

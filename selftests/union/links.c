@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Hard links across copy-up. */
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 
 UNION_FIXTURE(links);

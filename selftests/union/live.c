@@ -4,7 +4,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/xattr.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "branches.h"
 #include "util.h"
 
@@ -524,7 +524,7 @@ static int look_on(void)
 	return 0;
 }
 
-TEST_F_TIMEOUT(live, redirects_in_a_replaced_branch_lead_on_all_the_time, 120)
+TEST_F(live, redirects_in_a_replaced_branch_lead_on_all_the_time)
 {
 	int id, i, fds[100], status;
 	char path[64];

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "branches.h"
 #include "crash.h"
 #include "util.h"

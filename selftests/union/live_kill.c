@@ -7,7 +7,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "branches.h"
 #include "crash.h"
 #include "util.h"

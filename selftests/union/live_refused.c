@@ -4,7 +4,7 @@
  * tool names the path and the process.
  */
 #include <sys/mman.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "branches.h"
 #include "util.h"
 

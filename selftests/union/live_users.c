@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "branches.h"
 #include "util.h"
 

@@ -7,7 +7,7 @@
 #include <dirent.h>
 #include <time.h>
 #include <sys/mman.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "branches.h"
 #include "util.h"
 

@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "branches.h"
 #include "util.h"
 

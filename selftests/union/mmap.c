@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "flags.h"
 #include "util.h"
 

@@ -2,7 +2,7 @@
 /* Mounting unions: options, what is refused and why, what is shown. */
 #include <sys/syscall.h>
 #include <linux/mount.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 
 UNION_FIXTURE(mount);

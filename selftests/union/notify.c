@@ -12,7 +12,7 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 
 #define USER 1234

@@ -4,7 +4,7 @@
 #include <ftw.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 
 UNION_FIXTURE(number);

@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 #include <sys/statfs.h>
 #include <sys/xattr.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 
 UNION_FIXTURE(policy);

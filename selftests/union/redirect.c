@@ -2,7 +2,7 @@
 /* Directories that were renamed and go on elsewhere in the layers below. */
 #include <ftw.h>
 #include <sys/xattr.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 
 UNION_FIXTURE(redirect);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What becomes of every instance of a name that is removed. */
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "flags.h"
 #include "util.h"
 

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 #include "../../uapi/mica.h"
 
@@ -87,7 +87,7 @@ static const struct {
 	{ "rm mnt/d/l1 && echo x >mnt/d/l2", "mnt", "d", NULL },
 };
 
-TEST_F_TIMEOUT(reset, everything_is_what_it_was, 300)
+TEST_F_TIMEOUT(reset, everything_is_what_it_was, 1200)
 {
 	size_t i;
 

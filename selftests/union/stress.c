@@ -8,7 +8,7 @@
 #include <dirent.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 
 #define WRITERS	6
@@ -215,7 +215,7 @@ static int compare(struct model *m)
 	return wrong;
 }
 
-TEST_F_TIMEOUT(stress, the_view_is_what_the_changes_made_it, 300)
+TEST_F(stress, the_view_is_what_the_changes_made_it)
 {
 	struct model *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* O_TMPFILE, and the attributes that lsattr shows. */
 #include <sys/xattr.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "flags.h"
 #include "util.h"
 

@@ -10,7 +10,7 @@
 #include <sys/xattr.h>
 #include <linux/capability.h>
 #include <linux/mount.h>
-#include "kselftest_harness.h"
+#include "../lib/harness.h"
 #include "util.h"
 
 #define OWNER 1000

@@ -26,10 +26,6 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 
-/* A busy machine with a debug kernel, emulated, takes its time. */
-#undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT 300
-
 /* The call must return 0. */
 #define DO(call)							\
 	ASSERT_EQ(0, (call)) {						\
