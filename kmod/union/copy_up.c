@@ -41,6 +41,7 @@
  * @temp: the copy, without a name, or with one in the work directory
  * @meta: the data stays where it is
  * @links: it has other names, which find the copy through the index
+ * @for_mmap: who waits has its mmap_lock, which a reader of @src may wait for
  */
 struct mica_copy {
 	struct dentry *dentry;
@@ -52,6 +53,7 @@ struct mica_copy {
 	struct dentry *temp;
 	bool meta;
 	bool links;
+	bool for_mmap;
 };
 
 static int copy_acl(const struct mica_copy *c, const char *name)
@@ -296,7 +298,9 @@ static int copy_file(const struct mica_copy *c, struct file *from,
 	loff_t pos = 0, end;
 	int err;
 
-	if (vfs_clone_file_range(from, 0, to, 0, size, 0) == size)
+	/* That excludes readers, which may be in the middle of a page fault. */
+	if (!c->for_mmap &&
+	    vfs_clone_file_range(from, 0, to, 0, size, 0) == size)
 		return 0;
 
 	while ((pos = next_data(from, pos, size)) < size) {
@@ -1011,11 +1015,13 @@ static int fill_metacopy(struct mica_copy *c)
 }
 
 /* The data_lock of the inode is held. */
-static int bring_data(struct dentry *dentry)
+static int bring_data(struct dentry *dentry, bool for_mmap)
 {
 	struct inode *inode = d_inode(dentry);
 	struct mica_inode *mi = mica_i(inode);
-	struct mica_copy c = { .dentry = dentry, .size = MICA_COPY_ALL };
+	struct mica_copy c = {
+		.dentry = dentry, .size = MICA_COPY_ALL, .for_mmap = for_mmap,
+	};
 	const struct cred *old;
 	int err;
 
@@ -1207,7 +1213,9 @@ static void put_copy_work(struct copy_work *cw)
 static int make_nameless(struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry);
-	struct mica_copy c = { .dentry = dentry, .size = MICA_COPY_ALL };
+	struct mica_copy c = {
+		.dentry = dentry, .size = MICA_COPY_ALL, .for_mmap = true,
+	};
 	struct mica_branch *b = target_of(dentry);
 	const struct cred *old;
 	int err;
@@ -1297,6 +1305,7 @@ static void do_copy_work(struct work_struct *work)
  */
 int mica_copy_up_for_mmap(struct file *file)
 {
+	struct mica_super *ms = mica_super(file_inode(file)->i_sb);
 	struct copy_work *cw;
 	int err;
 
@@ -1307,10 +1316,22 @@ int mica_copy_up_for_mmap(struct file *file)
 	init_completion(&cw->done);
 	refcount_set(&cw->ref, 2);
 	cw->file = get_file(file);
-	queue_work(mica_queue, &cw->work);
+	atomic_inc(&ms->copies);
+	queue_work(ms->queue, &cw->work);
 	err = wait_for_completion_killable(&cw->done) ? -EINTR : cw->err;
 	put_copy_work(cw);
 	return err;
+}
+
+/**
+ * mica_copies_wait - wait for copies for mmap() whose callers were killed
+ * @ms: the union, which is frozen
+ *
+ * Return: 0 or -EINTR.
+ */
+int mica_copies_wait(struct mica_super *ms)
+{
+	return wait_var_event_killable(&ms->copies, !atomic_read(&ms->copies)) ? -EINTR : 0;
 }
 
 static struct nameless *next_nameless(struct mica_super *ms,
