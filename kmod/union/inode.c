@@ -152,6 +152,9 @@ static void init_inode(struct inode *inode, struct mica_parts *parts, u64 ino)
 		inode->i_op = &mica_file_inode_operations;
 		inode->i_fop = &mica_file_operations;
 		inode->i_mapping->a_ops = &mica_aops;
+		/* It may have been one before it left memory. */
+		if (first->b->was_rw)
+			mica_set_new_copy(inode);
 		break;
 	case S_IFDIR:
 		inode->i_op = &mica_dir_inode_operations;

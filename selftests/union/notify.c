@@ -1082,6 +1082,17 @@ static int sync_fdatasync(const char *name)
 	return sync_written(name, fdatasync);
 }
 
+/* Then nothing of the union's own tells that it is new. */
+static int sync_forgotten(const char *name)
+{
+	int fd = open(name, O_RDWR | O_CREAT, 0644);
+
+	if (write(fd, "old", 3) != 3 || close(fd) ||
+	    run("echo 2 >/proc/sys/vm/drop_caches"))
+		return -1;
+	return sync_written(name, fdatasync);
+}
+
 static int sync_syncfs(const char *name)
 {
 	return sync_written(name, syncfs);
@@ -1145,6 +1156,7 @@ static const struct {
 	{ "nothing", sync_nothing, false },
 	{ "fsync", sync_fsync, true },
 	{ "fdatasync", sync_fdatasync, true },
+	{ "fdatasync after it left memory", sync_forgotten, true },
 	{ "syncfs", sync_syncfs, true },
 	{ "sync", sync_sync, true },
 	{ "O_DSYNC", sync_dsync, true },
