@@ -129,8 +129,12 @@ static struct file *real_file(struct file *file)
 /* The same, once it can be written to. The union's inode is locked. */
 static struct file *real_file_for_change(struct file *file)
 {
-	int err = mica_copy_up(file_dentry(file));
+	int err;
 
+	/* The branch's file may not know, and @file may have been open before. */
+	if (IS_IMMUTABLE(file_inode(file)))
+		return ERR_PTR(-EPERM);
+	err = mica_copy_up(file_dentry(file));
 	if (!err && ((file->f_flags & O_DSYNC) || IS_SYNC(file_inode(file))))
 		err = mica_sync_name(file_inode(file));
 	if (err)

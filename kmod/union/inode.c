@@ -450,6 +450,9 @@ int mica_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 {
 	int err;
 
+	/* ftruncate() may come by a descriptor from before. */
+	if (IS_IMMUTABLE(d_inode(dentry)))
+		return -EPERM;
 	err = setattr_prepare(&nop_mnt_idmap, dentry, attr);
 	if (err)
 		return err;

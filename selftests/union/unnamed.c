@@ -85,6 +85,18 @@ TEST_F(unnamed, attributes_protect_through_the_union)
 	FAILS(EPERM, rename("mnt/f", "mnt/g"));
 	FAILS(EPERM, link("mnt/f", "mnt/g"));
 	ASSERT_STREQ("", ls("up"));
+	/* Also from descriptors that were there before. */
+	DO(put("mnt/open", "text"));
+	fd = open("mnt/open", O_RDWR);
+	DO(set_flags("mnt/open", FS_IMMUTABLE_FL));
+	FAILS(EPERM, write(fd, "TEXT", 4));
+	FAILS(EPERM, ftruncate(fd, 0));
+	FAILS(EPERM, fallocate(fd, 0, 0, 4096));
+	FAILS(EPERM, fchmod(fd, 0600));
+	HAS("mnt/open", "text");
+	DO(set_flags("mnt/open", 0));
+	ASSERT_EQ(4, write(fd, "TEXT", 4));
+	DO(close(fd) | unlink("mnt/open"));
 	/* Only for what it is made of does the copy lose its protection. */
 	DO(set_flags("mnt/f", 0));
 	DO(add("mnt/f", "+"));
