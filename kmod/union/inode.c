@@ -578,21 +578,31 @@ static int mica_statfs(struct dentry *dentry, struct kstatfs *buf)
 	return err;
 }
 
+static int sync_branch(struct super_block *sb, struct mica_branch *b)
+{
+	struct super_block *lower = b->mnt->mnt_sb;
+	int err, ret;
+
+	down_read(&lower->s_umount);
+	err = sync_filesystem(lower);
+	up_read(&lower->s_umount);
+	/* What failed earlier is told once to each who has the union open. */
+	ret = errseq_check_and_advance(&lower->s_wb_err, &b->wb_err);
+	if (ret)
+		errseq_set(&sb->s_wb_err, ret);
+	return err;
+}
+
 static int sync_branches(struct super_block *sb)
 {
 	const struct mica_branches *set = mica_branches(sb);
 	unsigned int i;
-	int err = 0;
+	int err = 0, ret;
 
 	for (i = 0; i < set->nr; i++) {
-		struct super_block *lower = set->branch[i]->mnt->mnt_sb;
-		int ret;
-
 		if (!set->branch[i]->was_rw)
 			continue;
-		down_read(&lower->s_umount);
-		ret = sync_filesystem(lower);
-		up_read(&lower->s_umount);
+		ret = sync_branch(sb, set->branch[i]);
 		err = err ?: ret;
 	}
 	return err;

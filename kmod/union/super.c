@@ -331,6 +331,7 @@ struct mica_branch *mica_make_branch(struct mica_reason *why,
 	}
 	b->rw = spec->rw;
 	b->was_rw = spec->rw;
+	b->wb_err = errseq_sample(&b->mnt->mnt_sb->s_wb_err);
 	b->userxattr = mica_in_userns(sb);
 	b->hash = mica_layer_hash(b, b->mnt->mnt_root);
 	if (!spec->rw)

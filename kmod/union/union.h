@@ -54,6 +54,7 @@ struct layer_format;
  * @pos: where it stands, 0 is the leftmost
  * @rw: it can be written to
  * @was_rw: it could, since the union was mounted
+ * @wb_err: which failures to write back are known of its file system
  * @modes: how often that has changed, from 1
  * @forbidden: MNT_NOSUID, MNT_NODEV, MNT_NOEXEC that hold for what is in it
  * @fs: which of the union's file systems it is on, for inode numbers
@@ -91,6 +92,7 @@ struct mica_branch {
 	unsigned int pos;
 	bool rw;
 	bool was_rw;
+	errseq_t wb_err;
 	unsigned int modes;
 	unsigned int forbidden;
 	unsigned int fs;

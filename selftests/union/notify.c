@@ -1207,6 +1207,33 @@ TEST_F(disk, what_is_synced_is_durable)
 	}
 }
 
+/* The image has more blocks than what it is on, so some cannot be written. */
+TEST_F(disk, syncfs_tells_what_could_not_be_written)
+{
+	int writer, other;
+
+	NOT_ON_OVERLAY("tells it on volatile mounts only");
+	ASSERT_EQ(0, run("mkdir small disk && mount -t tmpfs -o size=12M tmpfs small && "
+			 "truncate -s 64M small/image && "
+			 "mkfs.ext4 -q -O ^has_journal small/image && "
+			 "mount -o loop small/image disk && mkdir disk/up"));
+	ASSERT_EQ(0, mount_mica("dirs=disk/up=rw:l1=ro", "mnt"));
+	writer = open("mnt", O_RDONLY);
+	other = open("mnt", O_RDONLY);
+	ASSERT_EQ(0, syncfs(writer));
+	ASSERT_EQ(0, run("head -c 24M /dev/urandom >mnt/f"));
+	EXPECT_EQ(-1, syncfs(writer));
+	EXPECT_EQ(EIO, errno);
+	/* Once to each. */
+	EXPECT_EQ(-1, syncfs(other));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(0, syncfs(writer));
+	close(writer);
+	close(other);
+	ASSERT_EQ(0, umount("mnt"));
+	EXPECT_EQ(0, run("umount disk; umount -l small"));
+}
+
 TEST_F(disk, volatile_syncs_nothing)
 {
 	NOT_ON_OVERLAY("other directories");
