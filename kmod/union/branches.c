@@ -126,19 +126,19 @@ static void branch_is_unused(struct percpu_ref *ref)
 {
 	struct mica_branch *b = container_of(ref, struct mica_branch, ref);
 
-	queue_work(mica_queue, &b->free_work);
+	queue_work(b->left->queue, &b->free_work);
 }
 
 static void free_branch_work(struct work_struct *work)
 {
 	struct mica_branch *b = container_of(work, struct mica_branch,
 					     free_work);
-	atomic_t *leaving = b->leaving;
+	struct mica_super *ms = b->left;
 
 	kern_unmount(b->mnt);
 	free_branch(b);
-	if (atomic_dec_and_test(leaving))
-		wake_up_var(leaving);
+	if (atomic_dec_and_test(&ms->leaving))
+		wake_up_var(&ms->leaving);
 }
 
 /**
@@ -250,7 +250,7 @@ void mica_branch_remove(struct mica_super *ms, struct mica_branch *b)
 	leave(b, b->index);
 	revert_creds(old);
 	atomic_inc(&ms->leaving);
-	b->leaving = &ms->leaving;
+	b->left = ms;
 	percpu_ref_kill(&b->ref);
 }
 

@@ -1091,7 +1091,7 @@ static int need_data(struct dentry *dentry)
 		return -EINTR;
 	err = mutex_lock_killable(&mi->data_lock);
 	if (!err) {
-		err = bring_data(dentry);
+		err = bring_data(dentry, false);
 		mutex_unlock(&mi->data_lock);
 	}
 	mutex_unlock(&mi->lock);
@@ -1202,8 +1202,6 @@ struct nameless {
 	struct dentry *dentry;
 };
 
-struct workqueue_struct *mica_queue;
-
 static void put_copy_work(struct copy_work *cw)
 {
 	if (refcount_dec_and_test(&cw->ref))
@@ -1263,7 +1261,7 @@ static int copy_nameless(struct dentry *dentry)
 		return -ENOMEM;
 	mutex_lock(&mi->data_lock);
 	if (!mica_data_is_rw(inode) && mica_is_rw(inode))
-		err = bring_data(dentry);
+		err = bring_data(dentry, true);
 	while (!err && !mica_data_is_rw(inode) && !show_nameless(mi))
 		err = make_nameless(dentry);
 	mutex_unlock(&mi->data_lock);
@@ -1276,15 +1274,18 @@ static int copy_nameless(struct dentry *dentry)
 	spin_lock(&ms->nameless_lock);
 	list_add_tail(&n->list, &ms->nameless);
 	spin_unlock(&ms->nameless_lock);
-	queue_work(mica_queue, &ms->name_work);
+	queue_work(ms->queue, &ms->name_work);
 	return 0;
 }
 
 static void do_copy_work(struct work_struct *work)
 {
 	struct copy_work *cw = container_of(work, struct copy_work, work);
+	struct mica_super *ms = mica_super(file_inode(cw->file)->i_sb);
 
 	cw->err = copy_nameless(file_dentry(cw->file));
+	if (atomic_dec_and_test(&ms->copies))
+		wake_up_var(&ms->copies);
 	/*
 	 * Not the last reference, unless the caller was killed: here that
 	 * would be put some time later, and the mount be busy until then.
@@ -1360,7 +1361,8 @@ static void free_nameless(struct nameless *n)
  *
  * One that gets no name is tried again the next time.
  *
- * Return: 0 or the first error.
+ * Return: 0 or the first error, -EINTR if that of the one who does it already is not
+ * waited for.
  */
 int mica_name_all(struct mica_super *ms)
 {
@@ -1369,7 +1371,8 @@ int mica_name_all(struct mica_super *ms)
 	int err, first = 0;
 
 	/* Whoever comes second finds what the first one could not do. */
-	mutex_lock(&ms->name_lock);
+	if (mutex_lock_killable(&ms->name_lock))
+		return -EINTR;
 	while ((n = next_nameless(ms, &tried))) {
 		/* msync() asks the branch's file alone, and for its data. */
 		err = mica_copy_up(n->dentry) ?:
@@ -1411,15 +1414,4 @@ void mica_nameless_end(struct mica_super *ms)
 	mica_name_all(ms);
 	list_for_each_entry_safe(n, next, &ms->nameless, list)
 		free_nameless(n);
-}
-
-int mica_copy_up_init(void)
-{
-	mica_queue = alloc_workqueue("mica_union", WQ_UNBOUND, 0);
-	return mica_queue ? 0 : -ENOMEM;
-}
-
-void mica_copy_up_exit(void)
-{
-	destroy_workqueue(mica_queue);
 }

@@ -619,9 +619,7 @@ static int switch_over(struct mica_switch *sw)
 	if (err)
 		return mica_fail(sw->why, err, MICA_REASON_BRANCH, NULL,
 				 "the union is frozen");
-	/* Copies for mmap() whose callers were killed. */
-	flush_workqueue(mica_queue);
-	err = mica_name_all(ms);
+	err = mica_copies_wait(ms) ?: mica_name_all(ms);
 	if (!err && sw->mode && sw->mode->rw)
 		err = check_mappings(sw, sw->mode);
 	if (!err && sw->drop)

@@ -87,6 +87,8 @@ static void free_super(struct mica_super *ms)
 	}
 	wait_var_event(&ms->leaving, !atomic_read(&ms->leaving));
 	cleanup_srcu_struct(&ms->srcu);
+	if (ms->queue)
+		destroy_workqueue(ms->queue);
 	if (ms->cred)
 		put_cred(ms->cred);
 	kfree(ms->workdir);
@@ -529,8 +531,10 @@ static int prepare_super(struct super_block *sb, struct mica_options *opts,
 	ms->delete = opts->delete;
 	ms->copyup_top = opts->copyup_top;
 	ms->create = opts->create;
+	/* Others do not wait for what it waits for. */
+	ms->queue = alloc_workqueue("mica_union", WQ_UNBOUND, 0);
 	ms->cred = mounter_cred();
-	if (!ms->cred)
+	if (!ms->queue || !ms->cred)
 		return -ENOMEM;
 	if (opts->work) {
 		ms->workdir = kstrdup(opts->work->name, GFP_KERNEL);
@@ -582,6 +586,9 @@ int mica_fill_super(struct super_block *sb, struct fs_context *fc)
 	if (!mica_in_userns(sb) && mica_can_export(ms->branches))
 		sb->s_export_op = &mica_export_operations;
 	sb->s_flags |= SB_POSIXACL;
+	/* Nor does sync(2) for anybody's server of FUSE; syncfs(2) on it may. */
+	if (mica_in_userns(sb))
+		sb->s_iflags |= SB_I_SKIP_SYNC;
 	set_default_d_op(sb, &mica_dentry_operations);
 	if (IS_ERR(mica_rw_left_of(sb, ms->branches->nr)))
 		sb->s_flags |= SB_RDONLY;
@@ -754,24 +761,14 @@ int mica_union_init(void)
 	err = mica_inode_cache_init();
 	if (err)
 		return err;
-	err = mica_copy_up_init();
-	if (err)
-		goto free_cache;
 	err = register_filesystem(&mica_fs_type);
 	if (err)
-		goto stop_copy_up;
-	return 0;
-
-stop_copy_up:
-	mica_copy_up_exit();
-free_cache:
-	mica_inode_cache_exit();
+		mica_inode_cache_exit();
 	return err;
 }
 
 void mica_union_exit(void)
 {
 	unregister_filesystem(&mica_fs_type);
-	mica_copy_up_exit();
 	mica_inode_cache_exit();
 }

@@ -80,7 +80,7 @@ struct layer_format;
  * @nr_merged: how many
  * @ref: parts of inodes that are in it
  * @free_work: frees it when there are none any more
- * @leaving: of the union, how many are still to be freed
+ * @left: the union that it was removed from
  * @owned: inodes marked as belonging to this union, the root and @work
  * @plain: hashes of MICA_NR_PLAIN directories or less, see format.c
  *
@@ -118,7 +118,7 @@ struct mica_branch {
 	struct inode *owned[2];
 	struct percpu_ref ref;
 	struct work_struct free_work;
-	atomic_t *leaving;
+	struct mica_super *left;
 	u64 plain[];
 };
 
@@ -237,6 +237,8 @@ struct mica_super {
 	spinlock_t nameless_lock;
 	struct mutex name_lock;	/* one gives names, others wait */
 	struct work_struct name_work;
+	struct workqueue_struct *queue;	/* for what may wait for a file system below */
+	atomic_t copies;	/* for mmap() that are under way */
 	bool redirects;		/* a directory with a redirect has been seen */
 	bool has_handles;	/* somebody may know files by their handles */
 	bool overlay_syntax;
@@ -767,9 +769,7 @@ int mica_name_all(struct mica_super *ms);
 void mica_nameless_init(struct mica_super *ms);
 void mica_nameless_end(struct mica_super *ms);
 int mica_sync_name(struct inode *inode);
-extern struct workqueue_struct *mica_queue;
-int mica_copy_up_init(void);
-void mica_copy_up_exit(void);
+int mica_copies_wait(struct mica_super *ms);
 
 /* namei.c, remove.c, rename.c */
 extern const struct inode_operations mica_dir_inode_operations;

@@ -9,9 +9,11 @@
 #include <stdint.h>
 #include <dirent.h>
 #include <linux/aio_abi.h>
+#include <linux/fs.h>
 #include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -772,6 +774,72 @@ TEST_F(live_users, all_go_on)
 		EXPECT_EQ(0, run("diff -r -x .wh..wh.mica -x special before %s",
 				 changes[c].used));
 	}
+}
+
+static int map_on_stuck(void)
+{
+	int fd = open("stuck/f", O_RDWR);
+
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED;
+}
+
+static int change_of_mnt(void)
+{
+	return add_branch("l2", 0, 1) < 0;
+}
+
+static int change_of_stuck(void)
+{
+	return run("mount -o remount,add=l3 stuck") ? 1 : 0;
+}
+
+/* How a process that does it ends; it is killed if it takes too long. */
+static int ends(int (*call)(void), unsigned int seconds)
+{
+	unsigned int i;
+	pid_t child;
+	int status;
+
+	fflush(NULL);
+	child = fork();
+	if (!child) {
+		setpgid(0, 0);
+		_exit(call());
+	}
+	for (i = 0; i < 10 * seconds && !waitpid(child, &status, WNOHANG); i++)
+		usleep(100000);
+	if (i < 10 * seconds)
+		return status;
+	kill(-child, SIGKILL);
+	/* What cannot be killed, either, is not waited for. */
+	for (i = 0; i < 100; i++) {
+		if (waitpid(child, &status, WNOHANG))
+			return status;
+		usleep(100000);
+	}
+	return -1;
+}
+
+/* The copy for mmap() is made by a worker, which nobody can kill. */
+TEST_F(live_users, a_copy_that_hangs_holds_up_no_other_union)
+{
+	int disk;
+
+	DO(run("truncate -s 24M image && mkfs.ext4 -q image && mkdir disk stuck && "
+	       "mount -o loop image disk && mkdir disk/up"));
+	DO(put("l1/f", OLD));
+	DO(mount_mica("dirs=disk/up=rw:l1=ro", "stuck"));
+	DO(mount_union("up:l3"));
+	disk = open("disk", O_RDONLY);
+	DO(ioctl(disk, FIFREEZE, 0));
+	EXPECT_EQ(SIGKILL, ends(map_on_stuck, 1));
+	EXPECT_EQ(0, ends(change_of_mnt, 60));
+	EXPECT_EQ(SIGKILL, ends(change_of_stuck, 1));
+	DO(ioctl(disk, FITHAW, 0));
+	EXPECT_EQ(0, ends(change_of_stuck, 60));
+	DO(close(disk));
+	DO(umount("stuck"));
+	DO(run("umount disk && rm image"));
 }
 
 TEST_HARNESS_MAIN
