@@ -655,12 +655,10 @@ static int fill_copy(struct mica_copy *c)
 }
 
 /* Has it other names, that go on with the copy? */
-static bool names_stay(const struct mica_copy *c)
+static bool names_stay(const struct inode *inode)
 {
-	const struct inode *inode = d_inode(c->dentry);
-
 	return !S_ISDIR(inode->i_mode) && inode->i_nlink &&
-	       d_inode(c->src.dentry)->i_nlink > 1 &&
+	       mica_real_inode(inode)->i_nlink > 1 &&
 	       mica_links_stay(inode->i_sb, &mica_parts(inode)->part[0]);
 }
 
@@ -765,7 +763,7 @@ static int copy(struct mica_copy *c)
 	if (all)
 		mutex_unlock(&mi->data_lock);
 	if (!err) {
-		c->links = names_stay(c);
+		c->links = names_stay(d_inode(c->dentry));
 		err = give_name(c);
 		if (err)
 			drop_nameless(c, mi);
@@ -831,28 +829,36 @@ static int copy_one(struct dentry *parent, struct dentry *dentry,
 	return err;
 }
 
-/**
- * mica_copy_up_to - let something, and its ancestors, be in a branch
- * @dentry: its name
- * @b: the branch, a writable one
- * @size: bytes of data that are wanted of a file, MICA_COPY_ALL for all
- *
- * A directory gets a part there. Something else is copied from where it is,
- * further right, and is there from now on.
- *
- * Return: 0, or an error, and then nothing has changed but that some of the
- * ancestors may have a part there.
+/*
+ * The name to copy a file by. What was opened by its handle may have none in
+ * memory, and needs none if no name shows it, or all of them find the copy through
+ * the index. Else a name would go on with what it was copied from.
  */
-int mica_copy_up_to(struct dentry *dentry, struct mica_branch *b, loff_t size)
+static struct dentry *name_to_copy(struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry);
+	struct dentry *name;
+
+	if (!mica_is_disconnected(dentry))
+		return dget(dentry);
+	name = d_find_alias(inode);
+	if (name && !mica_is_disconnected(name) && !mica_is_gone(name))
+		return name;
+	dput(name);
+	return !inode->i_nlink || names_stay(inode) ? dget(dentry) :
+						      ERR_PTR(-ESTALE);
+}
+
+static int copy_by_name(struct dentry *dentry, struct mica_branch *b, loff_t size)
 {
 	struct dentry *next, *parent;
 	struct mica_branch *nearer;
 	int err = 0;
 	bool done;
 
-	if (mica_is_gone(dentry))
-		return copy_one(NULL, dentry, b, size);
-
+	/* That is where the way up ends. */
+	if (!has_part(d_inode(dentry->d_sb->s_root), b))
+		return -EROFS;
 	while (!err && !has_part(d_inode(dentry), b)) {
 		next = dget(dentry);
 		parent = dget_parent(next);
@@ -872,6 +878,36 @@ int mica_copy_up_to(struct dentry *dentry, struct mica_branch *b, loff_t size)
 						       MICA_COPY_ALL) : 0;
 		}
 	}
+	return err;
+}
+
+/**
+ * mica_copy_up_to - let something, and its ancestors, be in a branch
+ * @dentry: its name
+ * @b: the branch, a writable one
+ * @size: bytes of data that are wanted of a file, MICA_COPY_ALL for all
+ *
+ * A directory gets a part there. Something else is copied from where it is,
+ * further right, and is there from now on.
+ *
+ * Return: 0, or an error, and then nothing has changed but that some of the
+ * ancestors may have a part there; -ESTALE if it is not known where it is.
+ */
+int mica_copy_up_to(struct dentry *dentry, struct mica_branch *b, loff_t size)
+{
+	struct dentry *name;
+	int err;
+
+	if (has_part(d_inode(dentry), b))
+		return 0;
+	name = name_to_copy(dentry);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	if (mica_is_gone(name) || mica_is_disconnected(name))
+		err = copy_one(NULL, name, b, size);
+	else
+		err = copy_by_name(name, b, size);
+	dput(name);
 	return err;
 }
 
@@ -1100,12 +1136,16 @@ static int need_data(struct dentry *dentry)
 
 static struct mica_branch *target_of(struct dentry *dentry)
 {
-	struct dentry *parent = dget_parent(dentry);
-	struct mica_branch *b =
-		mica_copy_target(d_inode(parent),
-				 mica_parts(d_inode(dentry))->part[0].b);
+	struct dentry *name = name_to_copy(dentry), *parent;
+	struct mica_branch *b;
 
+	if (IS_ERR(name))
+		return ERR_CAST(name);
+	parent = dget_parent(name);
+	b = mica_copy_target(d_inode(parent),
+			     mica_parts(d_inode(dentry))->part[0].b);
 	dput(parent);
+	dput(name);
 	return b;
 }
 

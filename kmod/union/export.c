@@ -452,15 +452,12 @@ static struct dentry *find_made(struct super_block *sb,
 	return is_in(b, real) ? look_where(sb, b, real) : ERR_PTR(-ESTALE);
 }
 
-static struct dentry *find_file(struct super_block *sb,
-				const struct mica_handle *h,
-				struct dentry *real)
+static struct dentry *find_by_name(struct super_block *sb,
+				   const struct mica_handle *h,
+				   struct dentry *real)
 {
-	struct inode *inode = mica_ilookup(sb, d_inode(real));
 	struct dentry *dentry;
 
-	if (inode)
-		return alias_of(inode);
 	if (h->of.head.flags & HANDLE_IS_UPPER)
 		return find_made(sb, h, real);
 	dentry = find_in_index(sb, real);
@@ -468,6 +465,32 @@ static struct dentry *find_file(struct super_block *sb,
 		dentry = h->dir.size ? look_in_dir(sb, h, real) :
 				       ERR_PTR(-ESTALE);
 	return dentry;
+}
+
+/*
+ * What is in memory is known, but to be copied it needs a name as well, if it
+ * cannot be written where it is.
+ */
+static struct dentry *find_file(struct super_block *sb,
+				const struct mica_handle *h,
+				struct dentry *real)
+{
+	struct inode *inode = mica_ilookup(sb, d_inode(real));
+	struct dentry *dentry;
+
+	if (inode && (mica_is_rw(inode) || !hlist_empty(&inode->i_dentry)))
+		return alias_of(inode);
+	dentry = find_by_name(sb, h, real);
+	if (!inode)
+		return dentry;
+	if (!IS_ERR(dentry) && d_inode(dentry) == inode) {
+		iput(inode);
+		return dentry;
+	}
+	/* That is enough to read it. */
+	if (!IS_ERR(dentry))
+		dput(dentry);
+	return alias_of(inode);
 }
 
 static bool has_origin(struct inode *inode, const struct mica_origin *o)

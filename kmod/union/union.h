@@ -422,6 +422,12 @@ static inline void mica_set_gone(struct dentry *dentry)
 	dentry->d_fsdata = dentry;
 }
 
+/* A file that was found by its handle only, so it is not known where it is. */
+static inline bool mica_is_disconnected(const struct dentry *dentry)
+{
+	return IS_ROOT(dentry) && !d_is_dir(dentry);
+}
+
 static inline void mica_instantiate(struct dentry *dentry, struct inode *inode)
 {
 	dentry->d_fsdata = NULL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* File handles, as NFS servers, open_by_handle_at() and fanotify use them. */
 #include <sys/fanotify.h>
+#include <sys/inotify.h>
 #include <sys/xattr.h>
 #include "../lib/harness.h"
 #include "branches.h"
@@ -371,6 +372,126 @@ TEST_F(export, a_handle_does_not_lead_into_a_snapshot)
 		HAS("l2/below", "new");
 		HAS("l1/below", "old");
 		HAS("up/made", "old");
+		DO(umount("mnt"));
+	}
+}
+
+/* Where a file is that was made in the union becomes read-only. */
+static int with_snapshot(bool change)
+{
+	if (change)
+		return snapshot("l2");
+	return mount_union("up:l1") || put("mnt/made", "old") ||
+	       put("mnt/linked", "old") || link("mnt/linked", "mnt/other");
+}
+
+static int with_mode(bool change)
+{
+	static int id;
+
+	if (change)
+		return set_mode(id, 0);
+	if (put("up/made", "old") || put("up/linked", "old") ||
+	    link("up/linked", "up/other") || mount_union("l2:l1"))
+		return -1;
+	id = add_branch("up", MICA_BRANCH_RW, 1);
+	return id < 0 ? -1 : 0;
+}
+
+static int do_pwrite(int fd)	{ return pwrite(fd, "new", 3, 0) == 3 ? 0 : -1; }
+static int do_fchmod(int fd)	{ return fchmod(fd, 0600); }
+static int do_truncate(int fd)	{ return ftruncate(fd, 0); }
+
+static const struct {
+	int (*run)(int fd);
+	const char *text;
+} writes[] = {
+	{ do_pwrite, "new" }, { do_fchmod, "old" }, { do_truncate, "" },
+};
+
+static int no_name(void)	{ return 0; }
+static int other_name(void)	{ return access("mnt/other", F_OK); }
+
+static int its_name(void)
+{
+	return access("mnt/made", F_OK) ?: access("mnt/linked", F_OK);
+}
+
+static int (* const names[])(void) = { no_name, its_name, other_name };
+
+static void after(struct __test_metadata *_metadata, int (*change)(bool change),
+		  const char *path, unsigned int w, unsigned int n)
+{
+	struct handle h;
+	char name[32];
+	int fd, err;
+
+	snprintf(name, sizeof(name), "mnt/%s", path);
+	DO(run("rm -rf up l1 l2 && mkdir up l1 l2"));
+	DO(change(false));
+	DO(get(name, &h));
+	DO(forget());
+	fd = open_it(&h, O_RDWR);
+	ASSERT_LE(0, fd);
+	CHANGED(change(true));
+	DO(names[n]());
+	errno = 0;
+	err = writes[w].run(fd);
+	if (err)
+		ASSERT_EQ(ESTALE, errno);
+	ASSERT_STREQ(err ? "old" : writes[w].text, text_of(&h));
+	DO(close(fd));
+	DO(forget());
+	HAS(name, err ? "old" : writes[w].text);
+	if (!strcmp(path, "linked"))
+		HAS("mnt/other", content(name));
+	snprintf(name, sizeof(name), "up/%s", path);
+	HAS(name, "old");
+	DO(umount("mnt"));
+}
+
+/* The dentry that such a file is open with has no name, and no directory. */
+TEST_F(export, what_is_open_by_handle_is_written_after_a_change)
+{
+	static int (* const changes[])(bool change) = { with_snapshot, with_mode };
+	unsigned int c, w, n;
+
+	NOT_ON_OVERLAY("its layers stay");
+	for (c = 0; c < ARRAY_SIZE(changes); c++) {
+		for (w = 0; w < ARRAY_SIZE(writes); w++) {
+			for (n = 0; n < ARRAY_SIZE(names); n++) {
+				TH_LOG("change %u, write %u, name %u", c, w, n);
+				after(_metadata, changes[c], "made", w, n);
+				after(_metadata, changes[c], "linked", w, n);
+			}
+		}
+	}
+}
+
+/* Its inode is in memory, but no name is. */
+TEST_F(export, a_watched_lower_file_is_written_by_handle)
+{
+	struct handle h;
+	unsigned int w;
+	int in, fd;
+
+	NOT_ON_OVERLAY("needs nfs_export=on");
+	for (w = 0; w < ARRAY_SIZE(writes); w++) {
+		DO(run("rm -rf up l1 && mkdir up l1 l1/d"));
+		DO(put("l1/d/f", "old"));
+		DO(mount_union("up:l1"));
+		in = inotify_init1(IN_CLOEXEC);
+		ASSERT_LE(0, inotify_add_watch(in, "mnt/d/f", IN_MODIFY));
+		DO(get("mnt/d/f", &h));
+		DO(forget());
+		fd = open_it(&h, O_RDWR);
+		ASSERT_LE(0, fd);
+		DO(writes[w].run(fd));
+		DO(close(fd));
+		HAS("mnt/d/f", writes[w].text);
+		ASSERT_TRUE(there("up/d/f"));
+		HAS("l1/d/f", "old");
+		DO(close(in));
 		DO(umount("mnt"));
 	}
 }
