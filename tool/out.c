@@ -81,20 +81,30 @@ struct libscols_line *table_line(struct libscols_table *table,
 	return line;
 }
 
-/* A @value of NULL leaves the cell empty, null in JSON. */
-void table_set(struct libscols_table *table, struct libscols_line *line,
-	       size_t column, const char *value)
+static void set_cell(struct libscols_line *line, size_t column, char *data)
 {
-	char *data;
-
-	if (!value)
-		return;
-	data = scols_table_is_json(table) ? valid_utf8(value) : xstrdup(value);
 	if (scols_line_refer_data(line, column, data)) {
 		free(data);
 		fail("out of memory");
 		exit(MICA_FAILED);
 	}
+}
+
+/* A @value of NULL leaves the cell empty, null in JSON. */
+void table_set(struct libscols_table *table, struct libscols_line *line,
+	       size_t column, const char *value)
+{
+	bool json = scols_table_is_json(table);
+
+	if (value)
+		set_cell(line, column, json ? valid_utf8(value) : xstrdup(value));
+}
+
+/* The same with lines that one_line() made, in which each \xNN is one already. */
+void table_set_lines(struct libscols_line *line, size_t column, const char *lines)
+{
+	if (lines)
+		set_cell(line, column, xstrdup(lines));
 }
 
 void table_setf(struct libscols_table *table, struct libscols_line *line,

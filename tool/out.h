@@ -28,6 +28,7 @@ struct libscols_line *table_line(struct libscols_table *table,
 				 struct libscols_line *parent);
 void table_set(struct libscols_table *table, struct libscols_line *line,
 	       size_t column, const char *value);
+void table_set_lines(struct libscols_line *line, size_t column, const char *lines);
 void __printf(4, 5) table_setf(struct libscols_table *table,
 			       struct libscols_line *line, size_t column,
 			       const char *fmt, ...);

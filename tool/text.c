@@ -211,7 +211,8 @@ static size_t utf8_length(const unsigned char *s)
 
 /*
  * @s in a form that JSON can carry: a byte that is part of no character becomes
- * \xNN. To be freed.
+ * \xNN, and so does a backslash that would look like the first of such a text.
+ * To be freed.
  */
 char *valid_utf8(const char *s)
 {
@@ -220,7 +221,7 @@ char *valid_utf8(const char *s)
 
 	while (*s) {
 		len = utf8_length((const unsigned char *)s);
-		if (len) {
+		if (len && (s[0] != '\\' || s[1] != 'x')) {
 			memcpy(to, s, len);
 			to += len;
 			s += len;

@@ -109,7 +109,7 @@ static void add_union(struct nlattr **attrs, void *data)
 	table_set(list->table, line, LIST_MODE,
 		  attrs[MICA_A_UNION_READONLY] ? "ro" : "rw");
 	table_set(list->table, line, LIST_FSTYPE, "mica");
-	table_set(list->table, line, LIST_TARGETS, points);
+	table_set_lines(line, LIST_TARGETS, points);
 	table_set(list->table, line, LIST_DEVICE, device);
 
 	list->unions = xrealloc(list->unions,

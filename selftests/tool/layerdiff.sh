@@ -140,11 +140,16 @@ shows "an opaque root hides what a redirect leads to" \
 
 # Names.
 rm -rf top && mkdir top
-touch "top/$(printf 'bad\xff')" $'top/a\nb' 'top/"' $'top/\xc3\xa9'
+touch "top/$(printf 'bad\xff')" $'top/a\nb' 'top/"' $'top/\xc3\xa9' 'top/a\b'
 exits 0 "any name" union diff --json top low
-is "is a string of JSON" "$(jq -c '[.changes[].path]' "$OUT")" '["/\"","/a\nb","/bad\\xff","/é"]'
+is "is a string of JSON" "$(jq -c '[.changes[].path]' "$OUT")" '["/\"","/a\nb","/a\\b","/bad\\xff","/é"]'
 exits 0 "the table" union diff top low
-is "has a line for each" "$(wc -l <"$OUT")" 5
+is "has a line for each" "$(wc -l <"$OUT")" 6
+rm -rf top && mkdir top
+touch $'top/q\xff' 'top/q\xff' 'top/q\\xff' $'top/q\\\xff'
+exits 0 "names that look like one another" union diff --json top low
+is "are not the same text" "$(jq -r '.changes[].path' "$OUT" | paste -sd' ')" \
+	'/q\\x5cxff /q\x5cxff /q\\xff /q\xff'
 rm -rf top && mkdir top
 exits 0 "nothing" union diff --json top low
 is "is an empty list" "$(jq -c .changes "$OUT")" "[]"

@@ -74,6 +74,12 @@ run union list --json
 is "is one mount point" "$(jq -c '.unions[-1].targets' "$OUT")" \
    "[\"$WORK/new\\\\x0aline\"]"
 umount $'new\nline'
+mkdir 'new\x0aline'
+exits 0 "one with what that looks like in its name" union mount rw ro 'new\x0aline'
+run union list --json
+is "is told from it" "$(jq -c '.unions[-1].targets' "$OUT")" \
+   "[\"$WORK/new\\\\x5cx0aline\"]"
+umount 'new\x0aline'
 
 deep=$WORK
 for _ in {1..14}; do
