@@ -10,6 +10,10 @@
 #include "tar_stream.h"
 
 #define END_OF_TAR 1024			/* zeroes */
+#define TAR_BLOCK 512
+#define TAR_SIZE 124			/* in the block that begins an entry, and its type */
+#define TAR_SIZE_DIGITS 12
+#define TAR_TYPE 156
 
 /* More of the file; 0 at its end. */
 static ssize_t read_input(struct tar_stream *s, struct archive *a)
@@ -123,20 +127,55 @@ const char *tar_error(struct tar_stream *s)
 	return tell_damage(s->tar);
 }
 
+/* The blocks behind an extended header, which is all that has no checksum there. */
+static size_t extended_size(const char *header, size_t left)
+{
+	char octal[TAR_SIZE_DIGITS + 1] = {};
+	unsigned long long size;
+
+	if (header[TAR_TYPE] != 'x' && header[TAR_TYPE] != 'g')
+		return 0;
+	memcpy(octal, header + TAR_SIZE, TAR_SIZE_DIGITS);
+	size = strtoull(octal, NULL, 8);
+	if (size > left)
+		return 0;
+	return ((size_t)size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
+}
+
+/*
+ * Go and GNU tar write names that are not UTF-8 as they are, and do not say so. As
+ * ASCII of the same length they are no reason for a warning.
+ */
+static void make_ascii(char *header, const char *end)
+{
+	size_t size;
+
+	while (end - header > TAR_BLOCK) {
+		size = extended_size(header, (size_t)(end - header) - TAR_BLOCK);
+		header += TAR_BLOCK;
+		if (!size)
+			return;
+		for (; size && header < end; size--, header++)
+			if (*header & 0x80)
+				*header = '_';
+	}
+}
+
 /*
  * Names that are not ASCII are a warning, and are there as they are; but that hides
- * other warnings. libarchive 2 took names as they come: so read, the header has none
- * of those.
+ * other warnings. libarchive 2 took names as they come, but for those of extended
+ * headers, which have to be made ASCII: so read, there are no such warnings.
  */
 static const char *check_header(struct tar_stream *s)
 {
 	uint64_t begin = (uint64_t)archive_read_header_position(s->tar);
 	uint64_t end = (uint64_t)archive_filter_bytes(s->tar, 0);
-	const char *header = s->kept + s->nr_kept - (s->size - begin);
+	char *header = s->kept + s->nr_kept - (s->size - begin);
 	struct archive *again = archive_read_new();
 	struct archive_entry *entry;
 	const char *why = NULL;
 
+	make_ascii(header, header + (end - begin));
 	setlocale(LC_CTYPE, "C.UTF-8");
 	if (archive_read_support_format_tar(again) ||
 	    archive_read_set_options(again, "compat-2x") ||

@@ -41,14 +41,19 @@ def device(name, kind, major, minor):
     return info(name, kind, devmajor=major, devminor=minor), b""
 
 
-def tar(*entries):
+def tar(*entries, **rest):
     out = io.BytesIO()
     archive = tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT,
-                           errors="surrogateescape")
+                           errors="surrogateescape", **rest)
     for entry, data in entries:
         archive.addfile(entry, io.BytesIO(data))
     archive.close()
     return out.getvalue()
+
+
+def silent(data):
+    """The same, but that names are not UTF-8 is not said, as Go and GNU tar do it."""
+    return data.replace(b"hdrcharset=BINARY", b"comment=.........")
 
 
 def patched(name, offset, value, data=b""):
@@ -100,6 +105,11 @@ ARCHIVES = {
     "long-symlink": lambda: tar(link("l", "t" * 4000)),
     "names": lambda: tar(file("e\u0301"), file("\u00e9"), file("bad\udcff"), file("a\nb"),
                          hard("h\u00e9", "e\u0301"), link("s", "\u00fc\udcfe")),
+    "latin1": lambda: silent(tar(
+        directory("d\udce9"), file("d\udce9/caf\udce9", uname="l\udcff"), file("z\u00e9\udce9"),
+        hard("h\udce9", "d\udce9/caf\udce9"), link("s", "\u00fc\udcfe"))),
+    "latin1-behind-a-comment": lambda: silent(tar(
+        file("b\udce9"), file("a"), pax_headers={"comment": "\udcff" * 999})),
     "holes": lambda: tar(sparse(1 << 40, (5000000, 3, b"abc"), (1 << 40, 0, b""))),
     "old-time": lambda: tar(file("a", mtime=-5.25), file("b", mtime=-1 << 40),
                             file("c", mtime=2 ** 33 + .5)),
@@ -175,6 +185,8 @@ ARCHIVES = {
         "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "99"})),
     "bad-map": lambda: tar(file("a", pax_headers={"GNU.sparse.map": "0,2,x,y"})),
     "bad-map-of-a-name": lambda: tar(file("\u00e9", pax_headers={"GNU.sparse.map": "0,2,x,y"})),
+    "bad-map-of-latin1": lambda: silent(tar(file("\udce9", pax_headers={
+        "GNU.sparse.map": "0,2,x,y"}))),
     "bad-map-of-a-long-name": lambda: tar(file("\u00e9" * 99999, pax_headers={
         "GNU.sparse.map": "0,2,x,y"})),
     "bad-map-behind-a-file": lambda: tar(file("a", bytes(1 << 20)), file("b\udcff", pax_headers={

@@ -53,6 +53,20 @@ is "long-symlink: as it is" "$(readlink x/l | wc -c)" 4001
 imports names
 is "names: each as it is" "$(names x)" $'a\nb bad\xff e\xcc\x81 h\xc3\xa9 s \xc3\xa9 '
 is "names: of links as well" "$(readlink x/s; stat -c %h "x/h"$'\xc3\xa9')" $'\xc3\xbc\xfe\n2'
+imports latin1
+is "latin1: each as it is" "$(names x)" \
+	$'d\xe9 d\xe9/caf\xe9 h\xe9 s z\xc3\xa9\xe9 '
+is "latin1: of links as well" "$(readlink x/s; stat -c %h x/h$'\xe9')" $'\xc3\xbc\xfe\n2'
+imports latin1-behind-a-comment
+is "latin1-behind-a-comment: what is in it" "$(names x)" $'a b\xe9 '
+mkdir in && touch in/caf$'\xe9'
+for format in v7 ustar gnu oldgnu pax; do
+	rm -rf x
+	tar --format=$format --owner=l$'\xff':77 -C in -cf a.tar .
+	exits 0 "latin1 in the format $format" union import a.tar x
+	is "latin1 in the format $format: as it is" "$(names x)" $'caf\xe9 '
+done
+rm -r in
 imports holes
 is "holes: they are holes" "$(stat -c %s x/sparse; du -k x/sparse | cut -f1)" $'1099511627776\n4'
 is "holes: between data" "$(dd if=x/sparse bs=1 skip=4999999 count=5 status=none | tr '\0' 0)" 0abc0
@@ -151,6 +165,7 @@ holes-backwards sparse: has data before what it has
 holes-of-a-directory damaged: .*sparse
 bad-map damaged: .*cannot be$
 bad-map-of-a-name damaged: .*cannot be$
+bad-map-of-latin1 damaged: .*cannot be$
 bad-map-of-a-long-name damaged: .*cannot be$
 bad-map-behind-a-file damaged: .*cannot be$
 nothing cannot be read
