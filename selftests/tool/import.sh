@@ -235,6 +235,7 @@ until_true test -e .y.mica-import
 exits 1 "two at once" union import a.tar y
 like "the second is told" "$(<"$ERR")" "another import to it is under way$"
 {
+	kill -KILL $!
 	kill -KILL %+
 	wait
 } 2>/dev/null
