@@ -98,6 +98,18 @@ static void keep(struct tar_stream *s, const char *buf, size_t len)
 	s->nr_kept += len;
 }
 
+/* What has been taken is part of no header to come, even if only headers are read. */
+static void drop_taken(struct tar_stream *s)
+{
+	size_t left = (size_t)(s->size - (uint64_t)archive_filter_bytes(s->tar, 0));
+
+	/* Not each time, as the rest is copied. */
+	if (s->nr_kept / 2 > left) {
+		memmove(s->kept, s->kept + s->nr_kept - left, left);
+		s->nr_kept = left;
+	}
+}
+
 /* What is not compressed any more. */
 static la_ssize_t give_tar(struct archive *a, void *data, const void **buf)
 {
@@ -192,6 +204,7 @@ const char *tar_next(struct tar_stream *s, struct archive_entry **entry)
 {
 	int ret;
 
+	drop_taken(s);
 	s->keep = true;
 	ret = archive_read_next_header(s->tar, entry);
 	s->keep = false;

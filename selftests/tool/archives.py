@@ -41,13 +41,25 @@ def device(name, kind, major, minor):
     return info(name, kind, devmajor=major, devminor=minor), b""
 
 
-def tar(*entries, **rest):
-    out = io.BytesIO()
+def write_tar(out, entries, **rest):
     archive = tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT,
                            errors="surrogateescape", **rest)
     for entry, data in entries:
         archive.addfile(entry, io.BytesIO(data))
     archive.close()
+
+
+def tar(*entries, **rest):
+    out = io.BytesIO()
+    write_tar(out, entries, **rest)
+    return out.getvalue()
+
+
+def many(entries):
+    """Of a generator, as they are large; with gzip the archive is small."""
+    out = io.BytesIO()
+    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1, mtime=0) as packed:
+        write_tar(packed, entries)
     return out.getvalue()
 
 
@@ -89,6 +101,7 @@ def acl(*tags):
 
 GOOD = tar(directory("./"), directory("d"), file("d/f"), file("d/g", b"x" * 5000))
 ZERO_TAIL = tar(file("a"), file("z", bytes(8192)))
+DEEPER = "/".join(["d" * 250] * 1000)
 DEEP = "/".join(["d" * 250] * 20) + "/f"
 
 ARCHIVES = {
@@ -121,6 +134,7 @@ ARCHIVES = {
         file("a/.wh.x", b""), file("a"), file("d/.wh..wh..opq", b""), file("d/.wh.x", b""),
         directory("d", pax_headers={"SCHILY.xattr.system.posix_acl_default": acl(1, 4, 32)}),
         file("d"), directory("d"), file("da/.wh.x", b"")),
+    "only-headers": lambda: many(file(f"{DEEPER}/{i}", b"") for i in range(300)),
     "devices": lambda: tar(device("null", tarfile.CHRTYPE, 1, 3),
                            device("loop", tarfile.BLKTYPE, 7, 0), (info("p", tarfile.FIFOTYPE), b"")),
     # Out of the directory.

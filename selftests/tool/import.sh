@@ -90,6 +90,20 @@ is "whiteouts: nothing of the other form" "$(find x -name '.wh*')" ""
 imports replaced --whiteout overlay
 is "replaced: nothing is left of what was in it" "$(names x)$(find x -type c -printf '%P')" "a d da da/x da/x"
 is "replaced: nor of what it was" "$(getfattr -m - x/d)" ""
+# with_little_memory NAME...: a small archive is no large memory
+with_little_memory()
+{
+	local name
+
+	for name; do
+		rm -rf x
+		take "$name"
+		(ulimit -v 80000 && exec "$MICA" union import --whiteout overlay a.tar x) >"$OUT" 2>"$ERR"
+		is "$name: little memory is enough" $? 0
+	done
+}
+
+with_little_memory only-headers
 imports devices --devices
 is "devices: if they are wanted" "$(stat -c %t:%T x/null x/loop | xargs)" "1:3 7:0"
 
