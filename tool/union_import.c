@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <locale.h>
+#include <search.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/file.h>
@@ -35,18 +36,35 @@ static const char help[] =
 	"  -d, --devices        let it have device nodes\n"
 	"  -h, --help           this text\n";
 
-/* What is to be done when nothing else will be made in a directory. */
+/*
+ * What is to be done when nothing else will be made in a directory. They are a tree, as
+ * the directories are: a few bytes of an archive that is compressed can be a path of
+ * half a megabyte, and each directory in that one would have a copy of it.
+ */
 struct late {
-	char *path;
+	char *name;
+	struct late *dir;		/* it is in, NULL for the root */
+	void *entries;			/* of tsearch(), by their names */
+	bool whiteout;			/* that gets another form */
+	bool has_time;
 	struct timespec time;
 	char *acl;			/* the default ACL, or NULL */
 	size_t acl_len;
 };
 
-static void free_late(struct late *late)
+static int late_cmp(const void *a, const void *b)
 {
-	free(late->path);
+	return strcmp(((const struct late *)a)->name, ((const struct late *)b)->name);
+}
+
+static void free_late(void *data)
+{
+	struct late *late = data;
+
+	tdestroy(late->entries, free_late);
+	free(late->name);
 	free(late->acl);
+	free(late);
 }
 
 struct import {
@@ -56,10 +74,8 @@ struct import {
 	bool devices;
 	char *dir;			/* the directory that @dir_fd is of, or NULL */
 	int dir_fd;
-	struct late *late;
-	size_t nr_late;
+	struct late late;		/* of the root */
 	struct archive_entry *root_entry;	/* what the root is to be, or NULL */
-	struct names whiteouts;		/* paths of those that get another form */
 };
 
 /*
@@ -171,33 +187,45 @@ static const char *remove_tree(int dir, const char *name)
 	return why;
 }
 
-static bool is_in(const char *path, const char *dir)
+static struct late *add_late(struct late *dir, const char *name)
 {
-	size_t len = strlen(dir);
+	struct late *late = xmalloc(sizeof(*late));
 
-	return !strncmp(path, dir, len) && (path[len] == '/' || !path[len]);
+	late->name = xstrdup(name);
+	late->dir = dir;
+	if (!tsearch(late, &dir->entries, late_cmp)) {
+		fail("out of memory");
+		exit(MICA_FAILED);
+	}
+	return late;
+}
+
+/* Of a path that is not the root; NULL if there is none and none is to be made. */
+static struct late *find_late(struct import *x, const char *path, bool make)
+{
+	char *copy CLEANUP(free_string) = xstrdup(path);
+	struct late *late = &x->late, **found, key;
+	char *rest = copy;
+
+	while (late && (key.name = strsep(&rest, "/"))) {
+		found = tfind(&key, &late->entries, late_cmp);
+		if (found)
+			late = *found;
+		else
+			late = make ? add_late(late, key.name) : NULL;
+	}
+	return late;
 }
 
 /* What was still to be done in a directory that is not there any more. */
-static void forget(struct import *x, const char *dir)
+static void forget(struct import *x, const char *path)
 {
-	struct names *whiteouts = &x->whiteouts;
-	size_t i, nr = 0;
+	struct late *late = find_late(x, path, false);
 
-	for (i = 0; i < whiteouts->nr; i++) {
-		if (is_in(whiteouts->name[i], dir))
-			free(whiteouts->name[i]);
-		else
-			whiteouts->name[nr++] = whiteouts->name[i];
-	}
-	whiteouts->nr = nr;
-	for (nr = i = 0; i < x->nr_late; i++) {
-		if (is_in(x->late[i].path, dir))
-			free_late(&x->late[i]);
-		else
-			x->late[nr++] = x->late[i];
-	}
-	x->nr_late = nr;
+	if (!late)
+		return;
+	tdelete(late, &late->dir->entries, late_cmp);
+	free_late(late);
 }
 
 /* An entry takes the place of an earlier one, but for a directory of another. */
@@ -249,14 +277,18 @@ static const char *set_xattrs(int dir, const char *name, struct archive_entry *e
 	int left = archive_entry_xattr_reset(entry);
 	const char *attr;
 	const void *value;
+	bool is_default;
 	size_t len;
 
 	while (left-- && !archive_entry_xattr_next(entry, &attr, &value, &len)) {
 		if (xattr_is_private(attr))
 			return because("has the attribute %s, which is no layer's to set", attr);
-		if (!strcmp(attr, DEFAULT_ACL))
+		is_default = !strcmp(attr, DEFAULT_ACL);
+		if (is_default && archive_entry_filetype(entry) != AE_IFDIR)
 			continue;
-		if (lsetxattr(path, attr, value, len, 0))
+		/* One that it cannot have need not be kept for later. */
+		if (lsetxattr(path, attr, value, len, 0) ||
+		    (is_default && lremovexattr(path, attr) && errno != ENODATA))
 			return because("cannot have the attribute %s of %zu bytes: %s", attr,
 				       len, strerror(errno));
 	}
@@ -279,26 +311,27 @@ static const char *set_attributes(int dir, const char *name, struct archive_entr
 	return why;
 }
 
-/* The default ACL would be inherited by what is still to come. */
-static void keep_for_later(struct import *x, const char *path, struct archive_entry *entry)
+/*
+ * What the directory has is kept in place of that of an earlier entry, as long as its
+ * default ACL would be inherited by what is still to come.
+ */
+static void keep_for_later(struct late *late, struct archive_entry *entry)
 {
-	struct late late = { .path = xstrdup(path), .time = time_of(entry) };
 	int left = archive_entry_xattr_reset(entry);
 	const char *attr;
 	const void *value;
 	size_t len;
 
+	late->has_time = true;
+	late->time = time_of(entry);
 	while (left-- && !archive_entry_xattr_next(entry, &attr, &value, &len)) {
 		if (strcmp(attr, DEFAULT_ACL))
 			continue;
-		free(late.acl);
-		late.acl = xmalloc(len + 1);
-		late.acl_len = len;
-		memcpy(late.acl, value, len);
+		free(late->acl);
+		late->acl = xmalloc(len + 1);
+		late->acl_len = len;
+		memcpy(late->acl, value, len);
 	}
-	if (!(x->nr_late & (x->nr_late - 1)))
-		x->late = xrealloc(x->late, (2 * x->nr_late + 1) * sizeof(late));
-	x->late[x->nr_late++] = late;
 }
 
 /* Writes what is in the archive of a file; between its parts there are holes. */
@@ -408,7 +441,7 @@ static const char *check_mark(struct import *x, const char *path, const char *na
 	if (!opaque && !is_plain_name(BOTH_FORMS, hidden, strlen(hidden)))
 		return because("has a reserved name");
 	if (x->overlay || strlen(name) > NAME_MAX || !strcmp(name, DOT_OPAQUE_OLD)) {
-		names_add(&x->whiteouts, path);
+		find_late(x, path, true)->whiteout = true;
 		*done = true;
 		/* Its directory may be replaced before. */
 		return open_parent(x, path, name, &dir);
@@ -445,22 +478,19 @@ static const char *import_entry(struct import *x, struct archive_entry *entry)
 		return why ?: make_link(x, dir, name, link);
 	why = make_entry(x, dir, name, entry) ?: set_attributes(dir, name, entry);
 	if (!why && is_dir)
-		keep_for_later(x, path, entry);
+		keep_for_later(find_late(x, path, true), entry);
 	return why;
 }
 
-static const char *overlay_mark(struct import *x, const char *path)
+static const char *overlay_mark(int dir, const char *name)
 {
-	char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
 	const char *hidden = name + strlen(DOT_PREFIX);
 	struct stat st;
 	const char *why;
-	int dir, fd;
+	int fd;
 
-	why = open_parent(x, path, name, &dir);
-	if (why || !strcmp(name, DOT_OPAQUE))
-		return why ?: set_opaque(dir);
+	if (!strcmp(name, DOT_OPAQUE))
+		return set_opaque(dir);
 	if (!fstatat(dir, hidden, &st, AT_SYMLINK_NOFOLLOW)) {
 		if (!S_ISDIR(st.st_mode))
 			return NULL;
@@ -471,21 +501,61 @@ static const char *overlay_mark(struct import *x, const char *path)
 	return mknodat(dir, hidden, S_IFCHR, 0) ? because_errno() : NULL;
 }
 
-static const char *set_late(struct import *x, const struct late *late)
+static const char *set_late(int dir, const struct late *late)
 {
-	char *self CLEANUP(free_string) = NULL;
-	int fd CLEANUP(close_fd) = -1;
+	char *self CLEANUP(free_string) = path_in(dir, ".");
 	const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, late->time };
-	const char *why;
 
-	why = walk(x, late->path, strlen(late->path), false, &fd);
-	/* Something else may have taken its place. */
-	if (why)
-		return NULL;
-	self = path_in(fd, ".");
 	if (late->acl && setxattr(self, DEFAULT_ACL, late->acl, late->acl_len, 0))
 		return because("cannot have its default ACL: %s", strerror(errno));
-	return utimensat(AT_FDCWD, self, times, 0) ? because_errno() : NULL;
+	if (late->has_time && utimensat(AT_FDCWD, self, times, 0))
+		return because_errno();
+	return NULL;
+}
+
+struct finish {
+	int dir;
+	const struct late **at;		/* what was done last */
+	const char *why;
+};
+
+static const char *finish_dir(int dir, const struct late *late, const struct late **at);
+
+static void finish_entry(const void *node, VISIT visit, void *data)
+{
+	int fd CLEANUP(close_fd) = -1;
+	const struct late *late = *(struct late * const *)node;
+	struct finish *f = data;
+
+	if (f->why || (visit != postorder && visit != leaf))
+		return;
+	*f->at = late;
+	if (late->whiteout)
+		f->why = overlay_mark(f->dir, late->name);
+	else
+		f->why = step(f->dir, late->name, false, &fd) ?: finish_dir(fd, late, f->at);
+}
+
+/* First what changes its content, and all below it. */
+static const char *finish_dir(int dir, const struct late *late, const struct late **at)
+{
+	struct finish f = { .dir = dir, .at = at };
+
+	twalk_r(late->entries, finish_entry, &f);
+	if (f.why)
+		return f.why;
+	*at = late;
+	return set_late(dir, late);
+}
+
+static char *path_of(const struct late *late)
+{
+	char *dir CLEANUP(free_string) = NULL;
+
+	if (!late->dir || !late->dir->dir)
+		return xstrdup(late->name ?: "");
+	dir = path_of(late->dir);
+	return xprintf("%s/%s", dir, late->name);
 }
 
 static int entry_fail(const char *file, const char *path, const char *why)
@@ -516,37 +586,28 @@ static int import_entries(struct import *x, const char *file)
 /* What can be done only when all entries are there. */
 static int import_rest(struct import *x, const char *file)
 {
-	const char *why = NULL;
-	size_t i;
+	char *path CLEANUP(free_string) = NULL;
+	const struct late *at = &x->late;
+	const char *why;
 
-	for (i = 0; !why && i < x->whiteouts.nr; i++) {
-		why = overlay_mark(x, x->whiteouts.name[i]);
-		if (why)
-			return entry_fail(file, x->whiteouts.name[i], why);
-	}
-	for (i = 0; !why && i < x->nr_late; i++) {
-		why = set_late(x, &x->late[i]);
-		if (why)
-			return entry_fail(file, x->late[i].path, why);
-	}
-	if (!x->root_entry)
+	why = finish_dir(x->root, &x->late, &at);
+	if (!why && !x->root_entry)
 		return fchmod(x->root, 0755) ? fail("%s: %s", file, strerror(errno)) : MICA_OK;
-	why = set_attributes(x->root, ".", x->root_entry);
+	why = why ?: set_attributes(x->root, ".", x->root_entry);
 	if (!why) {
-		keep_for_later(x, "", x->root_entry);
-		why = set_late(x, &x->late[x->nr_late - 1]);
+		keep_for_later(&x->late, x->root_entry);
+		why = set_late(x->root, &x->late);
 	}
-	return why ? entry_fail(file, "", why) : MICA_OK;
+	path = path_of(at);
+	return why ? entry_fail(file, path, why) : MICA_OK;
 }
 
 static void import_free(struct import *x)
 {
 	tar_close(&x->tar);
 	archive_entry_free(x->root_entry);
-	names_free(&x->whiteouts);
-	while (x->nr_late)
-		free_late(&x->late[--x->nr_late]);
-	free(x->late);
+	tdestroy(x->late.entries, free_late);
+	free(x->late.acl);
 	free(x->dir);
 	close_fd(&x->dir_fd);
 	close_fd(&x->root);

@@ -99,6 +99,10 @@ def acl(*tags):
     return (struct.pack("<I", 2) + entries).decode("utf-8", "surrogateescape")
 
 
+def default_acl(name, value):
+    return directory(name, pax_headers={"SCHILY.xattr.system.posix_acl_default": value})
+
+
 GOOD = tar(directory("./"), directory("d"), file("d/f"), file("d/g", b"x" * 5000))
 ZERO_TAIL = tar(file("a"), file("z", bytes(8192)))
 DEEPER = "/".join(["d" * 250] * 1000)
@@ -132,9 +136,15 @@ ARCHIVES = {
                              file(".wh.__dir_opaque", b"")),
     "replaced": lambda: tar(
         file("a/.wh.x", b""), file("a"), file("d/.wh..wh..opq", b""), file("d/.wh.x", b""),
-        directory("d", pax_headers={"SCHILY.xattr.system.posix_acl_default": acl(1, 4, 32)}),
+        default_acl("d", acl(1, 4, 32)),
         file("d"), directory("d"), file("da/.wh.x", b"")),
     "only-headers": lambda: many(file(f"{DEEPER}/{i}", b"") for i in range(300)),
+    "again-and-again": lambda: many(entry for i in range(100) for entry in (
+        directory(DEEPER + "/again"), directory(f"{DEEPER}/{i}"),
+        file(DEEPER + "/.wh.gone", b""), file(f"{DEEPER}/.wh.n{i}", b""))),
+    "again-with-acls": lambda: tar(
+        default_acl("d", acl(1, 4, 32)), default_acl("e", acl(1, 4, 32)), directory("d"),
+        default_acl("e", acl(1, 4, 16, 32)), file("d/f"), file("e/f")),
     "devices": lambda: tar(device("null", tarfile.CHRTYPE, 1, 3),
                            device("loop", tarfile.BLKTYPE, 7, 0), (info("p", tarfile.FIFOTYPE), b"")),
     # Out of the directory.
@@ -176,6 +186,10 @@ ARCHIVES = {
     "user-attribute": lambda: tar(attr("a", "user.overlay.metacopy")),
     "mica-attribute": lambda: tar(attr("a", "trusted.overlay.mica.layers")),
     "large-attribute": lambda: tar(attr("a", "trusted.x", "v" * 70000)),
+    "large-default-acls": lambda: many(
+        default_acl(f"d{i}", "v" * 900000) for i in range(100)),
+    "bad-default-acls": lambda: many(
+        default_acl(f"d{i}", "v" * 65000) for i in range(1000)),
     "long-attribute": lambda: tar(attr("a", "user." + "n" * 300)),
     "strange-attribute": lambda: tar(attr("a", "nonsense.x")),
     "negative-owner": lambda: tar(file("a", uid=-5)),

@@ -90,6 +90,10 @@ is "whiteouts: nothing of the other form" "$(find x -name '.wh*')" ""
 imports replaced --whiteout overlay
 is "replaced: nothing is left of what was in it" "$(names x)$(find x -type c -printf '%P')" "a d da da/x da/x"
 is "replaced: nor of what it was" "$(getfattr -m - x/d)" ""
+imports again-with-acls
+is "again-with-acls: the last one counts, as long as there is one" \
+	"$(getfacl -cdp x/d x/e | grep -c .) $(getfacl -cp x/d/f x/e/f | grep -c mask)" "7 0"
+
 # with_little_memory NAME...: a small archive is no large memory
 with_little_memory()
 {
@@ -103,7 +107,7 @@ with_little_memory()
 	done
 }
 
-with_little_memory only-headers
+with_little_memory only-headers again-and-again
 imports devices --devices
 is "devices: if they are wanted" "$(stat -c %t:%T x/null x/loop | xargs)" "1:3 7:0"
 
@@ -161,6 +165,8 @@ overlay-redirect a: has the attribute trusted.overlay.redirect
 user-attribute a: has the attribute user.overlay.metacopy
 mica-attribute a: has the attribute trusted.overlay.mica.layers
 large-attribute a: cannot have the attribute trusted.x of 70000 bytes
+large-default-acls d0/: cannot have the attribute .* of 900000 bytes: Argument list too long$
+bad-default-acls d0/: cannot have the attribute .* of 65000 bytes: Operation not supported$
 long-attribute a: cannot have the attribute user.nnn
 strange-attribute a: cannot have the attribute nonsense.x
 acl a: has an ACL as text
