@@ -913,9 +913,12 @@ struct mica_guest_create {
  * what was prepared is as it was before.
  *
  * A session has one guest. One whose process is no more, or has called exec(), is
- * let go for another. Any is let go when the session ends, or when a function
- * is taken from the session by unplugging it or unbinding it; descriptors that
- * were given out stay until they are closed, and so does what they stand for.
+ * let go for another: its functions are closed before they are opened again, and its
+ * memory is unmapped. That is refused as long as another process has a descriptor of
+ * the container, of a group or of a function, or its registers mapped. Any is let go
+ * when the session ends, or when a function is taken from the session by unplugging
+ * it or unbinding it; descriptors that were given out stay until they are closed, and
+ * so does what they stand for.
  *
  * Errors:
  *
@@ -929,7 +932,7 @@ struct mica_guest_create {
  *   MICA_GUEST_PREPARE (MICA_REASON_BAD_VALUE).
  * * EOPNOTSUPP - an unknown flag.
  * * EBUSY - the session has a guest, or one is prepared (MICA_REASON_GUEST), or a
- *   process has a group open (MICA_REASON_USER).
+ *   process has a group open, or something of the guest before (MICA_REASON_USER).
  * * ENOENT - a function that is asked for is not there, or not of the session
  *   (MICA_REASON_NO_DEVICE); or there is no /dev/kvm (MICA_REASON_KVM), or no
  *   /dev/vfio/vfio (MICA_REASON_VFIO).

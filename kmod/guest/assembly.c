@@ -16,6 +16,8 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
+#include "../compat/workqueue.h"
 #include "assembly.h"
 
 /* VM, container, and one for each function that may be asked for. */
@@ -87,19 +89,26 @@ static void mica_file_put(struct file *file)
 		fput(file);
 }
 
+/* From a kernel thread: it is closed when this returns, if nobody else has it. */
+static void mica_file_close(struct file *file)
+{
+	if (file)
+		__fput_sync(file);
+}
+
 /* What there is of a VM but its container, its groups and its memory. */
-static void mica_vm_unmake(struct mica_vm *vm)
+static void mica_vm_unmake(struct mica_vm *vm, void (*put)(struct file *file))
 {
 	struct mica_vm_device *dev;
 
 	for (dev = vm->devices; dev < vm->devices + vm->nr_devices; dev++) {
 		mica_vectors_free(vm, dev);
-		mica_file_put(dev->file);
+		put(dev->file);
 		dev->file = NULL;
 		dev->irqs_on = false;
 	}
-	mica_file_put(vm->link);
-	mica_file_put(vm->kvm);
+	put(vm->link);
+	put(vm->kvm);
 	vm->link = NULL;
 	vm->kvm = NULL;
 	if (vm->mm)
@@ -107,12 +116,38 @@ static void mica_vm_unmake(struct mica_vm *vm)
 	vm->mm = NULL;
 }
 
+struct mica_vm_closing {
+	struct work_struct work;
+	struct mica_vm *vm;
+};
+
+static void mica_vm_close_work(struct work_struct *work)
+{
+	mica_vm_unmake(container_of(work, struct mica_vm_closing, work)->vm,
+		       mica_file_close);
+}
+
+/*
+ * In a system call a file is closed on the way back to user space: too late for a
+ * function that is opened again in the same call, which VFIO would then neither stop
+ * nor reset. Like that opening, this takes as long as a reset does.
+ */
+static void mica_vm_close(struct mica_vm *vm)
+{
+	struct mica_vm_closing closing = { .vm = vm };
+
+	INIT_WORK_ONSTACK(&closing.work, mica_vm_close_work);
+	queue_work(system_dfl_wq, &closing.work);
+	flush_work(&closing.work);
+	destroy_work_on_stack(&closing.work);
+}
+
 static void mica_vm_free(struct kref *ref)
 {
 	struct mica_vm *vm = container_of(ref, struct mica_vm, ref);
 	unsigned int i;
 
-	mica_vm_unmake(vm);
+	mica_vm_unmake(vm, mica_file_put);
 	ida_destroy(&vm->gsis);
 	mica_maps_free(vm);
 	for (i = 0; i < vm->nr_devices; i++)
@@ -592,10 +627,32 @@ static int mica_vm_undo(struct mica_session *session, struct mica_vm *vm,
 
 	vm->ready = false;
 	vm->prepared = true;
-	mica_vm_unmake(vm);
+	mica_vm_close(vm);
 	if (err)
 		mica_vm_unpublish(session, vm);
 	return err;
+}
+
+/* What is open of a function has the file of its group, too. */
+static bool mica_vm_shared(struct mica_vm *vm)
+{
+	unsigned int i;
+
+	if (vm->container && file_count(vm->container) > 1)
+		return true;
+	for (i = 0; i < vm->nr_groups; i++)
+		if (file_count(vm->groups[i].file) > 1)
+			return true;
+	return false;
+}
+
+/* Who has one of these could map memory for the devices of the next guest. */
+static int mica_vm_alone(struct mica_vm *vm, struct mica_reason *why)
+{
+	if (!mica_vm_shared(vm))
+		return 0;
+	return mica_fail(why, -EBUSY, MICA_REASON_USER, NULL,
+			 "a process still has a descriptor of the guest that the session had before; end it first");
 }
 
 /*
@@ -619,6 +676,7 @@ static int mica_vm_create_again(struct mica_call *call, struct mica_vm *vm,
 		return PTR_ERR(args);
 	if (orphan)
 		err = mica_vm_undo(call->session, vm, args);
+	err = err ?: mica_vm_alone(vm, &call->why);
 	if (!err) {
 		err = mica_create(call, vm, create, setup);
 		if (err)

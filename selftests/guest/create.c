@@ -2,8 +2,11 @@
 /* Guests that are made, and guests that are not; what is left of each. */
 #include <pthread.h>
 #include <limits.h>
+#include <linux/pci_regs.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include "assembly.h"
 #include "vfio.h"
@@ -714,6 +717,153 @@ TEST_F(create, next_guest_of_a_session_that_was_handed_over)
 		wait(&status);
 		EXPECT_EQ(0, status);
 	}
+}
+
+/* What came of a guest of another process; shared with that. */
+struct maker {
+	struct guest guest;
+	unsigned int command;
+	int create;
+	int irq;
+};
+
+static int maker_config(struct maker *maker, unsigned long long *offset)
+{
+	struct vfio_region_info config = {
+		.argsz = sizeof(config),
+		.index = VFIO_PCI_CONFIG_REGION_INDEX,
+	};
+	int err = ioctl(maker->guest.device, VFIO_DEVICE_GET_REGION_INFO, &config);
+
+	*offset = config.offset + PCI_COMMAND;
+	return err;
+}
+
+/* Looks what the function's command register was, and has it begin to work. */
+static void maker_make(struct maker *maker, const char *edu, unsigned int type)
+{
+	struct mica_guest_vector irq = {
+		.addr = pci_addr(edu),
+		.type = type,
+		.fd = eventfd(0, EFD_CLOEXEC),
+	};
+	unsigned long long offset;
+	unsigned short command;
+
+	if (type == MICA_IRQ_MSI) {
+		irq.address = 0xfee00000;
+	} else {
+		irq.resample_fd = eventfd(0, EFD_CLOEXEC);
+		irq.gsi = 20;
+	}
+	maker->create = guest_create(&maker->guest, edu);
+	if (maker->create || maker_config(maker, &offset) ||
+	    pread(maker->guest.device, &command, 2, offset) != 2)
+		return;
+	maker->command = command;
+	command |= PCI_COMMAND_MASTER;
+	if (pwrite(maker->guest.device, &command, 2, offset) != 2)
+		return;
+	maker->irq = guest_irq(&maker->guest, &irq);
+}
+
+/* A process that has a guest, until maker_kill(); or -1. */
+static pid_t maker_start(struct maker *maker, const char *edu, unsigned int type)
+{
+	int ready[2];
+	pid_t child;
+	char c = 0;
+
+	maker->create = -1;
+	maker->irq = -1;
+	maker->command = ~0u;
+	if (pipe(ready))
+		return -1;
+	child = fork();
+	if (!child) {
+		maker_make(maker, edu, type);
+		write(ready[1], "x", 1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1)
+		child = -1;
+	close(ready[0]);
+	return child;
+}
+
+static void maker_kill(pid_t child)
+{
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+static struct maker *maker_new(const struct guest *guest)
+{
+	struct maker *maker = mmap(NULL, sizeof(*maker), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	maker->guest = *guest;
+	return maker;
+}
+
+/* What it had set up does not go on into the memory of the next. */
+TEST_F(create, next_guest_gets_functions_that_were_stopped)
+{
+	static const unsigned int types[] = {
+		MICA_IRQ_MSI, MICA_IRQ_INTX, MICA_IRQ_MSI,
+	};
+	struct guest *guest = &self->guest;
+	struct maker *maker = maker_new(guest);
+	unsigned int i;
+
+	ASSERT_EQ(0, session_claim(guest->session, self->edu, 0, &guest->why));
+	ASSERT_EQ(0, session_seal(guest->session));
+	for (i = 0; i < 3; i++) {
+		pid_t child = maker_start(maker, self->edu, types[i]);
+
+		ASSERT_LT(0, child);
+		EXPECT_EQ(0, maker->create);
+		EXPECT_EQ(0, maker->command & PCI_COMMAND_MASTER);
+		EXPECT_EQ(0, maker->irq);
+		maker_kill(child);
+	}
+	munmap(maker, sizeof(*maker));
+}
+
+/* Or whoever has it could map memory of the next guest, and have that written. */
+TEST_F(create, no_next_guest_while_somebody_has_a_descriptor_of_the_last)
+{
+	struct guest *guest = &self->guest;
+	struct maker *maker = maker_new(guest);
+	int *which[] = { &maker->guest.device, &maker->guest.container };
+	unsigned int i;
+	pid_t child;
+	int pid, fd;
+
+	ASSERT_EQ(0, session_claim(guest->session, self->edu, 0, &guest->why));
+	ASSERT_EQ(0, session_seal(guest->session));
+	for (i = 0; i < 2; i++) {
+		child = maker_start(maker, self->edu, MICA_IRQ_MSI);
+		ASSERT_EQ(0, maker->create);
+		pid = syscall(SYS_pidfd_open, child, 0);
+		fd = syscall(SYS_pidfd_getfd, pid, *which[i], 0);
+		close(pid);
+		ASSERT_LE(0, fd);
+		maker_kill(child);
+
+		child = maker_start(maker, self->edu, MICA_IRQ_MSI);
+		EXPECT_EQ(EBUSY, maker->create);
+		EXPECT_EQ(MICA_REASON_USER, maker->guest.why.code);
+		maker_kill(child);
+		close(fd);
+	}
+	child = maker_start(maker, self->edu, MICA_IRQ_INTX);
+	EXPECT_EQ(0, maker->create);
+	EXPECT_EQ(0, maker->irq);
+	maker_kill(child);
+	munmap(maker, sizeof(*maker));
 }
 
 TEST_HARNESS_MAIN
