@@ -20,16 +20,39 @@
 /* No driver has this name: the function goes to none any more. */
 #define MICA_NO_DRIVER		"mica"
 
+/* The first release in which drivers lock the bus themselves, and where that ends. */
+static const struct {
+	u32 from;
+	u32 to;
+} mica_vfs_refused[] = {
+	{ KERNEL_VERSION(6, 1, 157), KERNEL_VERSION(6, 1, 165) },
+	{ KERNEL_VERSION(6, 12, 54), KERNEL_VERSION(6, 12, 75) },
+	{ KERNEL_VERSION(6, 18, 0), KERNEL_VERSION(6, 18, 16) },
+	{ KERNEL_VERSION(6, 19, 0), KERNEL_VERSION(6, 19, 6) },
+	/* It is not known of these two series that they lost it. */
+	{ KERNEL_VERSION(6, 6, 113), KERNEL_VERSION(6, 7, 0) },
+	{ KERNEL_VERSION(6, 17, 0), KERNEL_VERSION(6, 18, 0) },
+};
+
 /**
  * mica_vfs_possible - can virtual functions be made for sessions
  *
- * Between 6.18 and 7.0 a physical function's driver takes the lock of the bus
- * itself when it makes some, and waits for whoever holds it: that is us.
+ * Linux 6.18 and 6.19 began with a physical function's driver taking the lock of the
+ * bus itself when it makes some: it waits for whoever holds it, which is us. Older
+ * series got that, too, and all but some lost it again.
  */
 bool mica_vfs_possible(void)
 {
-	return IS_ENABLED(CONFIG_PCI_IOV) &&
-	       !(LINUX_VERSION_MAJOR == 6 && LINUX_VERSION_PATCHLEVEL >= 18);
+	const u32 kernel = KERNEL_VERSION(LINUX_VERSION_MAJOR,
+					  LINUX_VERSION_PATCHLEVEL,
+					  LINUX_VERSION_SUBLEVEL);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(mica_vfs_refused); i++)
+		if (kernel >= mica_vfs_refused[i].from &&
+		    kernel < mica_vfs_refused[i].to)
+			return false;
+	return IS_ENABLED(CONFIG_PCI_IOV);
 }
 
 static void mica_pf_free(struct mica_pf *pf)
