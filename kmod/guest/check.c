@@ -7,6 +7,18 @@
 #include "guest.h"
 
 /**
+ * mica_check_iommu - is a function behind an IOMMU that VFIO can use
+ * @dev: the function
+ *
+ * That it has a group does not tell: without an IOMMU, VFIO makes groups of its own
+ * if it is told to. This is what it asks of the others.
+ */
+bool mica_check_iommu(struct device *dev)
+{
+	return device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY);
+}
+
+/**
  * mica_check_function - is a function of a kind that can be claimed
  * @pdev: the function
  * @why: where an obstacle is noted
@@ -19,7 +31,7 @@ int mica_check_function(struct pci_dev *pdev, struct mica_reason *why)
 		return mica_fail(why, -EINVAL, MICA_REASON_BRIDGE, pci_name(pdev),
 				 "%s is a bridge; claim what is behind it",
 				 pci_name(pdev));
-	if (!device_iommu_mapped(&pdev->dev))
+	if (!mica_check_iommu(&pdev->dev))
 		return mica_fail(why, -ENODEV, MICA_REASON_NO_IOMMU,
 				 pci_name(pdev),
 				 "%s is behind no IOMMU; switch the IOMMU on in the firmware and on the kernel's command line",

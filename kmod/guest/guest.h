@@ -179,6 +179,7 @@ void mica_pf_forget_all(struct mica_session *session);
 int mica_take(struct mica_held *held, struct mica_reason *why);
 
 /* check.c */
+bool mica_check_iommu(struct device *dev);
 int mica_check_function(struct pci_dev *pdev, struct mica_reason *why);
 int mica_check_free(struct pci_dev *pdev, struct mica_reason *why);
 int mica_check_user(struct pci_dev *pdev, struct mica_reason *why);

@@ -15,7 +15,7 @@
 
 static int mica_mapped(struct device *dev, void *data)
 {
-	return device_iommu_mapped(dev);
+	return mica_check_iommu(dev);
 }
 
 /**
