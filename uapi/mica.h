@@ -1003,6 +1003,10 @@ struct mica_guest_map {
  * functions reach is pinned: it counts against RLIMIT_MEMLOCK, unless the caller has
  * CAP_IPC_LOCK. Memory that is not populated yet is, by that.
  *
+ * Private memory that is mapped read-only, but which the caller may write to, is
+ * populated as if it were written to, so that functions see what is written later.
+ * If the caller may not write to it until after this call, they need not.
+ *
  * The caller must not put other memory in its place as long as it is mapped: the
  * functions would go on with the old one.
  *

@@ -10,8 +10,10 @@
 #include <linux/iommu.h>
 #include <linux/kvm.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/pci.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
@@ -21,6 +23,9 @@
 /* The slots below are for who made the VM. */
 #define MICA_SLOT_FIRST	256
 #define MICA_SLOT_LAST	32763
+
+/* So much is populated without a look at whether the caller is being killed. */
+#define MICA_MAP_PIECE	((unsigned long)SZ_2M)
 
 /**
  * struct mica_map - memory that is mapped
@@ -432,6 +437,45 @@ static unsigned int mica_map_reached(struct mica_vm *vm, const struct mica_map *
 	return nr;
 }
 
+/* What is left of a range from @at on, as far as it is of one kind, and a part of it. */
+static unsigned long mica_map_piece(unsigned long at, unsigned long left,
+				    bool *copied)
+{
+	struct vm_area_struct *vma;
+
+	left = min(left, MICA_MAP_PIECE);
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, at);
+	*copied = vma && (vma->vm_flags & (VM_SHARED | VM_WRITE)) == VM_WRITE;
+	if (vma)
+		left = min(left, vma->vm_end - at);
+	mmap_read_unlock(current->mm);
+	return left;
+}
+
+/*
+ * What the caller may write to, and nobody has yet, gets another page once it is
+ * written; before Linux 6.2 a page that is pinned for reading only is then the old one.
+ */
+static int mica_map_own(const struct mica_guest_range *range)
+{
+	unsigned long at = range->user_addr, piece, left;
+	bool copied;
+
+	if (!(range->flags & MICA_RANGE_READONLY))
+		return 0;
+	for (left = range->length; left; left -= piece, at += piece) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		piece = mica_map_piece(at, left, &copied);
+		if (copied &&
+		    fault_in_safe_writeable((void __user *)at, piece))
+			return -EFAULT;
+		cond_resched();
+	}
+	return 0;
+}
+
 static int mica_map_both(struct mica_vm *vm, struct mica_args *args,
 			 struct mica_map *map, struct mica_reason *why)
 {
@@ -445,7 +489,7 @@ static int mica_map_both(struct mica_vm *vm, struct mica_args *args,
 			   "making a memory slot");
 	if (err || !map->iommu)
 		return err;
-	ret = mica_map_dma(vm, args, map);
+	ret = mica_map_own(&map->range) ?: mica_map_dma(vm, args, map);
 	if (ret)
 		err = mica_map_dma_failed(map, ret, why);
 	else if (mica_map_reached(vm, map) < vm->nr_devices)

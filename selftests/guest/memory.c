@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Memory that is mapped into KVM and the IOMMU, or into neither. */
 #include <linux/capability.h>
+#include <linux/pci_regs.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -130,6 +131,89 @@ TEST_F(memory, that_is_only_read)
 	EXPECT_EQ(0, guest_map(&self->guest, AT, self->readonly, PAGE,
 			       MICA_RANGE_READONLY));
 	EXPECT_EQ(BOTH, has_it(&self->guest, AT, self->memory));
+}
+
+#define EDU_SOURCE	0x80
+#define EDU_TARGET	0x88
+#define EDU_COUNT	0x90
+#define EDU_COMMAND	0x98
+#define EDU_START	1
+#define EDU_TO_MEMORY	2
+#define EDU_BUFFER	0x40000
+
+static uint64_t *edu_registers(struct guest *guest)
+{
+	struct vfio_region_info config = {
+		.argsz = sizeof(config),
+		.index = VFIO_PCI_CONFIG_REGION_INDEX,
+	};
+	struct vfio_region_info bar = {
+		.argsz = sizeof(bar),
+		.index = VFIO_PCI_BAR0_REGION_INDEX,
+	};
+	unsigned short command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+
+	if (ioctl(guest->device, VFIO_DEVICE_GET_REGION_INFO, &config) ||
+	    ioctl(guest->device, VFIO_DEVICE_GET_REGION_INFO, &bar) ||
+	    pwrite(guest->device, &command, 2, config.offset + PCI_COMMAND) != 2)
+		return MAP_FAILED;
+	return mmap(NULL, bar.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    guest->device, bar.offset);
+}
+
+static void edu_write(uint64_t *edu, unsigned int at, uint64_t value)
+{
+	__atomic_store_n(edu + at / 8, value, __ATOMIC_RELEASE);
+}
+
+static void edu_copy(uint64_t *edu, uint64_t source, uint64_t target,
+		     uint64_t count, uint64_t direction)
+{
+	edu_write(edu, EDU_SOURCE, source);
+	edu_write(edu, EDU_TARGET, target);
+	edu_write(edu, EDU_COUNT, count);
+	edu_write(edu, EDU_COMMAND, EDU_START | direction);
+	while (__atomic_load_n(edu + EDU_COMMAND / 8, __ATOMIC_SEQ_CST) &
+	       EDU_START)
+		sleep_us(1000);
+}
+
+/* What a function finds in a page, by way of another one. */
+static uint64_t edu_reads(uint64_t *edu, uint64_t page, uint64_t by,
+			  const char *memory)
+{
+	uint64_t found;
+
+	edu_copy(edu, page, EDU_BUFFER, sizeof(found), 0);
+	edu_copy(edu, EDU_BUFFER, by, sizeof(found), EDU_TO_MEMORY);
+	memcpy(&found, memory, sizeof(found));
+	return found;
+}
+
+/* Pages of nothing, and of a file that only the caller sees changes of. */
+TEST_F(memory, that_its_owner_writes_to_once_it_is_mapped_to_be_read)
+{
+	const uint64_t news = 0x77656e7777656eull;
+	uint64_t *edu = edu_registers(&self->guest);
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	void *memory[] = {
+		mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0),
+	};
+	unsigned int i;
+
+	ASSERT_NE(MAP_FAILED, edu);
+	ASSERT_EQ(0, guest_map(&self->guest, 2 * AT, self->memory, LEN, 0));
+	for (i = 0; i < 2; i++) {
+		ASSERT_NE(MAP_FAILED, memory[i]);
+		ASSERT_EQ(0, guest_map(&self->guest, AT + i * PAGE, memory[i],
+				       PAGE, MICA_RANGE_READONLY));
+		memcpy(memory[i], &news, sizeof(news));
+		EXPECT_EQ(news, edu_reads(edu, AT + i * PAGE, 2 * AT,
+					  self->memory));
+	}
+	close(file);
 }
 
 TEST_F(memory, that_is_counted)
