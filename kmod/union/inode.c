@@ -4,6 +4,7 @@
 #include <linux/mount.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
+#include "../compat/freeze.h"
 #include "union.h"
 
 #define MICA_COPIED_FLAGS (S_SYNC | S_NOATIME | MICA_PROTECTED)
@@ -650,6 +651,9 @@ const struct super_operations mica_super_operations = {
 	.statfs		= mica_statfs,
 	.sync_fs	= mica_sync_fs,
 	.freeze_fs	= mica_freeze_fs,
+#ifdef MICA_ANYBODY_THAWS
+	.thaw_super	= mica_thaw_super,
+#endif
 	.put_super	= mica_put_super,
 	.show_options	= mica_show_options,
 };

@@ -600,6 +600,51 @@ static int plan_and_do(struct mica_switch *sw)
 	return 0;
 }
 
+/* Keeps out who wants to change something, for a change of the branches. */
+static int freeze(struct mica_super *ms)
+{
+	int err;
+
+	mutex_lock(&ms->freeze_lock);
+	WRITE_ONCE(ms->changer, current);
+	err = mica_freeze(ms->sb);
+	WRITE_ONCE(ms->changer, NULL);
+	ms->holds_freeze = !err;
+	mutex_unlock(&ms->freeze_lock);
+	return err;
+}
+
+static void thaw(struct mica_super *ms)
+{
+	mutex_lock(&ms->freeze_lock);
+	ms->holds_freeze = false;
+	mica_thaw(ms->sb);
+	mutex_unlock(&ms->freeze_lock);
+}
+
+#ifdef MICA_ANYBODY_THAWS
+/**
+ * mica_thaw_super - somebody who may do so thaws a union
+ * @sb: the union
+ *
+ * Whoever writes relies on branches that only the freeze of a change keeps.
+ *
+ * Return: 0, or -EINVAL if it is not frozen, or by a change of the branches; or
+ * -EINTR.
+ */
+int mica_thaw_super(struct super_block *sb)
+{
+	struct mica_super *ms = mica_super(sb);
+	int err = mutex_lock_killable(&ms->freeze_lock);
+
+	if (err)
+		return err;
+	err = ms->holds_freeze ? -EINVAL : thaw_super(sb);
+	mutex_unlock(&ms->freeze_lock);
+	return err;
+}
+#endif
+
 /*
  * Does it while nobody changes anything. The change_lock of the union is held.
  * Returns 0 or an error, and then nothing has changed.
@@ -613,9 +658,7 @@ static int switch_over(struct mica_switch *sw)
 	INIT_LIST_HEAD(&sw->done);
 	sw->view.ms = ms;
 	sw->view.set = sw->set;
-	WRITE_ONCE(ms->changer, current);
-	err = mica_freeze(sw->sb);
-	WRITE_ONCE(ms->changer, NULL);
+	err = freeze(ms);
 	if (err)
 		return mica_fail(sw->why, err, MICA_REASON_BRANCH, NULL,
 				 "the union is frozen");
@@ -626,7 +669,7 @@ static int switch_over(struct mica_switch *sw)
 		err = find_drop(sw);
 	if (!err)
 		err = plan_and_do(sw);
-	mica_thaw(sw->sb);
+	thaw(ms);
 	return err;
 }
 

@@ -520,6 +520,7 @@ static int prepare_super(struct super_block *sb, struct mica_options *opts,
 	ms->sb = sb;
 	INIT_LIST_HEAD(&ms->list);
 	mutex_init(&ms->change_lock);
+	mutex_init(&ms->freeze_lock);
 	mutex_init(&ms->move_lock);
 	mutex_init(&ms->link_lock);
 	mica_nameless_init(ms);

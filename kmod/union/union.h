@@ -227,6 +227,8 @@ struct mica_super {
 	unsigned int forbidden;	/* what any branch forbids, or has */
 	struct mutex change_lock;	/* of the branches; nothing waits for it */
 	struct task_struct *changer;	/* who freezes the union for it */
+	struct mutex freeze_lock;	/* whether a change holds a freeze stays */
+	bool holds_freeze;	/* a change does */
 	struct srcu_struct srcu;	/* who looks at parts of directories */
 	atomic_t leaving;	/* branches that were removed, still in use */
 	const struct cred *cred;
@@ -657,6 +659,7 @@ void mica_drop_end(struct mica_drop *d);
 
 /* live.c */
 struct mica_parts *mica_root_parts(const struct mica_branches *set);
+int mica_thaw_super(struct super_block *sb);
 long mica_dir_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* lookup.c */

@@ -3,6 +3,9 @@
  * Where what a process has of a branch cannot go on, a change is refused, and the
  * tool names the path and the process.
  */
+#include <signal.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include "../lib/harness.h"
 #include "branches.h"
@@ -114,6 +117,116 @@ TEST_F(live_refused, what_cannot_go_on_is_named)
 	DO(mica_union("add --at 1 mnt l1"));
 	DO(mica_union("del mnt @/l2"));
 	ASSERT_STREQ("new=ro l1=ro up=ro l3=ro", branches_of("mnt"));
+}
+
+/* What those who freeze and thaw beside changes have seen. */
+static struct seen {
+	unsigned int thawed;
+	unsigned int refused;
+	unsigned int failed;
+} *seen;
+
+static void thaw_always(int fd)
+{
+	while (1) {
+		if (!ioctl(fd, FITHAW, 0))
+			seen->thawed++;
+		else if (errno == EINVAL)
+			seen->refused++;
+		else
+			seen->failed++;
+	}
+}
+
+/* Who has frozen it can thaw it. */
+static void freeze_and_thaw(int fd)
+{
+	while (1) {
+		if (ioctl(fd, FIFREEZE, 0))
+			seen->failed += errno != EBUSY;
+		else if (ioctl(fd, FITHAW, 0))
+			seen->failed++;
+		else
+			seen->thawed++;
+		usleep(1000);
+	}
+}
+
+static void write_always(int fd)
+{
+	while (1)
+		if (add("mnt/log", ".") || put("mnt/only/f", "x") ||
+		    unlink("mnt/only/f"))
+			seen->failed++;
+}
+
+static pid_t start(void (*does)(int fd), int fd)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		does(fd);
+	return pid;
+}
+
+static int end(pid_t pid)
+{
+	return kill(pid, SIGKILL) || waitpid(pid, NULL, 0) != pid;
+}
+
+TEST_F(live_refused, nobody_else_ends_the_freeze_of_a_change)
+{
+	pid_t thaws, freezes, writes;
+	int fd, id, i, busy = 0;
+	struct stander s;
+
+	NOT_ON_OVERLAY("its layers stay");
+	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, seen);
+	DO(run("mkdir -p l2/only/sub l1/only"));
+	DO(mount_union("up:l1"));
+	DO(put("mnt/log", ""));
+	fd = open("mnt", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	id = add_branch("l2", 0, 1);
+	ASSERT_LT(0, id);
+	DO(begin_stander(&s, hold_cwd, nothing));
+	writes = start(write_always, fd);
+	thaws = start(thaw_always, fd);
+	/* Each waits for the directory that is in use. */
+	for (i = 0; i < 5; i++)
+		FAILS(EBUSY, del_branch(id));
+	DO(end_stander(&s));
+	CHANGED(del_branch(id));
+	for (i = 0; i < 30; i++) {
+		id = add_branch("l3", MICA_BRANCH_RW, 0);
+		ASSERT_LT(0, id);
+		CHANGED(del_branch(id));
+	}
+	DO(end(thaws));
+	EXPECT_EQ(0, seen->thawed);
+	EXPECT_EQ(0, seen->failed);
+	EXPECT_LT(0, seen->refused);
+
+	freezes = start(freeze_and_thaw, fd);
+	for (i = 0; i < 30; i++) {
+		id = add_branch("l3", MICA_BRANCH_RW, 0);
+		busy += id < 0;
+		if (id < 0)
+			ASSERT_EQ(EBUSY, errno);
+		while (id >= 0 && del_branch(id))
+			ASSERT_EQ(EBUSY, errno);
+	}
+	/* It may just have frozen it. */
+	DO(end(freezes));
+	ioctl(fd, FITHAW, 0);
+	DO(end(writes));
+	EXPECT_EQ(0, seen->failed);
+	EXPECT_LT(0, seen->thawed);
+	EXPECT_GT(i, busy);
+	close(fd);
+	munmap(seen, sizeof(*seen));
 }
 
 TEST_HARNESS_MAIN
