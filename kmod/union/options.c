@@ -600,6 +600,13 @@ static int mica_get_tree(struct fs_context *fc)
 	return check_options(fc) ?: get_tree_nodev(fc, mica_fill_super);
 }
 
+/* Does a remount make the union read-only, or writable? */
+static bool switches_ro(const struct fs_context *fc)
+{
+	return (fc->sb_flags_mask & SB_RDONLY) &&
+	       !(fc->sb_flags & SB_RDONLY) != !sb_rdonly(fc->root->d_sb);
+}
+
 static int mica_reconfigure(struct fs_context *fc)
 {
 	struct mica_options *opts = fc->fs_private;
@@ -607,12 +614,22 @@ static int mica_reconfigure(struct fs_context *fc)
 	struct mica_remount *r;
 	int err;
 
+	/*
+	 * What the VFS has seen, that nobody has frozen the union or can write to
+	 * it, holds as long as s_umount; a change lets go of that.
+	 */
+	if (!list_empty(&opts->changes) && switches_ro(fc))
+		return invalfc(fc, "either branches change, or ro and rw");
 	list_for_each_entry(r, &opts->changes, list) {
 		err = mica_remount_change(sb, r, &opts->why);
 		if (err && opts->why.code)
 			errorfc(fc, "%s (%d)", opts->why.text, err);
 		if (err)
 			return err;
+	}
+	if (!list_empty(&opts->changes) && switches_ro(fc)) {
+		errorfc(fc, "somebody else has made it ro or rw meanwhile");
+		return -EBUSY;
 	}
 	if (!(fc->sb_flags & SB_RDONLY) && sb_rdonly(sb) &&
 	    IS_ERR(mica_rw_left_of(sb, mica_branches(sb)->nr))) {

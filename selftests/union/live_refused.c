@@ -229,4 +229,30 @@ TEST_F(live_refused, nobody_else_ends_the_freeze_of_a_change)
 	munmap(seen, sizeof(*seen));
 }
 
+/* "add=" of a directory of the test. */
+static const char *adding(const char *path)
+{
+	static char option[PATH_MAX + 8];
+
+	snprintf(option, sizeof(option), "add=%s", here(path));
+	return option;
+}
+
+TEST_F(live_refused, a_remount_changes_branches_or_makes_the_union_read_only)
+{
+	NOT_ON_OVERLAY("its layers stay");
+	DO(mount_union("up:l1"));
+	FAILS(EINVAL, mount(NULL, "mnt", NULL, MS_REMOUNT | MS_RDONLY, adding("l2")));
+	EXPECT_STREQ("up=rw l1=ro", branches_of("mnt"));
+	DO(put("mnt/f", "f"));
+	DO(mount(NULL, "mnt", NULL, MS_REMOUNT, adding("l2")));
+	DO(mount(NULL, "mnt", NULL, MS_REMOUNT | MS_RDONLY, NULL));
+	FAILS(EINVAL, mount(NULL, "mnt", NULL, MS_REMOUNT, adding("l3")));
+	FAILS(EROFS, put("mnt/f", "f"));
+	DO(mount(NULL, "mnt", NULL, MS_REMOUNT | MS_RDONLY, adding("l3")));
+	DO(mount(NULL, "mnt", NULL, MS_REMOUNT, NULL));
+	DO(put("mnt/f", "f"));
+	EXPECT_STREQ("up=rw l1=ro l2=ro l3=ro", branches_of("mnt"));
+}
+
 TEST_HARNESS_MAIN
