@@ -65,11 +65,11 @@ struct mica_branches *mica_branches_alloc(unsigned int nr)
 	if (!set)
 		return NULL;
 	set->mounts = kvcalloc(nr, sizeof(*set->mounts), GFP_KERNEL);
-	if (!set->mounts) {
-		kvfree(set);
-		return NULL;
-	}
-	return set;
+	set->incomplete = kvcalloc(nr, sizeof(*set->incomplete), GFP_KERNEL);
+	if (set->mounts && set->incomplete)
+		return set;
+	mica_set_free(set);
+	return NULL;
 }
 
 /**
@@ -87,6 +87,7 @@ void mica_branches_append(struct mica_branches *set, struct mica_branch *b)
 /* The set, not the branches. */
 void mica_set_free(struct mica_branches *set)
 {
+	kvfree(set->incomplete);
 	kvfree(set->mounts);
 	kvfree(set);
 }

@@ -350,15 +350,35 @@ static bool redirect_is_sane(const struct mica_branch *b, const char *path)
  * rights what is there; and where a layer is missing it may lead to what is
  * another's. To ignore it would be to show another tree.
  */
-static int check_followed(const struct mica_branch *b, struct dentry *dentry,
-			  const char *what)
+static int check_followed(const struct mica_branch *b, bool incomplete,
+			  struct dentry *dentry, const char *what)
 {
-	if (!b->userxattr && !b->incomplete)
+	if (!b->userxattr && !incomplete)
 		return 0;
 	pr_warn_ratelimited("%pd2 in %s: no %s is followed %s\n", dentry, b->name,
 			    what, b->userxattr ? "in a user namespace" :
 			    "without the layers that it needs");
 	return -EIO;
+}
+
+static char *get_redirect(const struct mica_branch *b, bool incomplete,
+			  struct dentry *dir)
+{
+	char *path;
+	int err;
+
+	/* Both forms have it. */
+	path = overlay_string(b, dir, "redirect");
+	if (IS_ERR_OR_NULL(path))
+		return path;
+	err = check_followed(b, incomplete, dir, "redirect");
+	if (!err && redirect_is_sane(b, path))
+		return path;
+	if (!err)
+		pr_warn_ratelimited("%pd2 in %s has a redirect to '%s', which is none\n",
+				    dir, b->name, path);
+	kfree(path);
+	return ERR_PTR(-EIO);
 }
 
 /**
@@ -372,21 +392,14 @@ static int check_followed(const struct mica_branch *b, struct dentry *dentry,
  */
 char *mica_redirect(const struct mica_branch *b, struct dentry *dir)
 {
-	char *path;
-	int err;
+	return get_redirect(b, b->incomplete, dir);
+}
 
-	/* Both forms have it. */
-	path = overlay_string(b, dir, "redirect");
-	if (IS_ERR_OR_NULL(path))
-		return path;
-	err = check_followed(b, dir, "redirect");
-	if (!err && redirect_is_sane(b, path))
-		return path;
-	if (!err)
-		pr_warn_ratelimited("%pd2 in %s has a redirect to '%s', which is none\n",
-				    dir, b->name, path);
-	kfree(path);
-	return ERR_PTR(-EIO);
+/* The same, with branches that the union may not have yet. */
+char *mica_redirect_in(const struct mica_branches *set,
+		       const struct mica_branch *b, struct dentry *dir)
+{
+	return get_redirect(b, mica_is_incomplete(set, b), dir);
 }
 
 /* Puts "/@name" before what is in @path from *@pos on. */
@@ -507,7 +520,7 @@ int mica_is_metacopy_on_disk(const struct mica_branch *b, struct dentry *dentry)
 	if (ret < 0)
 		return ret;
 	if (!ret || ret == METACOPY_HEAD)
-		return check_followed(b, dentry, "metacopy") ?: 1;
+		return check_followed(b, b->incomplete, dentry, "metacopy") ?: 1;
 	pr_warn_ratelimited("%pd2 in %s: fs-verity of a metacopy is not supported\n",
 			    dentry, b->name);
 	return -EIO;

@@ -515,8 +515,11 @@ static void publish(struct mica_switch *sw)
 
 	for (i = 0; i < ms->branches->nr; i++)
 		ms->branches->branch[i]->pos = MICA_MAX_BRANCHES;
-	for (i = 0; i < set->nr; i++)
+	for (i = 0; i < set->nr; i++) {
 		set->branch[i]->pos = i;
+		/* What has come is there for all only when nobody sees the old set. */
+		set->branch[i]->incomplete |= set->incomplete[i];
+	}
 	/* What was in those that were replaced is copied from there. */
 	for (i = 0; sw->instead && i < ms->branches->nr; i++)
 		if (ms->branches->branch[i]->pos == MICA_MAX_BRANCHES)
@@ -541,11 +544,15 @@ static void forget_old_parts(struct inode *dir)
 
 static void finish(struct mica_switch *sw)
 {
+	struct mica_branches *set = sw->set;
 	struct mica_visit *v;
+	unsigned int i;
 
 	synchronize_srcu(&sw->view.ms->srcu);
 	/* And walks without references. */
 	synchronize_rcu();
+	for (i = 0; i < set->nr; i++)
+		set->branch[i]->incomplete = set->incomplete[i];
 	list_for_each_entry(v, &sw->done, list)
 		forget_old_parts(d_inode(v->dentry));
 }
@@ -569,6 +576,16 @@ static int find_drop(struct mica_switch *sw)
 	sw->view.root = mica_parts(d_inode(sw->sb->s_root));
 	sw->view.without = sw->drop;
 	err = mica_drop_find(sw->drop, &sw->view, sw->why);
+	revert_creds(old);
+	return err;
+}
+
+/* Nobody renames anything now, which could add to what they need. */
+static int find_needs(struct mica_switch *sw)
+{
+	const struct cred *old = mica_override_creds(sw->sb);
+	int err = mica_find_needs(sw->set);
+
 	revert_creds(old);
 	return err;
 }
@@ -665,8 +682,8 @@ static int switch_over(struct mica_switch *sw)
 	err = mica_copies_wait(ms) ?: mica_name_all(ms);
 	if (!err && sw->mode && sw->mode->rw)
 		err = check_mappings(sw, sw->mode);
-	if (!err && sw->drop)
-		err = find_drop(sw);
+	if (!err)
+		err = sw->drop ? find_drop(sw) : find_needs(sw);
 	if (!err)
 		err = plan_and_do(sw);
 	thaw(ms);
@@ -832,11 +849,10 @@ static struct mica_branch *new_branch(struct super_block *sb,
 	return ERR_PTR(err);
 }
 
-/* Makes a set ready that has a new branch. */
-static int prepare_set(struct super_block *sb, struct mica_branches *set)
+static int number_set(struct super_block *sb, struct mica_branches *set)
 {
 	const struct cred *old = mica_override_creds(sb);
-	int err = mica_number_filesystems(set) ?: mica_find_needs(set);
+	int err = mica_number_filesystems(set);
 
 	revert_creds(old);
 	return err;
@@ -858,7 +874,7 @@ static int insert(struct super_block *sb, struct mica_branch *b,
 	set = changed_set(ms, NULL, b, pos);
 	if (!set)
 		return -ENOMEM;
-	err = prepare_set(sb, set) ?: switch_branches(sb, set, mode, why);
+	err = number_set(sb, set) ?: switch_branches(sb, set, mode, why);
 	if (err)
 		mica_set_free(set);
 	return err;
@@ -1126,7 +1142,7 @@ static int put_instead(struct super_block *sb, struct mica_branch *b,
 	sw.set = replaced_set(old, first, nr, b);
 	if (!sw.set)
 		return -ENOMEM;
-	err = prepare_set(sb, sw.set) ?: switch_over(&sw);
+	err = number_set(sb, sw.set) ?: switch_over(&sw);
 	if (err) {
 		mica_set_free(sw.set);
 		return err;

@@ -102,8 +102,8 @@ int mica_look(const struct mica_branches *set, const struct mica_part *dir,
 		reach = MICA_REACH_NONE;
 	/* A redirect may lead to where @dir itself has no part. */
 	if (d_is_dir(dentry) &&
-	    (b != set->branch[set->nr - 1] || b->incomplete))
-		other = mica_redirect(b, dentry);
+	    (b != set->branch[set->nr - 1] || set->incomplete[set->nr - 1]))
+		other = mica_redirect_in(set, b, dentry);
 	if (IS_ERR(other)) {
 		ret = PTR_ERR(other);
 		other = NULL;
@@ -356,7 +356,7 @@ static int search_data(struct mica_search *s, unsigned int *i,
 	if (ret > 0)
 		ret = want_data_of(s->data, b, entry) ?: 1;
 	if (ret > 0) {
-		redirect = mica_redirect(b, entry);
+		redirect = mica_redirect_in(s->view->set, b, entry);
 		ret = IS_ERR(redirect) ? PTR_ERR(redirect) : 1;
 	}
 	dput(entry);
@@ -499,7 +499,7 @@ static int lookup_data(struct inode *dir, const struct qstr *name,
 	if (ret)
 		return ret;
 	ret = 1;
-	redirect = mica_redirect(top->b, top->dentry);
+	redirect = mica_redirect_in(view.set, top->b, top->dentry);
 	if (IS_ERR(redirect))
 		return PTR_ERR(redirect);
 	if (redirect)

@@ -153,15 +153,15 @@ static void check_needs(const struct mica_branches *set, unsigned int pos)
 		missing += j == set->nr;
 	}
 	mutex_unlock(&b->needs_lock);
-	b->incomplete = missing;
-	if (missing)
+	set->incomplete[pos] = missing;
+	if (missing && !b->incomplete)
 		pr_warn("%s: %u of the %u layers that it needs are not to the right of it: what was renamed or is a metacopy there cannot be used\n",
 			b->name, missing, b->nr_needs);
 }
 
 /**
  * mica_find_needs - see whether the branches have what they need
- * @set: the branches
+ * @set: the branches, perhaps of a change that is not made in the end
  *
  * The caller has the mounter's credentials.
  *
@@ -184,6 +184,22 @@ int mica_find_needs(struct mica_branches *set)
 		check_needs(set, i);
 	}
 	return err;
+}
+
+/**
+ * mica_is_incomplete - are layers missing that what is in a branch leads to?
+ * @set: the branches to look at; the union may still have others
+ * @b: the branch, which may have left them
+ */
+bool mica_is_incomplete(const struct mica_branches *set,
+			const struct mica_branch *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->nr; i++)
+		if (set->branch[i] == b)
+			return set->incomplete[i];
+	return b->incomplete;
 }
 
 /**

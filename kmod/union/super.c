@@ -484,6 +484,8 @@ static int prepare_branches(struct mica_options *opts, struct mica_super *ms)
 					  opts->format, workdir, set, i);
 	if (!err)
 		err = mica_number_filesystems(set) ?: mica_find_needs(set);
+	for (i = 0; i < set->nr; i++)
+		set->branch[i]->incomplete = set->incomplete[i];
 	revert_creds(old);
 	return err;
 }

@@ -72,7 +72,8 @@ struct layer_format;
  *	to lead anywhere else
  * @hash: what it is known by where it is needed, or 0
  * @needs_read: it, and the list, have been looked for
- * @incomplete: layers that redirects and metacopies in it lead to are missing
+ * @incomplete: layers that redirects and metacopies in it lead to are missing, as
+ *	in the set that the union has
  * @needs_lock: taken to add to the two that follow; nothing of ours comes after
  * @needs: hashes of the layers that they lead to, as noted on the root
  * @nr_needs: how many
@@ -131,6 +132,7 @@ struct mica_branch {
  * @nr: how many
  * @read: forms that any of them reads
  * @mounts: of the branches, @nr of them, for the end
+ * @incomplete: of each, whether layers that it needs are missing here
  * @branch: the branches, leftmost first
  *
  * It is never changed, only replaced as a whole.
@@ -140,6 +142,7 @@ struct mica_branches {
 	unsigned int nr;
 	unsigned int read;
 	struct vfsmount **mounts;
+	bool *incomplete;
 	struct mica_branch *branch[];
 };
 
@@ -586,6 +589,8 @@ int mica_is_opaque(const struct mica_part *dir);
 int mica_unhide(const struct mica_branch *b, struct dentry *dir,
 		const struct qstr *name);
 char *mica_redirect(const struct mica_branch *b, struct dentry *dir);
+char *mica_redirect_in(const struct mica_branches *set,
+		       const struct mica_branch *b, struct dentry *dir);
 int mica_set_redirect(const struct mica_branch *b, struct dentry *dentry,
 		      struct dentry *parent, const struct qstr *name);
 int mica_is_metacopy_on_disk(const struct mica_branch *b,
@@ -616,6 +621,8 @@ bool mica_links_same(struct inode *inode, const struct mica_part *part);
 
 /* needs.c */
 int mica_find_needs(struct mica_branches *set);
+bool mica_is_incomplete(const struct mica_branches *set,
+			const struct mica_branch *b);
 int mica_find_merged(struct mica_branch *b, struct mica_reason *why);
 int mica_merged_as(const struct mica_branch *b, const struct mica_branch *other);
 bool mica_stands_for(const struct mica_branch *b, const struct mica_branch *other);

@@ -255,4 +255,65 @@ TEST_F(live_refused, a_remount_changes_branches_or_makes_the_union_read_only)
 	EXPECT_STREQ("up=rw l1=ro l2=ro l3=ro", branches_of("mnt"));
 }
 
+/* /moved in up leads to /old in l2; that in l1 is another's. */
+static int make_redirect(void)
+{
+	return mkdir("l2/old", 0755) || put("l2/old/f", "2") || mkdir("l1/other", 0755) ||
+	       mount_union("up:l2:l1") || rename("mnt/old", "mnt/moved") ||
+	       umount("mnt") || mkdir("l1/old", 0755) ||
+	       put("l1/old/f", "another's") || put("l1/old/secret", "another's");
+}
+
+TEST_F(live_refused, a_layer_that_does_not_come_leads_nowhere)
+{
+	int fd, id, dir;
+
+	NOT_ON_OVERLAY("its layers stay");
+	if (!strcmp(variant->fs, "tmpfs"))
+		SKIP(return, "its layers cannot be told from those of another");
+	DO(make_redirect());
+	DO(mount_union("up:l1"));
+	FAILS(EIO, access("mnt/moved", F_OK));
+	fd = open("mnt", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	DO(ioctl(fd, FIFREEZE, 0));
+	FAILS(EBUSY, add_branch("l2", 0, 1));
+	FAILS(EIO, access("mnt/moved", F_OK));
+	DO(ioctl(fd, FITHAW, 0));
+	FAILS(EIO, access("mnt/moved", F_OK));
+	close(fd);
+	/* What was moved without it, and is in use, stays. */
+	DO(rename("mnt/other", "mnt/else"));
+	dir = open("mnt/else", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_LE(0, dir);
+	id = add_branch("l2", 0, 1);
+	ASSERT_LT(0, id) {
+		TH_LOG("%s", why.text);
+	}
+	HAS("mnt/moved/f", "2");
+	DO(faccessat(dir, "../else", F_OK, 0));
+	close(dir);
+	FAILS(EBUSY, del_branch(id));
+	HAS("mnt/moved/f", "2");
+}
+
+TEST_F(live_refused, a_layer_that_comes_to_the_right_of_its_user_is_found)
+{
+	int id;
+
+	NOT_ON_OVERLAY("its layers stay");
+	if (!strcmp(variant->fs, "tmpfs"))
+		SKIP(return, "its layers cannot be told from those of another");
+	DO(make_redirect());
+	DO(mount_union("up:l1"));
+	id = add_branch("l2", 0, 0);
+	ASSERT_LT(0, id);
+	HAS("mnt/old/f", "2");
+	FAILS(EIO, access("mnt/moved", F_OK));
+	CHANGED(move_branch(id, 1));
+	HAS("mnt/moved/f", "2");
+	FAILS(EBUSY, move_branch(id, 0));
+	HAS("mnt/moved/f", "2");
+}
+
 TEST_HARNESS_MAIN
