@@ -1398,6 +1398,8 @@ struct mica_union_change {
  * * EBUSY - it is the last, or others need it: what was renamed, or has its data
  *   there (MICA_REASON_BRANCH); or a directory in use or a mount point is only
  *   there (MICA_REASON_IN_USE).
+ * * EROFS - a branch that a snapshot was made of would be writable without this
+ *   one left of it (MICA_REASON_BRANCH).
  */
 #define MICA_UNION_DEL		_IO(MICA_IOC_TYPE, 0x21)
 
@@ -1435,8 +1437,8 @@ struct mica_union_change {
  * Errors: as of MICA_UNION_ADD, and
  *
  * * EROFS - no branch is writable (MICA_REASON_BRANCH).
- * * EINVAL - another branch is writable too, so that the snapshot could change
- *   (MICA_REASON_BRANCH).
+ * * EINVAL - another branch is writable too, so that the snapshot could change; or
+ *   a snapshot was made of the top before (MICA_REASON_BRANCH).
  * * ENOTEMPTY - there is something in @fd (MICA_REASON_BRANCH).
  * * EBUSY - a file in the top is mapped by somebody who can store to it
  *   (MICA_REASON_IN_USE).

@@ -753,6 +753,21 @@ static int check_needed(const struct mica_branches *set, unsigned int from,
 	return 0;
 }
 
+/* As at a mount: is each writable branch of @set below what was put above it? */
+static int check_seals(struct super_block *sb, const struct mica_branches *set,
+		       struct mica_reason *why)
+{
+	const struct cred *old = mica_override_creds(sb);
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < set->nr && !err; i++)
+		if (set->branch[i]->rw)
+			err = mica_check_sealed(set->branch[i], set, i, why);
+	revert_creds(old);
+	return err;
+}
+
 static int get_spec(struct mica_spec *spec, const struct mica_union_change *c,
 		    struct mica_reason *why)
 {
@@ -911,7 +926,7 @@ static int del_branch(struct super_block *sb, struct mica_union_change *c,
 	set = changed_set(ms, b, NULL, 0);
 	if (!set)
 		return -ENOMEM;
-	err = check_needed(set, 0, b, why) ?:
+	err = check_needed(set, 0, b, why) ?: check_seals(sb, set, why) ?:
 	      switch_branches(sb, set, NULL, why);
 	if (err)
 		mica_set_free(set);
@@ -936,7 +951,8 @@ static int move_branch(struct super_block *sb, struct mica_union_change *c,
 		return -ENOMEM;
 	for (i = 0; i < set->nr && !err; i++)
 		err = check_needed(set, i + 1, set->branch[i], why);
-	err = err ?: switch_branches(sb, set, NULL, why);
+	err = err ?: check_seals(sb, set, why) ?:
+	      switch_branches(sb, set, NULL, why);
 	if (err)
 		mica_set_free(set);
 	return err;
@@ -1037,14 +1053,14 @@ static int seal_and_insert(struct super_block *sb, struct mica_branch *top,
 			   struct mica_branch *b, struct mica_reason *why)
 {
 	const struct cred *old = mica_override_creds(sb);
-	int err = mica_seal(top, b);
+	int sealed = mica_seal(top, b, why), err;
 
 	revert_creds(old);
-	if (err)
-		return mica_refuse(why, err, top->name, "cannot be sealed");
+	if (sealed < 0)
+		return sealed;
 	err = insert(sb, b, top->pos, top, why);
 	old = mica_override_creds(sb);
-	if (err)
+	if (err && !sealed)
 		mica_unseal(top);
 	revert_creds(old);
 	if (!err)

@@ -291,16 +291,34 @@ struct seal {
 	char name[];
 };
 
-/**
- * mica_seal - note that a branch is not to be written to but below another one
- * @b: the branch, which is writable
- * @above: the other one
- *
- * It is on the disk on return. The caller has the mounter's credentials.
- *
- * Return: 0 or an error.
- */
-int mica_seal(struct mica_branch *b, const struct mica_branch *above)
+/* The seal of a branch, to be freed; NULL if there is none. */
+static struct seal *read_seal(const struct mica_branch *b)
+{
+	int size = lower_get_mark(b, b->mnt->mnt_root, SEALED, NULL, 0);
+	struct seal *seal;
+
+	if (size == -ENODATA || size == -EOPNOTSUPP)
+		return NULL;
+	if (size < 0)
+		return ERR_PTR(size);
+	/* The name ends, whatever is in it. */
+	seal = kzalloc(size + sizeof(*seal), GFP_KERNEL);
+	if (!seal)
+		return ERR_PTR(-ENOMEM);
+	size = lower_get_mark(b, b->mnt->mnt_root, SEALED, seal, size);
+	if (size >= 0)
+		return seal;
+	kfree(seal);
+	return ERR_PTR(size);
+}
+
+static bool is_meant(const struct seal *seal, const struct mica_branch *above)
+{
+	return is_known_as(above, seal->hash) ||
+	       (!above->hash && !strcmp(above->name, seal->name));
+}
+
+static int write_seal(struct mica_branch *b, const struct mica_branch *above)
 {
 	const struct mica_part root = { .b = b, .dentry = b->mnt->mnt_root };
 	size_t size = offsetof(struct seal, name[strlen(above->name) + 1]);
@@ -321,7 +339,36 @@ int mica_seal(struct mica_branch *b, const struct mica_branch *above)
 	return err;
 }
 
-/* The same for one that could not be put above it after all. */
+/**
+ * mica_seal - note that a branch is not to be written to but below another one
+ * @b: the branch, which is writable
+ * @above: the other one
+ * @why: out: why it cannot be noted
+ *
+ * It is on the disk on return. The caller has the mounter's credentials.
+ *
+ * Return: 0; 1 if it was noted already; -EINVAL if that is so of a third one, as
+ * there is place for one; or another error.
+ */
+int mica_seal(struct mica_branch *b, const struct mica_branch *above,
+	      struct mica_reason *why)
+{
+	struct seal *seal = read_seal(b);
+	int ret;
+
+	if (IS_ERR_OR_NULL(seal)) {
+		ret = seal ? PTR_ERR(seal) : write_seal(b, above);
+		return ret ? mica_refuse(why, ret, b->name, "cannot be sealed") : 0;
+	}
+	ret = is_meant(seal, above) ? 1 :
+	      mica_refuse(why, -EINVAL, b->name,
+			  "is a snapshot already, above which there is %s",
+			  seal->name);
+	kfree(seal);
+	return ret;
+}
+
+/* Takes back what mica_seal() has noted: nothing was put above it after all. */
 void mica_unseal(struct mica_branch *b)
 {
 	if (mnt_want_write(b->mnt))
@@ -333,41 +380,31 @@ void mica_unseal(struct mica_branch *b)
 }
 
 /**
- * mica_is_sealed - is there something missing above a branch?
- * @b: the branch
+ * mica_check_sealed - is there something missing above a branch?
+ * @b: the branch, which is writable or to be
  * @set: branches
  * @left: how many of them are left of it
- * @by: out: the name of what is missing, to be freed
+ * @why: out: what is missing
  *
  * The caller has the mounter's credentials.
  *
- * Return: 1, 0 or an error.
+ * Return: 0, -EROFS if so, or another error.
  */
-int mica_is_sealed(const struct mica_branch *b, const struct mica_branches *set,
-		   unsigned int left, char **by)
+int mica_check_sealed(const struct mica_branch *b,
+		      const struct mica_branches *set, unsigned int left,
+		      struct mica_reason *why)
 {
-	int size = lower_get_mark(b, b->mnt->mnt_root, SEALED, NULL, 0);
-	struct seal *seal;
-	unsigned int i;
+	struct seal *seal = read_seal(b);
+	unsigned int i = 0;
 
-	if (size == -ENODATA || size == -EOPNOTSUPP)
-		return 0;
-	if (size < 0)
-		return size;
-	seal = kzalloc(size + sizeof(*seal), GFP_KERNEL);
-	if (!seal)
-		return -ENOMEM;
-	size = lower_get_mark(b, b->mnt->mnt_root, SEALED, seal, size);
-	for (i = 0; size >= 0 && i < left; i++) {
-		const struct mica_branch *other = set->branch[i];
-
-		if (is_known_as(other, seal->hash) ||
-		    (!other->hash && !strcmp(other->name, seal->name))) {
-			kfree(seal);
-			return 0;
-		}
-	}
-	*by = size < 0 ? NULL : kstrdup(seal->name, GFP_KERNEL);
+	if (IS_ERR_OR_NULL(seal))
+		return PTR_ERR_OR_ZERO(seal);
+	while (i < left && !is_meant(seal, set->branch[i]))
+		i++;
+	if (i == left)
+		mica_refuse(why, -EROFS, b->name,
+			    "is a snapshot, it can be writable only below %s",
+			    seal->name);
 	kfree(seal);
-	return size < 0 ? size : *by ? 1 : -ENOMEM;
+	return i == left ? -EROFS : 0;
 }

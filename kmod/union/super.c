@@ -341,20 +341,6 @@ struct mica_branch *mica_make_branch(struct mica_reason *why,
 	return b;
 }
 
-static int check_sealed(struct mica_reason *why, const struct mica_branch *b,
-			const struct mica_branches *set, unsigned int left)
-{
-	char *by;
-	int ret = mica_is_sealed(b, set, left, &by);
-
-	if (ret <= 0)
-		return ret;
-	mica_refuse(why, -EROFS, b->name,
-		    "is a snapshot, it can be writable only below %s", by);
-	kfree(by);
-	return -EROFS;
-}
-
 /**
  * mica_make_writable - make a branch ready to be written to
  * @why: out: why not
@@ -387,7 +373,7 @@ int mica_make_writable(struct mica_reason *why, struct mica_branch *b,
 	if (err)
 		return mica_refuse(why, err, b->name,
 				   "the mounter may not write to it");
-	err = check_sealed(why, b, set, left);
+	err = mica_check_sealed(b, set, left, why);
 	if (err)
 		return err;
 	err = mica_branch_own(b, d_inode(b->mnt->mnt_root));

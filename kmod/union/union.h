@@ -627,11 +627,12 @@ int mica_find_merged(struct mica_branch *b, struct mica_reason *why);
 int mica_merged_as(const struct mica_branch *b, const struct mica_branch *other);
 bool mica_stands_for(const struct mica_branch *b, const struct mica_branch *other);
 __le64 mica_layer_hash(const struct mica_branch *b, struct dentry *root);
-int mica_seal(struct mica_branch *b, const struct mica_branch *above);
+int mica_seal(struct mica_branch *b, const struct mica_branch *above,
+	      struct mica_reason *why);
 void mica_unseal(struct mica_branch *b);
-int mica_is_sealed(const struct mica_branch *b,
-		   const struct mica_branches *set, unsigned int left,
-		   char **by);
+int mica_check_sealed(const struct mica_branch *b,
+		      const struct mica_branches *set, unsigned int left,
+		      struct mica_reason *why);
 bool mica_needs(struct mica_branch *b, const struct mica_branch *on);
 bool mica_may_have_moved(struct mica_branch *b, const struct mica_branch *to);
 int mica_note_need(struct mica_branch *b, const struct mica_branch *on);

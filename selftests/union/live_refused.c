@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/xattr.h>
 #include "../lib/harness.h"
 #include "branches.h"
 #include "util.h"
@@ -314,6 +315,52 @@ TEST_F(live_refused, a_layer_that_comes_to_the_right_of_its_user_is_found)
 	HAS("mnt/moved/f", "2");
 	FAILS(EBUSY, move_branch(id, 0));
 	HAS("mnt/moved/f", "2");
+}
+
+static const char *seal_of(const char *branch)
+{
+	static char seal[2][PATH_MAX];
+	static int i;
+	ssize_t len;
+
+	i = !i;
+	/* The name comes after a hash. */
+	len = getxattr(branch, "trusted.overlay.mica.sealed", seal[i], PATH_MAX);
+	return len > 8 ? seal[i] + 8 : "";
+}
+
+TEST_F(live_refused, a_seal_stays_and_holds)
+{
+	int up, day2, last;
+	const char *seal;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(mkdir("day2", 0755) | mkdir("day3", 0755));
+	DO(mount_union("up:l1"));
+	last = add_branch("l3", 0, 9);
+	ASSERT_LT(0, last);
+	/* They are numbered in their order. */
+	up = last - 2;
+	day2 = last + 1;
+	CHANGED(snapshot("day2"));
+	seal = seal_of("up");
+	ASSERT_STREQ(here("day2"), seal);
+	CHANGED(set_mode(day2, 0));
+	CHANGED(set_mode(up, MICA_BRANCH_RW));
+	ASSERT_STREQ("day2=ro up=rw l1=ro l3=ro", branches_of("mnt"));
+	/* Now up is writable below what it is sealed by, and may not be without. */
+	FAILS(EINVAL, snapshot("day3"));
+	ASSERT_STREQ(seal, seal_of("up"));
+	FAILS(EROFS, del_branch(day2));
+	FAILS(EROFS, move_branch(day2, 1));
+	FAILS(EROFS, move_branch(up, 0));
+	ASSERT_STREQ("day2=ro up=rw l1=ro l3=ro", branches_of("mnt"));
+	CHANGED(move_branch(last, 0));
+	CHANGED(del_branch(last));
+	CHANGED(set_mode(up, 0));
+	CHANGED(move_branch(day2, 1));
+	CHANGED(del_branch(day2));
+	FAILS(EROFS, set_mode(up, MICA_BRANCH_RW));
 }
 
 TEST_HARNESS_MAIN
