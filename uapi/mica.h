@@ -1375,6 +1375,7 @@ struct mica_union_change {
  * * EPERM - CAP_SYS_ADMIN is missing (MICA_REASON_PRIVILEGE).
  * * ENOTTY - not on the root directory.
  * * EBADF, ENOTDIR - @fd is no directory.
+ * * ENOENT - it was removed (MICA_REASON_BRANCH).
  * * EINVAL - it cannot be a branch here (MICA_REASON_BRANCH), or a member that
  *   is not used is not zero (MICA_REASON_BAD_VALUE).
  * * EROFS - it is read-only.

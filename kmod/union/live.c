@@ -1046,7 +1046,10 @@ static int check_is_empty(struct super_block *sb, const struct mica_spec *spec,
 	int ret = lower_is_empty(&spec->path, &QSTR(MICA_META_DIR));
 
 	revert_creds(old);
-	return ret ? min(ret, 0) : refuse_full(spec->name, why);
+	if (ret < 0)
+		return mica_refuse(why, ret, spec->name, ret == -ENOENT ?
+				   "was removed" : "cannot be read");
+	return ret ? 0 : refuse_full(spec->name, why);
 }
 
 static int seal_and_insert(struct super_block *sb, struct mica_branch *top,

@@ -260,7 +260,7 @@ static int check_writable(struct mica_reason *why, const struct mica_spec *spec,
  * @spec: the directory
  * @format: the form that whiteouts are written in
  *
- * Return: 0, -EINVAL or -EROFS.
+ * Return: 0, -ENOENT if it was removed, -EINVAL or -EROFS.
  */
 int mica_check_spec(struct mica_reason *why, const struct mica_spec *spec,
 		    const struct layer_format *format)
@@ -271,6 +271,8 @@ int mica_check_spec(struct mica_reason *why, const struct mica_spec *spec,
 	if (mica_dir_is_strange(spec->path.dentry))
 		return mica_refuse(why, -EINVAL, spec->name,
 				   "casefolded and encrypted directories are not supported");
+	if (IS_DEADDIR(d_inode(spec->path.dentry)))
+		return mica_refuse(why, -ENOENT, spec->name, "was removed");
 	return spec->rw ? check_writable(why, spec, format) : 0;
 }
 

@@ -224,6 +224,12 @@ static void disturb_descriptors(struct caller *c)
 	}
 }
 
+/* Where a call is to leave its reason. */
+static struct mica_reason *reason_of(struct caller *c)
+{
+	return (void *)(c->arena + PAGE - sizeof(struct mica_reason));
+}
+
 static void print_failure(struct caller *c, const struct command *command,
 			  const void *arg, long ret, int err, const char *what)
 {
@@ -233,8 +239,9 @@ static void print_failure(struct caller *c, const struct command *command,
 	if (SWAP(shared->failed, true))
 		return;
 	n = snprintf(shared->text, sizeof(shared->text),
-		     "%s returned %ld, errno %d (%s): %s; seed %llu, process %d.%d, thread %d, call %lu, structure:",
+		     "%s returned %ld, errno %d (%s): %s; reason \"%.*s\", seed %llu, process %d.%d, thread %d, call %lu, structure:",
 		     command->name, ret, err, strerror(err), what,
+		     (int)sizeof(reason_of(c)->text), reason_of(c)->text,
 		     (unsigned long long)seed, c->process, c->generation,
 		     c->thread, c->calls);
 	for (i = 0; i < command->size / 4 && n < sizeof(shared->text) - 16; i++)
@@ -519,7 +526,7 @@ static void call_once(struct caller *c)
 {
 	const struct command *command = some_command(c);
 	char arg[2 * PAGE] __attribute__((aligned(8))) = {};
-	struct mica_reason *why = (void *)(c->arena + PAGE - sizeof(*why));
+	struct mica_reason *why = reason_of(c);
 	struct { uint64_t ptr; uint32_t len; } tail = {
 		(uintptr_t)why, sizeof(*why),
 	};

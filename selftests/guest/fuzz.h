@@ -464,7 +464,7 @@ static void fill_replace(struct caller *c, void *arg)
 #define CREATE		SESSION, EBUSY, ENOENT, EACCES, EMFILE, ENOMEM, EINTR
 #define MAP		GUEST, EEXIST, ENOMEM, ENOSPC
 #define IRQ		GUEST, EBADF, EBUSY, ENOSPC, EMFILE, ENOMEM
-#define UNION		ALL, EBADF, ENOTDIR, EROFS, EBUSY, EINTR, ENOMEM
+#define UNION		ALL, EBADF, ENOENT, ENOTDIR, EROFS, EBUSY, EINTR, ENOMEM
 
 static const struct command commands[] = {
 	{ "INFO", MICA_INFO, sizeof(struct mica_info), 8, fill_nothing,
@@ -502,11 +502,11 @@ static const struct command commands[] = {
 	{ "UNION_ADD", MICA_UNION_ADD, sizeof(struct mica_union_change), 6,
 	  fill_add, { UNION } },
 	{ "UNION_DEL", MICA_UNION_DEL, sizeof(struct mica_union_change), 8,
-	  fill_change, { UNION, ENOENT } },
+	  fill_change, { UNION } },
 	{ "UNION_MODE", MICA_UNION_MODE, sizeof(struct mica_union_change), 4,
-	  fill_mode, { UNION, ENOENT } },
+	  fill_mode, { UNION } },
 	{ "UNION_MOVE", MICA_UNION_MOVE, sizeof(struct mica_union_change), 4,
-	  fill_move, { UNION, ENOENT } },
+	  fill_move, { UNION } },
 	{ "UNION_SNAPSHOT", MICA_UNION_SNAPSHOT,
 	  sizeof(struct mica_union_change), 4, fill_snapshot,
 	  { UNION, ENOTEMPTY } },
@@ -514,7 +514,7 @@ static const struct command commands[] = {
 	  fill_union_reset,
 	  { ALL, ENAMETOOLONG, ENODATA, ENOENT, EMLINK, EBUSY, EINTR, ENOMEM } },
 	{ "UNION_REPLACE", MICA_UNION_REPLACE, sizeof(struct mica_union_change),
-	  4, fill_replace, { UNION, ENOENT } },
+	  4, fill_replace, { UNION } },
 };
 
 /* Some call has to fail with each of these. */

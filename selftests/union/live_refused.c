@@ -363,4 +363,24 @@ TEST_F(live_refused, a_seal_stays_and_holds)
 	FAILS(EROFS, set_mode(up, MICA_BRANCH_RW));
 }
 
+TEST_F(live_refused, a_removed_directory_is_no_branch)
+{
+	char removed[64];
+	int fd;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(mkdir("gone", 0755));
+	fd = open("gone", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	sprintf(removed, "/proc/self/fd/%d", fd);
+	DO(mount_union("up:l1"));
+	DO(rmdir("gone"));
+	FAILS(ENOENT, add_branch(removed, 0, 1));
+	FAILS(ENOENT, add_branch(removed, MICA_BRANCH_RW, 1));
+	FAILS(ENOENT, snapshot(removed));
+	EXPECT_NE(NULL, strstr((char *)why.text, "was removed"));
+	EXPECT_STREQ("up=rw l1=ro", branches_of("mnt"));
+	close(fd);
+}
+
 TEST_HARNESS_MAIN
