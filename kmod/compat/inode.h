@@ -4,6 +4,7 @@
 #define _MICA_COMPAT_INODE_H
 
 #include <linux/fs.h>
+#include <linux/stat.h>
 #ifdef HAVE_FILELOCK_H
 #include <linux/filelock.h>
 #endif
@@ -16,6 +17,11 @@
 #define inode_set_atime_to_ts(inode, ts)	((inode)->i_atime = (ts))
 #define inode_set_mtime_to_ts(inode, ts)	((inode)->i_mtime = (ts))
 #define inode_set_ctime_to_ts(inode, ts)	((inode)->i_ctime = (ts))
+#endif
+
+/* Nothing to take back. */
+#ifndef STATX_CHANGE_COOKIE
+#define STATX_CHANGE_COOKIE 0
 #endif
 
 #ifndef HAVE_INODE_STATE

@@ -688,6 +688,7 @@ static int make_copy(struct mica_copy *c)
 				AT_STATX_SYNC_AS_STAT);
 	if (err)
 		return err;
+	mica_newest_times(d_inode(c->dentry), &c->stat);
 	/* Whom the mounter could not give a file to does not get the copy. */
 	if (!kuid_has_mapping(current_user_ns(), c->stat.uid) ||
 	    !kgid_has_mapping(current_user_ns(), c->stat.gid))

@@ -9,6 +9,93 @@
 
 #define MICA_COPIED_FLAGS (S_SYNC | S_NOATIME | MICA_PROTECTED)
 
+/*
+ * A change of a directory in another branch than its first part's is a change of
+ * the first part as well, if that is writable: see mica_touch_dir(). If not, the
+ * parts that can have changed are looked at.
+ */
+static bool is_first_part_enough(const struct mica_parts *parts)
+{
+	return parts->nr == 1 || parts->part[0].b->rw;
+}
+
+static void make_newer(struct timespec64 *time, struct timespec64 other)
+{
+	if (timespec64_compare(time, &other) < 0)
+		*time = other;
+}
+
+static void copy_times(struct inode *inode, const struct mica_parts *parts)
+{
+	const struct inode *real = d_inode(parts->part[0].dentry);
+	struct timespec64 mtime = inode_get_mtime(real);
+	struct timespec64 ctime = inode_get_ctime(real);
+	unsigned int i;
+
+	inode_set_atime_to_ts(inode, inode_get_atime(real));
+	for (i = 1; i < parts->nr && !is_first_part_enough(parts); i++) {
+		if (!parts->part[i].b->was_rw)
+			continue;
+		real = d_inode(parts->part[i].dentry);
+		make_newer(&mtime, inode_get_mtime(real));
+		make_newer(&ctime, inode_get_ctime(real));
+	}
+	inode_set_mtime_to_ts(inode, mtime);
+	inode_set_ctime_to_ts(inode, ctime);
+}
+
+/**
+ * mica_newest_times - when a directory has changed last, in any branch
+ * @inode: the directory, or anything else
+ * @stat: attributes of its first part
+ *
+ * The caller has the mounter's credentials. A branch that cannot tell does not
+ * count.
+ */
+void mica_newest_times(const struct inode *inode, struct kstat *stat)
+{
+	const struct mica_parts *parts = mica_parts(inode);
+	unsigned int i;
+
+	for (i = 1; i < parts->nr && !is_first_part_enough(parts); i++) {
+		struct kstat other = {};
+		struct path path;
+
+		if (!parts->part[i].b->was_rw)
+			continue;
+		/* It counts the changes of the first part only. */
+		stat->result_mask &= ~STATX_CHANGE_COOKIE;
+		mica_part_path(&parts->part[i], &path);
+		if (vfs_getattr_nosec(&path, &other, STATX_MTIME | STATX_CTIME,
+				      AT_STATX_SYNC_AS_STAT))
+			continue;
+		make_newer(&stat->mtime, other.mtime);
+		make_newer(&stat->ctime, other.ctime);
+	}
+}
+
+/**
+ * mica_touch_dir - names in a directory have changed in one branch
+ * @dir: the directory, locked
+ * @b: the branch
+ *
+ * The first part, which is the one that is shown, may be in another. The change
+ * is made, so nothing can fail any more.
+ */
+void mica_touch_dir(struct inode *dir, const struct mica_branch *b)
+{
+	const struct mica_part *first = &mica_parts(dir)->part[0];
+	struct iattr now = { .ia_valid = ATTR_MTIME | ATTR_CTIME };
+	const struct cred *old;
+
+	if (first->b == b || !first->b->rw || mnt_want_write(first->b->mnt))
+		return;
+	old = mica_override_creds(dir->i_sb);
+	lower_setattr(first->b, first->dentry, &now);
+	revert_creds(old);
+	mnt_drop_write(first->b->mnt);
+}
+
 /**
  * mica_copyattr - refresh what the VFS reads from an inode of the union
  * @inode: the inode
@@ -28,9 +115,7 @@ void mica_copyattr(struct inode *inode)
 	inode->i_mode = real->i_mode;
 	inode->i_uid = real->i_uid;
 	inode->i_gid = real->i_gid;
-	inode_set_atime_to_ts(inode, inode_get_atime(real));
-	inode_set_mtime_to_ts(inode, inode_get_mtime(real));
-	inode_set_ctime_to_ts(inode, inode_get_ctime(real));
+	copy_times(inode, parts);
 	i_size_write(inode, i_size_read(real));
 	flags = (real->i_flags & MICA_COPIED_FLAGS) | mica_i(inode)->protection;
 	if (!mica_is_rw(inode))
@@ -491,6 +576,8 @@ int mica_getattr(struct mnt_idmap *idmap, const struct path *path,
 
 	mica_begin_look(inode, &l);
 	err = vfs_getattr_nosec(&l.real, stat, mask, flags);
+	if (!err)
+		mica_newest_times(inode, stat);
 	mica_end_look(inode, &l);
 	if (err)
 		return err;

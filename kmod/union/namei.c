@@ -445,6 +445,8 @@ static int mica_make(struct mica_new *n)
 		return err;
 	err = make_as_caller(n);
 	mnt_drop_write(n->b->mnt);
+	if (!err && !n->unnamed)
+		mica_touch_dir(n->dir, n->b);
 	mica_copyattr(n->dir);
 	mica_dir_changed(n->dir);
 	return err;

@@ -152,6 +152,8 @@ static int hide_from(struct inode *dir, const struct qstr *name,
 		return err;
 	err = b->format->whiteout(b, mica_part_in(dir, b), name);
 	mnt_drop_write(b->mnt);
+	if (!err)
+		mica_touch_dir(dir, b);
 	return err;
 }
 
@@ -167,6 +169,8 @@ static int remove_shown(struct inode *dir, const struct qstr *name,
 	err = take_away(b, mica_part_in(dir, b), name, d_inode(shown->dentry),
 			hide);
 	mnt_drop_write(b->mnt);
+	if (!err)
+		mica_touch_dir(dir, b);
 	return err;
 }
 

@@ -295,6 +295,10 @@ static int move(struct mica_move *m)
 		mutex_unlock(&mica_super(m->old->d_sb)->move_lock);
 	}
 	mnt_drop_write(m->b->mnt);
+	if (!err) {
+		mica_touch_dir(m->old_dir, m->b);
+		mica_touch_dir(m->new_dir, m->b);
+	}
 out:
 	revert_creds(old);
 	return err;

@@ -724,6 +724,8 @@ struct inode *mica_insert_inode(struct inode *inode, struct mica_parts *parts,
 struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts,
 			u64 ino);
 struct inode *mica_ilookup(struct super_block *sb, struct inode *real);
+void mica_newest_times(const struct inode *inode, struct kstat *stat);
+void mica_touch_dir(struct inode *dir, const struct mica_branch *b);
 void mica_copyattr(struct inode *inode);
 void mica_add_part(struct inode *inode, struct mica_parts *parts);
 int mica_permission(struct mnt_idmap *idmap, struct inode *inode, int mask);

@@ -308,6 +308,104 @@ TEST_F(attr, times_change_as_posix_says)
 	EXPECT_LT(before.st_mtime, after.st_mtime);
 }
 
+/* The first part of a directory is in up, what is changed is in l1. */
+static const struct {
+	const char *dirs[3];
+	bool settable;
+} times_layouts[] = {
+	{ { "up=rw", "l1=rw" }, true },
+	{ { "up=ro", "l1=rw" }, false },
+	{ { "l2=rw", "up=ro", "l1=rw" }, true },
+};
+
+static const char * const times_changes[] = {
+	"rm mnt/d/f", "rmdir mnt/d/sub", "mv mnt/d/f mnt/d/g",
+	"mv mnt/d/f mnt/e/g", "mv mnt/e/f mnt/d/g", "ln mnt/d/f mnt/d/g",
+	/* The first is made in the first branch, the next in the next. */
+	"touch mnt/x mnt/d/g", "mkdir mnt/x mnt/d/g",
+};
+
+static int mount_layout(unsigned int layout)
+{
+	char options[1024] = "create=rr,dirs=";
+	unsigned int i;
+
+	for (i = 0; i < 3 && times_layouts[layout].dirs[i]; i++) {
+		strcat(options, i ? ":" : "");
+		strcat(options, here(times_layouts[layout].dirs[i]));
+	}
+	return mount_mica(options, "mnt");
+}
+
+static bool later(struct timespec a, struct timespec b)
+{
+	return a.tv_sec > b.tv_sec ||
+	       (a.tv_sec == b.tv_sec && a.tv_nsec > b.tv_nsec);
+}
+
+static bool same_times(const char *path, const struct stat *as)
+{
+	struct stat st;
+
+	return !stat(path, &st) && !later(st.st_mtim, as->st_mtim) &&
+	       !later(as->st_mtim, st.st_mtim) &&
+	       !later(st.st_ctim, as->st_ctim) &&
+	       !later(as->st_ctim, st.st_ctim);
+}
+
+static int start_layout(unsigned int layout)
+{
+	return run("find up l1 l2 -mindepth 1 -delete; "
+		   "mkdir -p up/d up/e l1/d/sub l1/e && touch l1/d/f l1/e/f && "
+		   "touch -d 2001-01-01 up/d up/e l1/d l1/e") ?:
+	       mount_layout(layout);
+}
+
+/* What is shown stays, until somebody says otherwise. */
+static int check_times_last(unsigned int layout)
+{
+	struct stat st;
+
+	if (stat("mnt/d", &st) || drop_caches() || !same_times("mnt/d", &st) ||
+	    umount("mnt") || mount_layout(layout) || !same_times("mnt/d", &st))
+		return -1;
+	if (!times_layouts[layout].settable)
+		return umount("mnt");
+	if (run("chmod 700 mnt/d") || stat("mnt/d", &st) ||
+	    st.st_mtime < time(NULL) - 3600 ||
+	    run("touch -d 1999-01-01 mnt/d") || drop_caches() ||
+	    stat("mnt/d", &st) || st.st_mtime > 1000000000)
+		return -1;
+	return umount("mnt");
+}
+
+TEST_F(attr, times_of_a_merged_directory_change_with_any_part)
+{
+	unsigned int i, nr = ARRAY_SIZE(times_changes), layout, failed = 0;
+	struct stat before, after;
+
+	NOT_ON_OVERLAY("one writable branch only");
+	for (i = 0; i < ARRAY_SIZE(times_layouts) * nr; i++) {
+		layout = i / nr;
+		ASSERT_EQ(0, start_layout(layout));
+		ASSERT_EQ(0, stat("mnt/d", &before));
+		usleep(20000);
+		ASSERT_EQ(0, run("%s", times_changes[i % nr]));
+		ASSERT_EQ(0, stat("mnt/d", &after));
+		if (!later(after.st_mtim, before.st_mtim) ||
+		    !later(after.st_ctim, before.st_ctim)) {
+			TH_LOG("layout %u: %s", layout, times_changes[i % nr]);
+			failed++;
+			umount("mnt");
+			continue;
+		}
+		ASSERT_EQ(0, check_times_last(layout)) {
+			TH_LOG("layout %u: %s", layout, times_changes[i % nr]);
+		}
+	}
+	EXPECT_EQ(0, failed);
+}
+
 static bool was_read(const char *path)
 {
 	struct stat st;
