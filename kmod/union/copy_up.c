@@ -430,9 +430,9 @@ static struct dentry *move_to(const struct mica_copy *c, struct dentry *dir,
 	int err;
 
 	if (!in_work_dir(c))
-		return lower_link(c->b, dir, name, c->temp);
-	err = lower_rename(c->b, c->b->work, &c->temp->d_name, d_inode(c->temp),
-			   dir, name, 0);
+		return lower_link_quietly(c->b, dir, name, c->temp);
+	err = lower_rename_quietly(c->b, c->b->work, &c->temp->d_name,
+				   d_inode(c->temp), dir, name);
 	return err ? ERR_PTR(err) : dget(c->temp);
 }
 
@@ -440,13 +440,6 @@ static struct dentry *move_to(const struct mica_copy *c, struct dentry *dir,
 static struct dentry *put_in_place(const struct mica_copy *c)
 {
 	struct dentry *dir = mica_part_in(c->parent, c->b), *copy;
-	struct inode *inode = d_inode(dir);
-	struct iattr times = {
-		.ia_valid = ATTR_ATIME | ATTR_ATIME_SET | ATTR_MTIME |
-			    ATTR_MTIME_SET,
-		.ia_atime = inode_get_atime(inode),
-		.ia_mtime = inode_get_mtime(inode),
-	};
 	struct name_snapshot name;
 	int err;
 
@@ -456,8 +449,6 @@ static struct dentry *put_in_place(const struct mica_copy *c)
 	take_dentry_name_snapshot(&name, c->dentry);
 	copy = move_to(c, dir, &name.name);
 	release_dentry_name_snapshot(&name);
-	if (!IS_ERR(copy))
-		lower_setattr(c->b, dir, &times);
 	return copy;
 }
 

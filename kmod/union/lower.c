@@ -208,6 +208,43 @@ struct dentry *lower_tmpfile(const struct mica_branch *b, struct dentry *dir,
 	return dentry;
 }
 
+/*
+ * What was read with the directory locked may be set back under the same lock:
+ * nobody else's change is undone.
+ */
+static void read_mtime(struct dentry *dir, struct iattr *attr)
+{
+	*attr = (struct iattr){
+		.ia_valid = ATTR_MTIME | ATTR_MTIME_SET,
+		.ia_mtime = inode_get_mtime(d_inode(dir)),
+	};
+}
+
+static struct dentry *link_at(const struct mica_branch *b, struct dentry *dir,
+			      const struct qstr *name, struct dentry *from,
+			      bool keep_mtime)
+{
+	struct mnt_idmap *idmap = mnt_idmap(b->mnt);
+	struct qstr q = QSTR_INIT(name->name, name->len);
+	struct dentry *dentry;
+	struct iattr attr;
+	int err = -EEXIST;
+
+	dentry = start_creating(idmap, dir, &q);
+	if (IS_ERR(dentry))
+		return dentry;
+	read_mtime(dir, &attr);
+	if (d_is_negative(dentry))
+		err = vfs_link(from, idmap, d_inode(dir), dentry, NULL);
+	if (err) {
+		end_creating(dentry);
+		return ERR_PTR(err);
+	}
+	if (keep_mtime)
+		notify_change(idmap, dir, &attr, NULL);
+	return end_creating_keep(dentry);
+}
+
 /**
  * lower_link - make a hard link
  * @b: the branch
@@ -220,21 +257,15 @@ struct dentry *lower_tmpfile(const struct mica_branch *b, struct dentry *dir,
 struct dentry *lower_link(const struct mica_branch *b, struct dentry *dir,
 			  const struct qstr *name, struct dentry *from)
 {
-	struct mnt_idmap *idmap = mnt_idmap(b->mnt);
-	struct qstr q = QSTR_INIT(name->name, name->len);
-	struct dentry *dentry;
-	int err = -EEXIST;
+	return link_at(b, dir, name, from, false);
+}
 
-	dentry = start_creating(idmap, dir, &q);
-	if (IS_ERR(dentry))
-		return dentry;
-	if (d_is_negative(dentry))
-		err = vfs_link(from, idmap, d_inode(dir), dentry, NULL);
-	if (err) {
-		end_creating(dentry);
-		return ERR_PTR(err);
-	}
-	return end_creating_keep(dentry);
+/* The same, but the time of the directory's last change stays what it was. */
+struct dentry *lower_link_quietly(const struct mica_branch *b,
+				  struct dentry *dir, const struct qstr *name,
+				  struct dentry *from)
+{
+	return link_at(b, dir, name, from, true);
 }
 
 /**
@@ -267,6 +298,40 @@ int lower_remove(const struct mica_branch *b, struct dentry *dir,
 	return err;
 }
 
+static int rename_at(const struct mica_branch *b, struct dentry *old_dir,
+		     const struct qstr *old_name, const struct inode *inode,
+		     struct dentry *new_dir, const struct qstr *new_name,
+		     unsigned int flags, bool keep_mtime)
+{
+	struct qstr from = QSTR_INIT(old_name->name, old_name->len);
+	struct qstr to = QSTR_INIT(new_name->name, new_name->len);
+	struct renamedata rd = {
+		.mnt_idmap = mnt_idmap(b->mnt),
+		.old_parent = old_dir,
+		.new_parent = new_dir,
+		.flags = flags,
+	};
+	struct iattr attr;
+	int err;
+
+	err = start_renaming(&rd, 0, &from, &to);
+	if (err)
+		return err;
+	read_mtime(new_dir, &attr);
+	if (d_inode(rd.old_dentry) != inode)
+		err = -ESTALE;
+	else if ((flags & RENAME_NOREPLACE) && d_is_positive(rd.new_dentry))
+		err = -EEXIST;
+	else if ((flags & RENAME_EXCHANGE) && d_is_negative(rd.new_dentry))
+		err = -ENOENT;
+	else
+		err = vfs_rename(&rd);
+	if (!err && keep_mtime)
+		notify_change(rd.mnt_idmap, new_dir, &attr, NULL);
+	end_renaming(&rd);
+	return err;
+}
+
 /**
  * lower_rename - rename inside a branch
  * @b: the branch
@@ -284,29 +349,17 @@ int lower_rename(const struct mica_branch *b, struct dentry *old_dir,
 		 struct dentry *new_dir, const struct qstr *new_name,
 		 unsigned int flags)
 {
-	struct qstr from = QSTR_INIT(old_name->name, old_name->len);
-	struct qstr to = QSTR_INIT(new_name->name, new_name->len);
-	struct renamedata rd = {
-		.mnt_idmap = mnt_idmap(b->mnt),
-		.old_parent = old_dir,
-		.new_parent = new_dir,
-		.flags = flags,
-	};
-	int err;
+	return rename_at(b, old_dir, old_name, inode, new_dir, new_name, flags,
+			 false);
+}
 
-	err = start_renaming(&rd, 0, &from, &to);
-	if (err)
-		return err;
-	if (d_inode(rd.old_dentry) != inode)
-		err = -ESTALE;
-	else if ((flags & RENAME_NOREPLACE) && d_is_positive(rd.new_dentry))
-		err = -EEXIST;
-	else if ((flags & RENAME_EXCHANGE) && d_is_negative(rd.new_dentry))
-		err = -ENOENT;
-	else
-		err = vfs_rename(&rd);
-	end_renaming(&rd);
-	return err;
+/* The same, but the time of @new_dir's last change stays what it was. */
+int lower_rename_quietly(const struct mica_branch *b, struct dentry *old_dir,
+			 const struct qstr *old_name, const struct inode *inode,
+			 struct dentry *new_dir, const struct qstr *new_name)
+{
+	return rename_at(b, old_dir, old_name, inode, new_dir, new_name, 0,
+			 true);
 }
 
 int lower_setattr(const struct mica_branch *b, struct dentry *dentry,

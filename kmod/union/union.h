@@ -532,12 +532,18 @@ struct dentry *lower_tmpfile(const struct mica_branch *b, struct dentry *dir,
 			     umode_t mode);
 struct dentry *lower_link(const struct mica_branch *b, struct dentry *dir,
 			  const struct qstr *name, struct dentry *from);
+struct dentry *lower_link_quietly(const struct mica_branch *b,
+				  struct dentry *dir, const struct qstr *name,
+				  struct dentry *from);
 int lower_remove(const struct mica_branch *b, struct dentry *dir,
 		 const struct qstr *name, const struct inode *inode);
 int lower_rename(const struct mica_branch *b, struct dentry *old_dir,
 		 const struct qstr *old_name, const struct inode *inode,
 		 struct dentry *new_dir, const struct qstr *new_name,
 		 unsigned int flags);
+int lower_rename_quietly(const struct mica_branch *b, struct dentry *old_dir,
+			 const struct qstr *old_name, const struct inode *inode,
+			 struct dentry *new_dir, const struct qstr *new_name);
 int lower_is_empty(const struct path *path, const struct qstr *but);
 int lower_setattr(const struct mica_branch *b, struct dentry *dentry,
 		  struct iattr *attr);

@@ -3,6 +3,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/statfs.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include "../lib/harness.h"
@@ -404,6 +405,61 @@ TEST_F(attr, times_of_a_merged_directory_change_with_any_part)
 		}
 	}
 	EXPECT_EQ(0, failed);
+}
+
+#define TO_COPY 1500
+
+static void copy_all(void)
+{
+	char name[32];
+	int i;
+
+	for (i = 0; i < TO_COPY; i++) {
+		snprintf(name, sizeof(name), "mnt/d/%d", i);
+		if (chmod(name, 0600))
+			_exit(1);
+	}
+	_exit(0);
+}
+
+/* A name in mnt/d is made; is the directory's time as old as that, or older? */
+static int make_and_look(int i)
+{
+	struct timespec now;
+	struct stat st;
+	char name[32];
+
+	snprintf(name, sizeof(name), "mnt/d/new%d", i);
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	if (put(name, "") || stat("mnt/d", &st))
+		return -1;
+	return later(now, st.st_mtim);
+}
+
+TEST_F(attr, a_copy_up_does_not_undo_the_time_of_a_change)
+{
+	int i, ret, undone = 0, status;
+	pid_t pid;
+
+	NOT_ON_OVERLAY("it restores times in the same way");
+	ASSERT_EQ(0, run("mkdir l1/d && cd l1/d && seq 0 %d | xargs touch",
+			 TO_COPY - 1));
+	ASSERT_EQ(0, mount_union_with("up:l1", "volatile"));
+	ASSERT_EQ(0, run("touch mnt/d/first"));
+	pid = fork();
+	if (!pid)
+		copy_all();
+	for (i = 0; !waitpid(pid, &status, WNOHANG); i++) {
+		ret = make_and_look(i);
+		EXPECT_LE(0, ret);
+		undone += ret;
+		/* The next has another time. */
+		usleep(10000);
+	}
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, undone) {
+		TH_LOG("of %d changes", i);
+	}
 }
 
 static bool was_read(const char *path)
