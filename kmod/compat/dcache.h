@@ -29,4 +29,9 @@ static inline struct dentry *d_next_sibling(struct dentry *child)
 }
 #endif
 
+#ifndef for_each_alias
+#define for_each_alias(dentry, inode) \
+	hlist_for_each_entry(dentry, &(inode)->i_dentry, d_u.d_alias)
+#endif
+
 #endif /* _MICA_COMPAT_DCACHE_H */

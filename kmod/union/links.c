@@ -448,6 +448,46 @@ static int keep_in_index(struct inode *inode)
 	return err;
 }
 
+/* As mica_links_stay(), once the branches are those of @set. */
+static bool names_will_stay(const struct mica_branches *set, const struct mica_branch *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->nr && set->branch[i] != b; i++)
+		if (set->branch[i]->rw && !can_index(set->branch[i]))
+			return false;
+	return b->uuid_is_good && can_index(b);
+}
+
+/**
+ * mica_keep_names - let all names of a file find what it will be copied to
+ * @inode: the file, whose branch is writable still; nobody changes anything
+ * @set: the branches that the union will have
+ *
+ * So it may be copied by somebody who has it open, but none of its names.
+ *
+ * Return: 0, or an error, -EBUSY if there can be no index for that.
+ */
+int mica_keep_names(struct inode *inode, const struct mica_branches *set)
+{
+	const struct mica_branch *b = mica_parts(inode)->part[0].b;
+	const struct cred *old;
+	int err;
+
+	if (!names_will_stay(set, b))
+		return -EBUSY;
+	mutex_lock(&mica_i(inode)->lock);
+	err = mnt_want_write(b->mnt);
+	if (!err) {
+		old = mica_override_creds(inode->i_sb);
+		err = keep_in_index(inode);
+		revert_creds(old);
+		mnt_drop_write(b->mnt);
+	}
+	mutex_unlock(&mica_i(inode)->lock);
+	return err;
+}
+
 /**
  * mica_keep_origin - let something keep its number and its file handle
  * @inode: the inode, which is locked, and in @b

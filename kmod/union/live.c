@@ -153,8 +153,8 @@ static bool stays_used(struct dentry *dir)
 	return is_used(dir);
 }
 
-static int refuse_in_use(const struct mica_switch *sw, struct dentry *dentry,
-			 const char *what)
+static int refuse_as(const struct mica_switch *sw, struct dentry *dentry,
+		     const char *what, const char *then)
 {
 	char *buf = kmalloc(PATH_MAX, GFP_KERNEL), *path;
 
@@ -162,9 +162,15 @@ static int refuse_in_use(const struct mica_switch *sw, struct dentry *dentry,
 	if (IS_ERR_OR_NULL(path))
 		path = "a name too long";
 	mica_fail(sw->why, -EBUSY, MICA_REASON_IN_USE, path,
-		  "%s: %s, and would not be there any more", path, what);
+		  "%s: %s, and %s", path, what, then);
 	kfree(buf);
 	return -EBUSY;
+}
+
+static int refuse_in_use(const struct mica_switch *sw, struct dentry *dentry,
+			 const char *what)
+{
+	return refuse_as(sw, dentry, what, "would not be there any more");
 }
 
 static int look_up(struct mica_switch *sw, const struct mica_parts *where,
@@ -504,6 +510,76 @@ static int check_mappings(struct mica_switch *sw, const struct mica_branch *b)
 }
 
 /*
+ * A dentry in use, counted, of a file in @b which has a name, but not that one: it
+ * is gone, or the file was opened by its handle.
+ */
+static struct dentry *used_without_name(struct inode *inode, const struct mica_branch *b)
+{
+	struct dentry *alias, *found = NULL;
+
+	spin_lock(&inode->i_lock);
+	/* One that is being set up has no dentry, and no parts. */
+	if (hlist_empty(&inode->i_dentry) || S_ISDIR(inode->i_mode) ||
+	    !inode->i_nlink || mica_parts(inode)->part[0].b != b)
+		goto out;
+	for_each_alias(alias, inode) {
+		spin_lock(&alias->d_lock);
+		if (alias->d_lockref.count > 0 &&
+		    (mica_is_gone(alias) || mica_is_disconnected(alias)))
+			found = dget_dlock(alias);
+		spin_unlock(&alias->d_lock);
+		if (found)
+			break;
+	}
+out:
+	spin_unlock(&inode->i_lock);
+	return found;
+}
+
+static int keep_names_of(struct mica_switch *sw, struct dentry *dentry)
+{
+	int err = mica_keep_names(d_inode(dentry), sw->set);
+
+	if (err != -EBUSY)
+		return err;
+	/* Who writes to that is told then. */
+	if (mica_is_disconnected(dentry))
+		return 0;
+	return refuse_as(sw, dentry, "is open but has lost that name",
+			 "its other names would not show what is written");
+}
+
+/*
+ * What is written from now on to such a file goes to a copy that gets no name by
+ * that. The names that the file has find it through the index.
+ */
+static int keep_names(struct mica_switch *sw, const struct mica_branch *b)
+{
+	struct super_block *sb = sw->sb;
+	struct dentry *dentry, *last = NULL;
+	struct inode *inode;
+	int err = 0;
+
+	spin_lock(&sb->s_inode_list_lock);
+	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+		dentry = used_without_name(inode, b);
+		if (!dentry)
+			continue;
+		spin_unlock(&sb->s_inode_list_lock);
+		/* It keeps its inode on the list. */
+		dput(last);
+		last = dentry;
+		err = keep_names_of(sw, dentry);
+		spin_lock(&sb->s_inode_list_lock);
+		if (err)
+			break;
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+	dput(last);
+	return err;
+}
+
+/*
  * From here on the union has the new branches. Who looks something up meanwhile
  * may still do it in the old ones: what comes of that is looked at afterwards.
  */
@@ -681,7 +757,7 @@ static int switch_over(struct mica_switch *sw)
 				 "the union is frozen");
 	err = mica_copies_wait(ms) ?: mica_name_all(ms);
 	if (!err && sw->mode && sw->mode->rw)
-		err = check_mappings(sw, sw->mode);
+		err = check_mappings(sw, sw->mode) ?: keep_names(sw, sw->mode);
 	if (!err)
 		err = sw->drop ? find_drop(sw) : find_needs(sw);
 	if (!err)

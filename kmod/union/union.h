@@ -620,6 +620,7 @@ void mica_links_removed(struct inode *inode, bool below);
 bool mica_is_indexed(const struct mica_branch *b, struct dentry *copy);
 int mica_links_shown(struct super_block *sb, const struct mica_part *part);
 int mica_index_remove(struct mica_branch *b, struct dentry *copy);
+int mica_keep_names(struct inode *inode, const struct mica_branches *set);
 int mica_keep_origin(struct inode *inode, struct inode *dir, struct mica_branch *b);
 int mica_links_bring(struct dentry *dentry);
 int mica_links_below(struct dentry *dentry);

@@ -739,4 +739,130 @@ TEST_F(live, what_a_merge_has_left_half_done_is_no_branch)
 	ASSERT_LT(0, add_branch("l1", 0, 1));
 }
 
+/* A file that is open by a name that goes, and has another one: mnt/d/f. */
+static int by_tmpfile(void)
+{
+	char from[64];
+	int fd = open("mnt/d", O_TMPFILE | O_RDWR, 0644);
+
+	sprintf(from, "/proc/self/fd/%d", fd);
+	if (write(fd, "a", 1) != 1 ||
+	    linkat(AT_FDCWD, from, AT_FDCWD, "mnt/d/f", AT_SYMLINK_FOLLOW))
+		return -1;
+	return fd;
+}
+
+static int open_linked(void)
+{
+	return put("mnt/d/g", "a") || link("mnt/d/g", "mnt/d/f") ? -1 :
+	       open("mnt/d/g", O_RDWR);
+}
+
+static int by_unlink(void)
+{
+	int fd = open_linked();
+
+	return unlink("mnt/d/g") ? -1 : fd;
+}
+
+static int by_rename(void)
+{
+	int fd = open_linked();
+
+	return put("mnt/d/h", "other") || rename("mnt/d/h", "mnt/d/g") ? -1 : fd;
+}
+
+static int (* const ways_to_lose_a_name[])(void) = {
+	by_tmpfile, by_unlink, by_rename
+};
+
+/* The branch up, where the file is, becomes read-only; l2 is left of it then. */
+static int snapshot_of_up(bool change)
+{
+	return change ? snapshot("l2") : mount_union("up:l1");
+}
+
+static int mode_of_up(bool change)
+{
+	static int id;
+
+	if (change)
+		return set_mode(id, 0);
+	if (mount_union("l2:l1"))
+		return -1;
+	id = add_branch("up", MICA_BRANCH_RW, 1);
+	return id < 0 ? -1 : 0;
+}
+
+static int (* const ways_to_make_ro[])(bool change) = { snapshot_of_up, mode_of_up };
+
+static void write_after(struct __test_metadata *_metadata, int (*lose)(void),
+			int (*change)(bool change), bool index, bool look)
+{
+	int fd;
+
+	DO(run("mkdir up/d"));
+	DO(change(false));
+	fd = lose();
+	ASSERT_LE(0, fd);
+	DO(drop_caches());
+	if (index) {
+		CHANGED(change(true));
+	} else {
+		FAILS(EBUSY, change(true));
+		ASSERT_NE(NULL, strstr((char *)why.text, "/d/"));
+	}
+	if (look)
+		HAS("mnt/d/f", "a");
+	ASSERT_EQ(1, pwrite(fd, "b", 1, 1));
+	DO(fsync(fd));
+	HAS("mnt/d/f", "ab");
+	DO(drop_caches());
+	HAS("mnt/d/f", "ab");
+	DO(close(fd));
+	DO(drop_caches());
+	HAS("mnt/d/f", "ab");
+	HAS("up/d/f", index ? "a" : "ab");
+	DO(umount("mnt"));
+	if (!index)
+		return;
+	DO(mount_union("l2:up:l1"));
+	HAS("mnt/d/f", "ab");
+	DO(put("mnt/d/f", "abc"));
+	DO(unlink("mnt/d/f"));
+	DO(umount("mnt"));
+}
+
+TEST_F(live, a_file_whose_own_name_is_gone_is_written_for_its_other_names)
+{
+	unsigned int l, c, look;
+
+	NOT_ON_OVERLAY("its layers stay");
+	for (l = 0; l < ARRAY_SIZE(ways_to_lose_a_name); l++) {
+		for (c = 0; c < ARRAY_SIZE(ways_to_make_ro); c++) {
+			for (look = 0; look < 2; look++) {
+				TH_LOG("way %u, change %u, look %u", l, c, look);
+				DO(run("rm -rf up l2 && mkdir up l2"));
+				write_after(_metadata, ways_to_lose_a_name[l],
+					    ways_to_make_ro[c], true, look);
+			}
+		}
+	}
+}
+
+/* What no name would show must not be written. There is no snapshot of a ramfs. */
+TEST_F(live, a_file_whose_own_name_is_gone_needs_an_index)
+{
+	unsigned int l;
+
+	NOT_ON_OVERLAY("its layers stay");
+	for (l = 0; l < ARRAY_SIZE(ways_to_lose_a_name); l++) {
+		DO(run("rm -rf l2 && mkdir l2"));
+		DO(mount("none", "up", "ramfs", 0, NULL));
+		write_after(_metadata, ways_to_lose_a_name[l], mode_of_up,
+			    false, false);
+		DO(umount("up"));
+	}
+}
+
 TEST_HARNESS_MAIN
