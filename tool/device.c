@@ -97,7 +97,8 @@ static int list_one(const struct mica_pci_addr *addr, void *data)
 	table_set(t, line, LIST_DEVICE, f.name);
 	if (info->iommu_group >= 0)
 		table_setf(t, line, LIST_GROUP, "%d", info->iommu_group);
-	table_set(t, line, LIST_DRIVER, set_or_null(info->driver));
+	table_set(t, line, LIST_DRIVER, info->state & MICA_STATE_LOCKED ?
+		  "?" : set_or_null(info->driver));
 	table_set(t, line, LIST_CLAIM, claim_word(&f));
 	if (f.judged && info->claim_error) {
 		table_set(t, line, LIST_OBSTACLE, obstacle(&info->claim));
@@ -197,6 +198,13 @@ static const struct column show_columns[SHOW_NR] = {
 	[SHOW_SRIOV] = { .name = "VIRTUAL-FUNCTIONS" },
 };
 
+static const char *driver_word(const uint8_t *driver, uint32_t state)
+{
+	if (state & MICA_STATE_LOCKED)
+		return "unknown";
+	return *driver ? (const char *)driver : "none";
+}
+
 static void show_identity(struct record *r, const struct function *f)
 {
 	const struct mica_device_info *info = &f->info;
@@ -208,8 +216,7 @@ static void show_identity(struct record *r, const struct function *f)
 		   info->device);
 	record_add(r, SHOW_CLASS, "%s [%06x]",
 		   pci_ids_class(info, buf, sizeof(buf)), info->class_code);
-	record_add(r, SHOW_DRIVER, "%s",
-		   info->driver[0] ? (const char *)info->driver : "none");
+	record_add(r, SHOW_DRIVER, "%s", driver_word(info->driver, info->state));
 	if (info->driver_override[0])
 		record_add(r, SHOW_OVERRIDE, "%s", info->driver_override);
 }
@@ -253,8 +260,7 @@ static void show_group(struct record *r, const struct function *f)
 		else if (m->state & MICA_STATE_MANAGED_DMA)
 			why = ", does not stand in the way";
 		record_add(r, SHOW_MEMBERS, "%s (driver: %s)%s", m->name,
-			   m->driver[0] ? (const char *)m->driver : "none",
-			   why);
+			   driver_word(m->driver, m->state), why);
 	}
 }
 

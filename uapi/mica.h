@@ -68,7 +68,8 @@
  * @MICA_REASON_NETDEV: a network interface of the device is in use
  * @MICA_REASON_CONSOLE: the device is the console of the host
  * @MICA_REASON_VFS: the device has virtual functions
- * @MICA_REASON_DRIVER: a driver did not let the device go, or did not take it
+ * @MICA_REASON_DRIVER: a driver did not let the device go, or did not take it, or
+ *	is still at it
  * @MICA_REASON_PRIVILEGE: the caller, or who opened the session, may not
  * @MICA_REASON_RESET: the device has no way to be reset
  * @MICA_REASON_OVERRIDE: not used
@@ -269,6 +270,8 @@ struct mica_bar {
  * * MICA_STATE_OBSTACLE - of a member: must be claimed too
  * * MICA_STATE_MANAGED_DMA - its driver leaves DMA to others
  * * MICA_STATE_NOT_PCI - of a member: not a PCI function
+ * * MICA_STATE_LOCKED - a driver is binding or unbinding for longer than a second:
+ *   which one, what may bind, and whether the function is in use, is not known
  */
 #define MICA_STATE_BRIDGE	_BITUL(0)
 #define MICA_STATE_VF		_BITUL(1)
@@ -277,6 +280,7 @@ struct mica_bar {
 #define MICA_STATE_OBSTACLE	_BITUL(4)
 #define MICA_STATE_MANAGED_DMA	_BITUL(5)
 #define MICA_STATE_NOT_PCI	_BITUL(6)
+#define MICA_STATE_LOCKED	_BITUL(7)
 
 /**
  * struct mica_member - another member of a function's IOMMU group
@@ -433,7 +437,10 @@ struct mica_device_info {
  * Changes nothing. Where an array is too short the entries that fit are
  * written, and the count says how long it should be. A disk of the function
  * that has openers is watched for up to a second, since udev opens disks for an
- * instant only.
+ * instant only. A function that a driver holds locked is waited for, up to a
+ * second each; then it has MICA_STATE_LOCKED, and a claim of it EBUSY
+ * (MICA_REASON_DRIVER). One that a session has had, and that a process keeps open,
+ * is told as claimed and bound to vfio-pci, at once.
  *
  * What @claim_error says was true at one moment; it promises nothing. Whether there
  * is a vfio-pci is not looked at: only a claim loads it.
@@ -446,7 +453,7 @@ struct mica_device_info {
  *   cannot be one.
  * * EOPNOTSUPP - an unknown flag.
  * * ENOENT - there is no such function.
- * * EINTR - a signal came while a driver held the function locked.
+ * * EINTR - a signal came while a driver held a function locked.
  * * ENOMEM - no memory.
  */
 #define MICA_DEVICE_INFO	_IO(MICA_IOC_TYPE, 0x01)

@@ -24,14 +24,12 @@ static inline int compat_driver_override_read(struct device *dev, char **copy)
 
 #else
 
+/* The device's lock is held. */
 static inline int compat_driver_override_read(struct device *dev, char **copy)
 {
-	const char *name;
+	const char *name = to_pci_dev(dev)->driver_override;
 
-	device_lock(dev);
-	name = to_pci_dev(dev)->driver_override;
 	*copy = kstrdup(name, GFP_KERNEL);
-	device_unlock(dev);
 	return name && !*copy ? -ENOMEM : 0;
 }
 

@@ -4,6 +4,7 @@
 #include <linux/iommu.h>
 #include <linux/kmod.h>
 #include <linux/pci.h>
+#include <linux/string.h>
 #include "guest.h"
 
 /**
@@ -79,6 +80,7 @@ int mica_check_free(struct pci_dev *pdev, struct mica_reason *why)
 /**
  * mica_check_user - does a process use a function through VFIO already
  * @pdev: the function
+ * @driver: name of its driver, or an empty string
  * @why: where that is noted
  *
  * The owner of a group's DMA is told only as "somebody". With vfio-pci bound
@@ -86,12 +88,13 @@ int mica_check_free(struct pci_dev *pdev, struct mica_reason *why)
  *
  * Return: 0 or -EBUSY.
  */
-int mica_check_user(struct pci_dev *pdev, struct mica_reason *why)
+int mica_check_user(struct pci_dev *pdev, const char *driver,
+		    struct mica_reason *why)
 {
 	struct iommu_group *group;
 	bool used;
 
-	if (!mica_driver_is(pdev, MICA_VFIO_DRIVER))
+	if (strcmp(driver, MICA_VFIO_DRIVER))
 		return 0;
 	group = iommu_group_get(&pdev->dev);
 	if (!group)

@@ -184,10 +184,13 @@ static int mica_claim_collect(struct mica_claim_work *claim,
 static int mica_claim_inuse(struct mica_claim_work *claim)
 {
 	struct mica_held *held;
+	char driver[64];
 	int err;
 
 	list_for_each_entry(held, &claim->session->claiming, list) {
-		err = mica_check_user(held->pdev, &claim->why) ?:
+		err = mica_driver_name(&held->pdev->dev, driver, sizeof(driver),
+				       NULL) ?:
+		      mica_check_user(held->pdev, driver, &claim->why) ?:
 		      mica_inuse(held->pdev, &claim->why);
 		if (err == -EBUSY && claim->why.code != MICA_REASON_USER &&
 		    claim->flags & MICA_CLAIM_FORCE) {

@@ -10,6 +10,7 @@
 #include <linux/device.h>
 #include <linux/iommu.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include "guest.h"
 
 static LIST_HEAD(mica_custody);
@@ -311,6 +312,40 @@ bool mica_custody_unplugged(struct mica_held *held)
 	return unplugged;
 }
 
+/**
+ * mica_custody_set_bound - note whether vfio-pci has a function in custody
+ * @pdev: the function
+ * @bound: it has
+ */
+void mica_custody_set_bound(struct pci_dev *pdev, bool bound)
+{
+	struct mica_held *held;
+
+	spin_lock(&mica_custody_lock);
+	held = mica_custody_find(pdev);
+	if (held)
+		held->bound = bound;
+	spin_unlock(&mica_custody_lock);
+}
+
+/**
+ * mica_custody_bound - is a function in custody, and has vfio-pci it
+ * @pdev: the function
+ *
+ * As long as vfio-pci's remove() lasts, it has.
+ */
+bool mica_custody_bound(struct pci_dev *pdev)
+{
+	struct mica_held *held;
+	bool bound;
+
+	spin_lock(&mica_custody_lock);
+	held = mica_custody_find(pdev);
+	bound = held && held->bound;
+	spin_unlock(&mica_custody_lock);
+	return bound;
+}
+
 static u32 mica_custody_id(struct mica_session *(*find)(struct pci_dev *pdev),
 			   struct pci_dev *pdev, bool *ending)
 {
@@ -517,8 +552,13 @@ static int mica_custody_notify(struct notifier_block *nb, unsigned long action,
 
 	if (action == BUS_NOTIFY_ADD_DEVICE)
 		mica_custody_made(pdev);
+	else if (action == BUS_NOTIFY_BOUND_DRIVER)
+		mica_custody_set_bound(pdev, !strcmp(pdev->dev.driver->name,
+						     MICA_VFIO_DRIVER));
 	else if (action == BUS_NOTIFY_UNBIND_DRIVER)
 		mica_custody_leaving(pdev);
+	else if (action == BUS_NOTIFY_UNBOUND_DRIVER)
+		mica_custody_set_bound(pdev, false);
 	else if (action == BUS_NOTIFY_DEL_DEVICE)
 		mica_custody_removed(pdev);
 	return NOTIFY_DONE;

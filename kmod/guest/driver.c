@@ -3,11 +3,23 @@
  * What is asked of the driver core, and nowhere else. Drivers go by their names:
  * a pointer to one may be stale as soon as the device's lock is dropped.
  */
+#include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/pci.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include "../compat/driver_override.h"
 #include "guest.h"
+
+#define MICA_LOCK_TRIES		50
+#define MICA_LOCK_POLL_MS	20
+
+static bool mica_driver_managed(struct device *dev)
+{
+	if (!dev->driver || !dev_is_pci(dev))
+		return !dev->driver;
+	return to_pci_driver(dev->driver)->driver_managed_dma;
+}
 
 /**
  * mica_driver_name - the driver that a device is bound to
@@ -29,12 +41,71 @@ int mica_driver_name(struct device *dev, char *name, size_t len, bool *managed)
 	if (err)
 		return err;
 	strscpy(name, dev->driver ? dev->driver->name : "", len);
-	if (managed) {
-		*managed = !dev->driver;
-		if (dev->driver && dev_is_pci(dev))
-			*managed = to_pci_driver(dev->driver)->driver_managed_dma;
-	}
+	if (managed)
+		*managed = mica_driver_managed(dev);
 	device_unlock(dev);
+	return 0;
+}
+
+static int mica_driver_trylock(struct device *dev, unsigned int tries)
+{
+	while (!device_trylock(dev)) {
+		if (!--tries)
+			return -EBUSY;
+		if (msleep_interruptible(MICA_LOCK_POLL_MS))
+			return -EINTR;
+	}
+	return 0;
+}
+
+static int mica_driver_read(struct device *dev, struct mica_driver *look)
+{
+	char *override = NULL;
+	int err = 0;
+
+	strscpy(look->name, dev->driver ? dev->driver->name : "",
+		sizeof(look->name));
+	look->managed = mica_driver_managed(dev);
+	if (dev_is_pci(dev))
+		err = compat_driver_override_read(dev, &override);
+	strscpy(look->override, override ?: "", sizeof(look->override));
+	kfree(override);
+	return err;
+}
+
+/**
+ * mica_driver_look - the driver of a device, for those who only want to know
+ * @dev: the device
+ * @look: out: what is known of it
+ *
+ * A driver may hold the device's lock for ever: vfio-pci does in its remove(),
+ * while a process has the function open. Of functions in custody the table
+ * knows that vfio-pci has them; of others it is not known then.
+ *
+ * Context: tries to get the device's lock, for about a second.
+ * Return: 0, -EINTR if a signal ended that, or -ENOMEM.
+ */
+int mica_driver_look(struct device *dev, struct mica_driver *look)
+{
+	bool vfio = dev_is_pci(dev) && mica_custody_bound(to_pci_dev(dev));
+	int err;
+
+	memset(look, 0, sizeof(*look));
+	err = mica_driver_trylock(dev, vfio ? 1 : MICA_LOCK_TRIES);
+	if (!err) {
+		err = mica_driver_read(dev, look);
+		device_unlock(dev);
+		return err;
+	}
+	if (err != -EBUSY)
+		return err;
+	look->locked = !vfio;
+	if (vfio) {
+		strscpy(look->name, MICA_VFIO_DRIVER, sizeof(look->name));
+		strscpy(look->override, MICA_VFIO_DRIVER,
+			sizeof(look->override));
+		look->managed = true;
+	}
 	return 0;
 }
 
@@ -94,11 +165,17 @@ void mica_driver_unbind(struct pci_dev *pdev)
  * @pdev: the function
  * @override: out: for the caller to free; NULL if there is none
  *
+ * Context: takes the device's lock.
  * Return: 0 or -ENOMEM.
  */
 int mica_override_read(struct pci_dev *pdev, char **override)
 {
-	return compat_driver_override_read(&pdev->dev, override);
+	int err;
+
+	device_lock(&pdev->dev);
+	err = compat_driver_override_read(&pdev->dev, override);
+	device_unlock(&pdev->dev);
+	return err;
 }
 
 /**

@@ -115,6 +115,7 @@ struct mica_error {
  * @error: what the way back failed with
  * @unplugged: it left the bus; set under the custody lock, never cleared
  * @going: a virtual function that the session removes itself; likewise
+ * @bound: vfio-pci is bound to it; guarded by the custody lock
  * @pf: with a virtual function that was made for the session, who made it
  * @overridden: its driver_override is ours
  * @taken: vfio-pci had it, so a guest may have
@@ -139,6 +140,7 @@ struct mica_held {
 	int error;
 	bool unplugged;
 	bool going;
+	bool bound;
 	struct mica_pf *pf;
 	bool overridden;
 	bool taken;
@@ -182,7 +184,8 @@ int mica_take(struct mica_held *held, struct mica_reason *why);
 bool mica_check_iommu(struct device *dev);
 int mica_check_function(struct pci_dev *pdev, struct mica_reason *why);
 int mica_check_free(struct pci_dev *pdev, struct mica_reason *why);
-int mica_check_user(struct pci_dev *pdev, struct mica_reason *why);
+int mica_check_user(struct pci_dev *pdev, const char *driver,
+		    struct mica_reason *why);
 int mica_check_vfio(struct mica_reason *why);
 
 /* group.c */
@@ -204,6 +207,21 @@ int mica_group_refuse(struct device *dev, const char *driver, const char *name,
 		      struct mica_reason *why);
 
 /* driver.c */
+/**
+ * struct mica_driver - what is known of a device's driver
+ * @name: its name, or an empty string
+ * @override: driver_override, or an empty string
+ * @managed: the driver leaves DMA to its users, or there is no driver
+ * @locked: none of that is known: the device's lock could not be had
+ */
+struct mica_driver {
+	char name[sizeof_field(struct mica_device_info, driver)];
+	char override[sizeof_field(struct mica_device_info, driver_override)];
+	bool managed;
+	bool locked;
+};
+
+int mica_driver_look(struct device *dev, struct mica_driver *look);
 int mica_driver_name(struct device *dev, char *name, size_t len, bool *managed);
 bool mica_driver_is(struct pci_dev *pdev, const char *driver);
 bool mica_driver_bind(struct pci_dev *pdev, const char *driver);
@@ -256,6 +274,8 @@ void mica_custody_record(struct mica_held *held, char *driver, char *override);
 void mica_custody_state(struct mica_held *held, enum mica_device_state state,
 			int error);
 bool mica_custody_unplugged(struct mica_held *held);
+void mica_custody_set_bound(struct pci_dev *pdev, bool bound);
+bool mica_custody_bound(struct pci_dev *pdev);
 u32 mica_custody_holder(struct pci_dev *pdev, bool *ending);
 u32 mica_custody_relative(struct pci_dev *pdev, bool *ending);
 unsigned int mica_custody_count(struct mica_session *session);

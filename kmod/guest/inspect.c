@@ -141,24 +141,34 @@ static void mica_inspect_sriov(struct pci_dev *pdev,
 	info->sriov_num = pci_num_vf(pdev);
 }
 
+static u32 mica_inspect_driver_state(const struct mica_driver *look)
+{
+	if (look->locked)
+		return MICA_STATE_LOCKED;
+	return *look->name && look->managed ? MICA_STATE_MANAGED_DMA : 0;
+}
+
 static int mica_inspect_driver(struct pci_dev *pdev,
 			       struct mica_device_info *info)
 {
-	char *override = NULL;
-	bool managed;
+	struct mica_driver look;
 	int err;
 
-	err = mica_driver_name(&pdev->dev, info->driver, sizeof(info->driver),
-			       &managed) ?:
-	      mica_override_read(pdev, &override);
+	err = mica_driver_look(&pdev->dev, &look);
 	if (err)
 		return err;
-	strscpy(info->driver_override, override ?: "",
+	strscpy(info->driver, look.name, sizeof(info->driver));
+	strscpy(info->driver_override, look.override,
 		sizeof(info->driver_override));
-	kfree(override);
-	if (*info->driver && managed)
-		info->state |= MICA_STATE_MANAGED_DMA;
+	info->state |= mica_inspect_driver_state(&look);
 	return 0;
+}
+
+static int mica_inspect_locked(struct device *dev, struct mica_reason *why)
+{
+	return mica_fail(why, -EBUSY, MICA_REASON_DRIVER, dev_name(dev),
+			 "a driver is binding to %s or unbinding from it and does not finish; the kernel log may tell why",
+			 dev_name(dev));
 }
 
 /*
@@ -221,20 +231,19 @@ static void mica_inspect_isolation(struct pci_dev *pdev,
 
 static int mica_inspect_member(struct device *dev, struct mica_member *member)
 {
+	struct mica_driver look;
 	struct pci_dev *pdev;
-	bool managed;
 	int err;
 
 	memset(member, 0, sizeof(*member));
 	strscpy(member->name, dev_name(dev), sizeof(member->name));
-	err = mica_driver_name(dev, member->driver, sizeof(member->driver),
-			       &managed);
+	err = mica_driver_look(dev, &look);
 	if (err)
 		return err;
-	if (mica_group_needs(dev, member->driver, managed))
+	strscpy(member->driver, look.name, sizeof(member->driver));
+	member->state |= mica_inspect_driver_state(&look);
+	if (look.locked || mica_group_needs(dev, look.name, look.managed))
 		member->state |= MICA_STATE_OBSTACLE;
-	if (*member->driver && managed)
-		member->state |= MICA_STATE_MANAGED_DMA;
 	if (!dev_is_pci(dev)) {
 		member->state |= MICA_STATE_NOT_PCI;
 		return 0;
@@ -260,11 +269,14 @@ static int mica_inspect_judge(struct device *dev, struct mica_device_info *info,
 
 	if (!(member->state & MICA_STATE_OBSTACLE))
 		return 0;
+	if (member->state & MICA_STATE_LOCKED)
+		return mica_inspect_locked(dev, why);
 	if (!(info->flags & MICA_DEVICE_INFO_GROUP) ||
 	    member->state & (MICA_STATE_BRIDGE | MICA_STATE_NOT_PCI))
 		return mica_group_refuse(dev, member->driver, name, why);
 	pdev = to_pci_dev(dev);
-	return mica_check_free(pdev, why) ?: mica_check_user(pdev, why) ?:
+	return mica_check_free(pdev, why) ?:
+	       mica_check_user(pdev, member->driver, why) ?:
 	       mica_inuse(pdev, why);
 }
 
@@ -362,9 +374,13 @@ static int mica_inspect_group(struct pci_dev *pdev,
 
 static int mica_inspect_use(struct pci_dev *pdev, struct mica_device_info *info)
 {
-	int err = mica_check_user(pdev, &info->in_use) ?:
-		  mica_inuse(pdev, &info->in_use);
+	int err;
 
+	/* What is below it may be going away just now, and not finish either. */
+	if (info->state & MICA_STATE_LOCKED)
+		return 0;
+	err = mica_check_user(pdev, info->driver, &info->in_use) ?:
+	      mica_inuse(pdev, &info->in_use);
 	if (err)
 		info->state |= MICA_STATE_IN_USE;
 	return err;
@@ -386,6 +402,8 @@ static int mica_inspect(struct pci_dev *pdev, struct mica_device_info *info)
 
 	verdict = mica_check_function(pdev, &info->claim) ?:
 		  mica_check_free(pdev, &info->claim);
+	if (!verdict && info->state & MICA_STATE_LOCKED)
+		verdict = mica_inspect_locked(&pdev->dev, &info->claim);
 	use = mica_inspect_use(pdev, info);
 	err = mica_inspect_group(pdev, info, &verdict);
 	if (!verdict && use) {

@@ -360,6 +360,8 @@ static int mica_vfs_verify(struct mica_claim_work *claim)
 					 MICA_REASON_DRIVER, held->name,
 					 "vfio-pci did not take %s; the kernel log may tell why",
 					 held->name);
+		/* It was bound before it was in custody. */
+		mica_custody_set_bound(held->pdev, true);
 		err = mica_claim_group(claim, list, held);
 		if (err)
 			return err;

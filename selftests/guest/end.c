@@ -182,9 +182,70 @@ static bool listed_as(const char *bdf, const char *state)
 	return !system(command);
 }
 
+#define ASK_S	20
+
+struct answer {
+	int err;
+	struct mica_device_info info;
+	struct mica_member members[4];
+};
+
+/* Asks in a process that a signal ends: what hangs must not hang the test. */
+static bool ask(const char *bdf, unsigned int flags, struct answer *answer)
+{
+	struct answer *shared;
+	int status = -1;
+	pid_t child;
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return false;
+	child = fork();
+	if (!child) {
+		signal(SIGALRM, SIG_DFL);
+		alarm(ASK_S);
+		/* A session is not for those who were forked off. */
+		shared->err = session_info(session_open(), bdf, flags,
+					   &shared->info, shared->members, 4);
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	*answer = *shared;
+	munmap(shared, sizeof(*shared));
+	return WIFEXITED(status) && !answer->err;
+}
+
+/* Is it told of this member that vfio-pci has it, and a session. */
+static bool told_of(const struct answer *answer, const char *bdf)
+{
+	const struct mica_member *m;
+	unsigned int i;
+
+	for (i = 0; i < answer->info.nr_members && i < 4; i++) {
+		m = &answer->members[i];
+		if (!strcmp((const char *)m->name, bdf))
+			return !strcmp((const char *)m->driver, "vfio-pci") &&
+			       m->state & MICA_STATE_CLAIMED &&
+			       !(m->state & MICA_STATE_LOCKED);
+	}
+	return false;
+}
+
+/* The tool may ask for many functions. */
+static int tool(const char *args)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 "timeout 60 ${MICA:-mica} %s >/dev/null", args);
+	return WEXITSTATUS(system(command));
+}
+
 /* A device that somebody has open is late, and says so. */
 TEST_F(end, open_device_delays_the_way_back)
 {
+	struct answer answer;
 	pid_t user;
 
 	ASSERT_EQ(0, session_claim(self->fd, self->edu, 0, &self->why));
@@ -196,8 +257,44 @@ TEST_F(end, open_device_delays_the_way_back)
 	EXPECT_TRUE(listed_as(self->edu, "restoring"));
 	/* Sessions of others do not wait for it. */
 	EXPECT_EQ(0, session_claim(self->admin, self->nvme, 0, &self->why));
+	/* By now vfio-pci is being unbound, with the device's lock held. */
+	sleep_us(6000000);
+	EXPECT_TRUE(ask(self->edu, 0, &answer));
+	EXPECT_STREQ("vfio-pci", (char *)answer.info.driver);
+	EXPECT_STREQ("vfio-pci", (char *)answer.info.driver_override);
+	EXPECT_EQ(self->id, answer.info.session);
+	EXPECT_EQ(EBUSY, answer.info.claim_error);
+	EXPECT_EQ((unsigned int)MICA_REASON_CLAIMED, answer.info.claim.code);
+	EXPECT_TRUE(ask(self->nvme, 0, &answer));
+	EXPECT_STREQ("vfio-pci", (char *)answer.info.driver);
+	EXPECT_NE(124, tool("device list"));
+	EXPECT_NE(124, tool("host check"));
 	stop(user);
 	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
+}
+
+/* Its neighbour in the group can be asked about, too. */
+TEST_F_TIMEOUT(end, member_on_its_way_back_is_told, 300)
+{
+	struct answer answer;
+	char pair[2][BDF_LEN];
+	pid_t user;
+
+	ASSERT_EQ(2, pci_find(pci_is_edu_paired, pair, 2));
+	ASSERT_EQ(0, session_claim(self->fd, pair[0], MICA_CLAIM_GROUP,
+				   &self->why));
+	user = vfio_user_start(pair[0]);
+	ASSERT_LT(0, user);
+	ASSERT_EQ(0, session_end(self->admin, self->id, &self->why));
+	sleep_us(6500000);
+	EXPECT_TRUE(ask(pair[1], MICA_DEVICE_INFO_GROUP, &answer));
+	EXPECT_EQ(self->id, answer.info.session);
+	EXPECT_EQ(EBUSY, answer.info.claim_error);
+	EXPECT_EQ((unsigned int)MICA_REASON_CLAIMED, answer.info.claim.code);
+	EXPECT_EQ(1, told_of(&answer, pair[0]));
+	stop(user);
+	EXPECT_TRUE(pci_wait_driver(pair[0], "", BACK_MS));
+	EXPECT_TRUE(pci_wait_driver(pair[1], "", BACK_MS));
 }
 
 /* The end and the last close at the same time, over and over. */
