@@ -623,11 +623,13 @@ static int mica_vm_create_new(struct mica_call *call, struct mica_vm *vm,
 static int mica_vm_undo(struct mica_session *session, struct mica_vm *vm,
 			struct mica_args *args)
 {
-	int err = mica_maps_undo(vm, args);
+	int err;
 
 	vm->ready = false;
 	vm->prepared = true;
+	/* Before their memory is taken from them. */
 	mica_vm_close(vm);
+	err = mica_maps_undo(vm, args);
 	if (err)
 		mica_vm_unpublish(session, vm);
 	return err;
@@ -676,7 +678,8 @@ static int mica_vm_create_again(struct mica_call *call, struct mica_vm *vm,
 		return PTR_ERR(args);
 	if (orphan)
 		err = mica_vm_undo(call->session, vm, args);
-	err = err ?: mica_vm_alone(vm, &call->why);
+	/* Who had a descriptor until now may have mapped something. */
+	err = err ?: mica_vm_alone(vm, &call->why) ?: mica_maps_undo(vm, args);
 	if (!err) {
 		err = mica_create(call, vm, create, setup);
 		if (err)

@@ -719,12 +719,17 @@ TEST_F(create, next_guest_of_a_session_that_was_handed_over)
 	}
 }
 
+#define MAKER_MEMORY	0x40000000ull
+
+static char maker_memory[4096] __attribute__((aligned(4096)));
+
 /* What came of a guest of another process; shared with that. */
 struct maker {
 	struct guest guest;
 	unsigned int command;
 	int create;
 	int irq;
+	int map;
 };
 
 static int maker_config(struct maker *maker, unsigned long long *offset)
@@ -765,6 +770,7 @@ static void maker_make(struct maker *maker, const char *edu, unsigned int type)
 	if (pwrite(maker->guest.device, &command, 2, offset) != 2)
 		return;
 	maker->irq = guest_irq(&maker->guest, &irq);
+	maker->map = guest_map(&maker->guest, MAKER_MEMORY, maker_memory, 4096, 0);
 }
 
 /* A process that has a guest, until maker_kill(); or -1. */
@@ -776,6 +782,7 @@ static pid_t maker_start(struct maker *maker, const char *edu, unsigned int type
 
 	maker->create = -1;
 	maker->irq = -1;
+	maker->map = -1;
 	maker->command = ~0u;
 	if (pipe(ready))
 		return -1;
@@ -838,6 +845,12 @@ TEST_F(create, no_next_guest_while_somebody_has_a_descriptor_of_the_last)
 	struct guest *guest = &self->guest;
 	struct maker *maker = maker_new(guest);
 	int *which[] = { &maker->guest.device, &maker->guest.container };
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.iova = MAKER_MEMORY,
+		.size = 4096,
+	};
 	unsigned int i;
 	pid_t child;
 	int pid, fd;
@@ -857,11 +870,19 @@ TEST_F(create, no_next_guest_while_somebody_has_a_descriptor_of_the_last)
 		EXPECT_EQ(EBUSY, maker->create);
 		EXPECT_EQ(MICA_REASON_USER, maker->guest.why.code);
 		maker_kill(child);
+		if (i == 1) {
+			map.vaddr = (unsigned long)mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+							MAP_PRIVATE | MAP_ANONYMOUS,
+							-1, 0);
+			EXPECT_EQ(0, ioctl(fd, VFIO_IOMMU_MAP_DMA, &map));
+		}
 		close(fd);
 	}
 	child = maker_start(maker, self->edu, MICA_IRQ_INTX);
 	EXPECT_EQ(0, maker->create);
 	EXPECT_EQ(0, maker->irq);
+	/* What was mapped then is there no more. */
+	EXPECT_EQ(0, maker->map);
 	maker_kill(child);
 	munmap(maker, sizeof(*maker));
 }
