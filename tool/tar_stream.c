@@ -14,6 +14,7 @@
 #define TAR_SIZE 124			/* in the block that begins an entry, and its type */
 #define TAR_SIZE_DIGITS 12
 #define TAR_TYPE 156
+#define TAR_MAX_HEADER (8 * 1024 * 1024)	/* with a map of holes, too */
 
 /* More of the file; 0 at its end. */
 static ssize_t read_input(struct tar_stream *s, struct archive *a)
@@ -124,6 +125,10 @@ static la_ssize_t give_tar(struct archive *a, void *data, const void **buf)
 	}
 	count_zeroes(s, block, (size_t)len);
 	keep(s, block, (size_t)len);
+	if (s->nr_kept > TAR_MAX_HEADER) {
+		archive_set_error(a, EFBIG, "a header is too large");
+		return -1;
+	}
 	*buf = block;
 	return len;
 }

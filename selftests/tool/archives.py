@@ -209,6 +209,8 @@ ARCHIVES = {
     "negative-size": lambda: patched("a", 124, b"\xff" * 12),
     "holes-behind-the-end": lambda: tar(sparse(10, (5000, 3, b"abc"))),
     "holes-backwards": lambda: tar(sparse(10000, (5000, 3, b"abc"), (0, 3, b"abc"))),
+    "endless-map": lambda: many([file("a", b"2500000\n" + b"0\n0\n" * 2500000, pax_headers={
+        "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "0"})]),
     "holes-of-a-directory": lambda: tar(directory("d", pax_headers={
         "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "99"})),
     "bad-map": lambda: tar(file("a", pax_headers={"GNU.sparse.map": "0,2,x,y"})),

@@ -182,6 +182,7 @@ huge damaged: Truncated
 negative-size damaged: .*negative
 holes-behind-the-end sparse: has data .*behind its end$
 holes-backwards sparse: has data before what it has
+endless-map damaged: a header is too large$
 holes-of-a-directory damaged: .*sparse
 bad-map damaged: .*cannot be$
 bad-map-of-a-name damaged: .*cannot be$
