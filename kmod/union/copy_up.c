@@ -649,7 +649,8 @@ static int fill_copy(struct mica_copy *c)
 static bool names_stay(const struct inode *inode)
 {
 	return !S_ISDIR(inode->i_mode) && inode->i_nlink &&
-	       mica_real_inode(inode)->i_nlink > 1 &&
+	       (test_bit(MICA_I_INDEXED, &mica_i(inode)->flags) ||
+		mica_real_inode(inode)->i_nlink > 1) &&
 	       mica_links_stay(inode->i_sb, &mica_parts(inode)->part[0]);
 }
 
