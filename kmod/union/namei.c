@@ -14,6 +14,7 @@
  * @rdev: device number, for a device
  * @target: what a symbolic link points to
  * @unnamed: it gets no name
+ * @renamed: it was made elsewhere, and got its name later
  * @inode: for a hard link, what it is to be a link to
  * @from: the same, in the branch
  * @b: branch it is made in
@@ -27,6 +28,7 @@ struct mica_new {
 	dev_t rdev;
 	const char *target;
 	bool unnamed;
+	bool renamed;
 	struct inode *inode;
 	struct dentry *from;
 	struct mica_branch *b;
@@ -344,6 +346,7 @@ static int make_over_whiteout(struct mica_new *n)
 		err = lower_rename(n->b, n->b->work, &name, d_inode(n->made),
 				   n->where, &n->dentry->d_name,
 				   is_dir ? RENAME_EXCHANGE : 0);
+	n->renamed = !err;
 	/* After an exchange, the whiteout is what has to go. */
 	if (err || is_dir)
 		lower_discard(n->b, n->b->work, &name);
@@ -474,6 +477,9 @@ static struct inode *make_with_inode(struct mica_new *n)
 	inode = mica_insert_inode(inode, parts,
 				  mica_ino(n->b, d_inode(n->made)->i_ino));
 	set_bit(MICA_I_DATA_CHECKED, &mica_i(inode)->flags);
+	/* Whose name comes with it needs no fsync() of that. */
+	if (!n->renamed)
+		clear_bit(MICA_I_NEW_COPY, &mica_i(inode)->flags);
 	return inode;
 }
 
