@@ -387,6 +387,8 @@ static int mica_mmap(struct file *file, struct vm_area_struct *vma)
 	err = forbid_exec(file_inode(file), vma);
 	if (err || !stored)
 		return err ?: map_real(file, vma, false);
+	if (IS_IMMUTABLE(file_inode(file)))
+		return -EPERM;
 	/* A shared mapping that can be written to is a change. */
 	sb_start_pagefault(sb);
 	err = map_real(file, vma, true);
