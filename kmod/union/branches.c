@@ -208,8 +208,13 @@ void mica_branch_allow_writes(struct mica_branch *b, bool allowed)
  */
 void mica_branch_set_mode(struct mica_branch *b, bool rw)
 {
+	static atomic_t order = ATOMIC_INIT(0);
+
 	mica_branch_allow_writes(b, rw);
-	b->was_rw = true;
+	/* What could not be written before that is not ours. */
+	if (!b->last_rw)
+		b->wb_err = errseq_sample(&b->mnt->mnt_sb->s_wb_err);
+	WRITE_ONCE(b->last_rw, rw ? MICA_RW_NOW : (u32)atomic_inc_return(&order));
 	WRITE_ONCE(b->modes, b->modes + 1);
 	/* Who sees that it is not writable sees what of it is out of date. */
 	smp_store_release(&b->rw, rw);

@@ -329,7 +329,7 @@ static int mica_fsync(struct file *file, loff_t start, loff_t end,
 		return err;
 	/* What is not writable has nothing to write back. */
 	if (mica_super(inode->i_sb)->do_volatile ||
-	    !mica_parts(inode)->part[0].b->was_rw)
+	    !mica_parts(inode)->part[0].b->last_rw)
 		return 0;
 	if (mica_is_metacopy(inode)) {
 		old = mica_override_creds(inode->i_sb);

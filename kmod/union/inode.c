@@ -11,12 +11,13 @@
 
 /*
  * A change of a directory in another branch than its first part's is a change of
- * the first part as well, if that is writable: see mica_touch_dir(). If not, the
- * parts that can have changed are looked at.
+ * the first part as well, if that is writable: see mica_touch_dir(). Others count
+ * that could be changed after it could.
  */
-static bool is_first_part_enough(const struct mica_parts *parts)
+static bool changed_later(const struct mica_parts *parts, unsigned int i)
 {
-	return parts->nr == 1 || parts->part[0].b->rw;
+	return READ_ONCE(parts->part[i].b->last_rw) >
+	       READ_ONCE(parts->part[0].b->last_rw);
 }
 
 static void make_newer(struct timespec64 *time, struct timespec64 other)
@@ -33,8 +34,8 @@ static void copy_times(struct inode *inode, const struct mica_parts *parts)
 	unsigned int i;
 
 	inode_set_atime_to_ts(inode, inode_get_atime(real));
-	for (i = 1; i < parts->nr && !is_first_part_enough(parts); i++) {
-		if (!parts->part[i].b->was_rw)
+	for (i = 1; i < parts->nr; i++) {
+		if (!changed_later(parts, i))
 			continue;
 		real = d_inode(parts->part[i].dentry);
 		make_newer(&mtime, inode_get_mtime(real));
@@ -57,11 +58,11 @@ void mica_newest_times(const struct inode *inode, struct kstat *stat)
 	const struct mica_parts *parts = mica_parts(inode);
 	unsigned int i;
 
-	for (i = 1; i < parts->nr && !is_first_part_enough(parts); i++) {
+	for (i = 1; i < parts->nr; i++) {
 		struct kstat other = {};
 		struct path path;
 
-		if (!parts->part[i].b->was_rw)
+		if (!changed_later(parts, i))
 			continue;
 		/* It counts the changes of the first part only. */
 		stat->result_mask &= ~STATX_CHANGE_COOKIE;
@@ -239,7 +240,7 @@ static void init_inode(struct inode *inode, struct mica_parts *parts, u64 ino)
 		inode->i_fop = &mica_file_operations;
 		inode->i_mapping->a_ops = &mica_aops;
 		/* It may have been one before it left memory. */
-		if (first->b->was_rw)
+		if (first->b->last_rw)
 			mica_set_new_copy(inode);
 		break;
 	case S_IFDIR:
@@ -688,7 +689,7 @@ static int sync_branches(struct super_block *sb)
 	int err = 0, ret;
 
 	for (i = 0; i < set->nr; i++) {
-		if (!set->branch[i]->was_rw)
+		if (!set->branch[i]->last_rw)
 			continue;
 		ret = sync_branch(sb, set->branch[i]);
 		err = err ?: ret;

@@ -470,7 +470,7 @@ static int mica_dir_fsync(struct file *file, loff_t start, loff_t end,
 	mica_begin_look(inode, &l);
 	parts = mica_parts(inode);
 	for (i = 0; i < parts->nr && !err; i++)
-		if (parts->part[i].b->was_rw)
+		if (parts->part[i].b->last_rw)
 			err = mica_sync_part(&parts->part[i], start, end,
 					     datasync);
 	mica_end_look(inode, &l);

@@ -314,6 +314,8 @@ int mica_drop_do(struct mica_drop *d)
 			take_back(d);
 	}
 	mnt_drop_write(d->b->mnt);
+	if (!err)
+		mica_touch_dir(d_inode(d->dir), d->b);
 	return err;
 }
 

@@ -334,7 +334,7 @@ struct mica_branch *mica_make_branch(struct mica_reason *why,
 		return b;
 	}
 	b->rw = spec->rw;
-	b->was_rw = spec->rw;
+	b->last_rw = spec->rw ? MICA_RW_NOW : 0;
 	b->wb_err = errseq_sample(&b->mnt->mnt_sb->s_wb_err);
 	b->userxattr = mica_in_userns(sb);
 	b->hash = mica_layer_hash(b, b->mnt->mnt_root);

@@ -43,6 +43,9 @@
 #define MICA_FORM_DOT		1u
 #define MICA_FORM_OVERLAY	2u
 
+/* Of a branch that can be written to, when that was possible last. */
+#define MICA_RW_NOW		U32_MAX
+
 struct mica_branch;
 struct mica_reason;
 struct mica_view;
@@ -53,7 +56,8 @@ struct layer_format;
  * @id: number that stays the same wherever the branch stands
  * @pos: where it stands, 0 is the leftmost
  * @rw: it can be written to
- * @was_rw: it could, since the union was mounted
+ * @last_rw: when it could last, since the union was mounted: 0 never, or greater the
+ *	later it was, up to MICA_RW_NOW
  * @wb_err: which failures to write back are known of its file system
  * @modes: how often that has changed, from 1
  * @forbidden: MNT_NOSUID, MNT_NODEV, MNT_NOEXEC that hold for what is in it
@@ -92,7 +96,7 @@ struct mica_branch {
 	u32 id;
 	unsigned int pos;
 	bool rw;
-	bool was_rw;
+	u32 last_rw;
 	errseq_t wb_err;
 	unsigned int modes;
 	unsigned int forbidden;
