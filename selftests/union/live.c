@@ -850,6 +850,75 @@ TEST_F(live, a_file_whose_own_name_is_gone_is_written_for_its_other_names)
 	}
 }
 
+TEST_F(live, links_stay_one_file_when_only_the_index_has_it)
+{
+	struct stat st;
+	int fd;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(put("l1/f", "low") || link("l1/f", "l1/g") || link("l1/f", "l1/h"));
+	DO(mount_union("up:l1"));
+	fd = open("mnt/g", O_RDWR);
+	ASSERT_LE(0, fd);
+	DO(put("mnt/f", "first"));
+	DO(unlink("mnt/f"));
+	CHANGED(snapshot("l2"));
+	DO(put("mnt/g", "second"));
+	DO(drop_caches());
+	HAS("mnt/h", "second");
+	DO(unlink("mnt/g"));
+	CHANGED(snapshot("l3"));
+	ASSERT_EQ(5, pwrite(fd, "third", 5, 0));
+	HAS("mnt/h", "thirdd");
+	DO(close(fd));
+	DO(drop_caches());
+	HAS("mnt/h", "thirdd");
+	DO(stat("mnt/h", &st));
+	EXPECT_EQ(1, st.st_nlink);
+	DO(umount("mnt"));
+	DO(mount_union("l3:l2:up:l1"));
+	HAS("mnt/h", "thirdd");
+}
+
+/* Of a copy in a branch that is not writable any more. */
+TEST_F(live, a_link_that_goes_after_a_snapshot_is_counted)
+{
+	struct stat st;
+	int fd;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(put("l1/f", "low") || link("l1/f", "l1/g") || link("l1/f", "l1/h"));
+	DO(mount_union("up:l1"));
+	DO(put("mnt/f", "first"));
+	CHANGED(snapshot("l2"));
+	/* As long as it is in memory. */
+	fd = open("mnt/h", O_RDONLY);
+	ASSERT_LE(0, fd);
+	DO(unlink("mnt/g"));
+	DO(fstat(fd, &st));
+	EXPECT_EQ(2, st.st_nlink);
+	DO(close(fd));
+	HAS("mnt/h", "first");
+}
+
+TEST_F(live, a_snapshot_does_not_change_the_times_of_directories)
+{
+	struct stat st;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(mkdir("up/d", 0755));
+	DO(mount_union("up:l1"));
+	DO(put("mnt/d/f", "new"));
+	CHANGED(snapshot("l2"));
+	DO(run("touch -d 1999-01-01 mnt/d"));
+	CHANGED(snapshot("l3"));
+	DO(stat("mnt/d", &st));
+	EXPECT_GT(1000000000, st.st_mtime);
+	DO(chmod("mnt/d", 0700));
+	DO(stat("mnt/d", &st));
+	EXPECT_GT(1000000000, st.st_mtime);
+}
+
 /* What no name would show must not be written. There is no snapshot of a ramfs. */
 TEST_F(live, a_file_whose_own_name_is_gone_needs_an_index)
 {
