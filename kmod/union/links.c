@@ -299,7 +299,7 @@ void mica_links_removed(struct inode *inode, bool below)
 {
 	const struct cred *old = mica_override_creds(inode->i_sb);
 
-	if (below) {
+	if (below && mica_is_rw(inode)) {
 		set_links(inode, mica_i(inode)->links - 1);
 	} else {
 		/* In its branch the name stays. */
