@@ -448,6 +448,18 @@ static int keep_in_index(struct inode *inode)
 	return err;
 }
 
+/* What is written to the copy may be synced, and the index is what leads there. */
+static int sync_index(struct inode *inode)
+{
+	const struct mica_part *part = &mica_parts(inode)->part[0];
+	struct mica_part index = { .b = part->b, .dentry = part->b->index };
+
+	if (mica_super(inode->i_sb)->do_volatile)
+		return 0;
+	return mica_sync_part(part, 0, LLONG_MAX, 0) ?:
+	       mica_sync_part(&index, 0, LLONG_MAX, 0);
+}
+
 /* As mica_links_stay(), once the branches are those of @set. */
 static bool names_will_stay(const struct mica_branches *set, const struct mica_branch *b)
 {
@@ -480,7 +492,7 @@ int mica_keep_names(struct inode *inode, const struct mica_branches *set)
 	err = mnt_want_write(b->mnt);
 	if (!err) {
 		old = mica_override_creds(inode->i_sb);
-		err = keep_in_index(inode);
+		err = keep_in_index(inode) ?: sync_index(inode);
 		revert_creds(old);
 		mnt_drop_write(b->mnt);
 	}

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include "../lib/harness.h"
+#include "branches.h"
 #include "util.h"
 
 #define USER 1234
@@ -1205,6 +1206,30 @@ TEST_F(disk, what_is_synced_is_durable)
 		close_range(3, ~0U, 0);
 		ASSERT_EQ(0, umount("mnt") ?: umount("disk"));
 	}
+}
+
+/* They lead to what is written, and perhaps synced, after the snapshot. */
+TEST_F(disk, names_that_a_snapshot_puts_into_the_index_are_durable)
+{
+	char from[64];
+	int fd;
+
+	NOT_ON_OVERLAY("its layers stay");
+	ASSERT_EQ(0, make_disk("mkfs.ext4 -q -E lazy_itable_init=0",
+			       ",commit=900"));
+	ASSERT_EQ(0, mount_mica("dirs=disk/up=rw:l1=ro", "mnt"));
+	fd = open("mnt", O_TMPFILE | O_RDWR, 0644);
+	ASSERT_LE(0, fd);
+	sprintf(from, "/proc/self/fd/%d", fd);
+	ASSERT_EQ(0, linkat(AT_FDCWD, from, AT_FDCWD, "mnt/f", AT_SYMLINK_FOLLOW));
+	ASSERT_EQ(0, run("sync -f disk; mkdir top crashed"));
+	CHANGED(snapshot("top"));
+	ASSERT_EQ(0, run("cp image image2 && mount -o loop image2 crashed"));
+	/* It, and the entry of the index. */
+	EXPECT_EQ(0, run("find crashed/up -type f -links 2 | grep -q ."));
+	close(fd);
+	ASSERT_EQ(0, umount("crashed"));
+	ASSERT_EQ(0, umount("mnt") ?: umount("disk"));
 }
 
 /* The image has more blocks than what it is on, so some cannot be written. */
