@@ -25,6 +25,7 @@
  * struct mica_switch - a change of the branches under way
  * @sb: the union
  * @set: the branches that it will have
+ * @leave: some leave or move, which others may need where they are
  * @mode: one whose mode changes, or NULL
  * @instead: a branch that comes in place of others, or NULL
  * @drop: what is dropped, if the branches stay what they are
@@ -37,6 +38,7 @@
 struct mica_switch {
 	struct super_block *sb;
 	struct mica_branches *set;
+	bool leave;
 	struct mica_branch *mode;
 	struct mica_branch *instead;
 	struct mica_drop *drop;
@@ -738,6 +740,53 @@ int mica_thaw_super(struct super_block *sb)
 }
 #endif
 
+/* Would a branch of @set from @from on not find @b, that it leads to? */
+static int check_needed(const struct mica_branches *set, unsigned int from,
+			const struct mica_branch *b, struct mica_reason *why)
+{
+	for (; from < set->nr; from++)
+		if (mica_needs(set->branch[from], b))
+			return mica_refuse(why, -EBUSY, b->name,
+					   "%s needs it below, for what was renamed or has its data there",
+					   set->branch[from]->name);
+	return 0;
+}
+
+/* As at a mount: is each writable branch of @set below what was put above it? */
+static int check_seals(struct super_block *sb, const struct mica_branches *set,
+		       struct mica_reason *why)
+{
+	const struct cred *old = mica_override_creds(sb);
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < set->nr && !err; i++)
+		if (set->branch[i]->rw)
+			err = mica_check_sealed(set->branch[i], set, i, why);
+	revert_creds(old);
+	return err;
+}
+
+/* Nobody renames or copies anything now, which could add to what they need. */
+static int check_left(const struct mica_switch *sw)
+{
+	const struct mica_branches *set = sw->set, *old = sw->view.ms->branches;
+	unsigned int i, pos;
+	int err = 0;
+
+	for (i = 0; i < old->nr && !err; i++) {
+		for (pos = 0; pos < set->nr; pos++)
+			if (set->branch[pos] == old->branch[i])
+				break;
+		/* If another one leaves, it stays where it is. */
+		if (pos < set->nr && set->nr < old->nr)
+			continue;
+		err = check_needed(set, pos < set->nr ? pos + 1 : 0,
+				   old->branch[i], sw->why);
+	}
+	return err ?: check_seals(sw->sb, set, sw->why);
+}
+
 /*
  * Does it while nobody changes anything. The change_lock of the union is held.
  * Returns 0 or an error, and then nothing has changed.
@@ -756,6 +805,8 @@ static int switch_over(struct mica_switch *sw)
 		return mica_fail(sw->why, err, MICA_REASON_BRANCH, NULL,
 				 "the union is frozen");
 	err = mica_copies_wait(ms) ?: mica_name_all(ms);
+	if (!err && sw->leave)
+		err = check_left(sw);
 	if (!err && sw->mode && sw->mode->rw)
 		err = check_mappings(sw, sw->mode) ?: keep_names(sw, sw->mode);
 	if (!err)
@@ -815,33 +866,6 @@ static struct mica_branch *find(const struct mica_super *ms, u32 id,
 			return ms->branches->branch[i];
 	return ERR_PTR(mica_fail(why, -ENOENT, MICA_REASON_BRANCH, NULL,
 				 "the union has no branch %u", id));
-}
-
-/* Would a branch of @set from @from on not find @b, that it leads to? */
-static int check_needed(const struct mica_branches *set, unsigned int from,
-			const struct mica_branch *b, struct mica_reason *why)
-{
-	for (; from < set->nr; from++)
-		if (mica_needs(set->branch[from], b))
-			return mica_refuse(why, -EBUSY, b->name,
-					   "%s needs it below, for what was renamed or has its data there",
-					   set->branch[from]->name);
-	return 0;
-}
-
-/* As at a mount: is each writable branch of @set below what was put above it? */
-static int check_seals(struct super_block *sb, const struct mica_branches *set,
-		       struct mica_reason *why)
-{
-	const struct cred *old = mica_override_creds(sb);
-	unsigned int i;
-	int err = 0;
-
-	for (i = 0; i < set->nr && !err; i++)
-		if (set->branch[i]->rw)
-			err = mica_check_sealed(set->branch[i], set, i, why);
-	revert_creds(old);
-	return err;
 }
 
 static int get_spec(struct mica_spec *spec, const struct mica_union_change *c,
@@ -986,6 +1010,16 @@ static int add_branch(struct super_block *sb, struct mica_union_change *c,
 	return err;
 }
 
+static int leave_places(struct super_block *sb, struct mica_branches *set,
+			struct mica_reason *why)
+{
+	struct mica_switch sw = {
+		.sb = sb, .set = set, .leave = true, .why = why,
+	};
+
+	return switch_over(&sw);
+}
+
 static int del_branch(struct super_block *sb, struct mica_union_change *c,
 		      struct mica_spec *spec, struct mica_reason *why)
 {
@@ -1002,8 +1036,7 @@ static int del_branch(struct super_block *sb, struct mica_union_change *c,
 	set = changed_set(ms, b, NULL, 0);
 	if (!set)
 		return -ENOMEM;
-	err = check_needed(set, 0, b, why) ?: check_seals(sb, set, why) ?:
-	      switch_branches(sb, set, NULL, why);
+	err = leave_places(sb, set, why);
 	if (err)
 		mica_set_free(set);
 	else
@@ -1017,18 +1050,14 @@ static int move_branch(struct super_block *sb, struct mica_union_change *c,
 	struct mica_super *ms = mica_super(sb);
 	struct mica_branch *b = find(ms, c->branch, why);
 	struct mica_branches *set;
-	unsigned int i;
-	int err = 0;
+	int err;
 
 	if (IS_ERR(b))
 		return PTR_ERR(b);
 	set = changed_set(ms, b, b, c->pos);
 	if (!set)
 		return -ENOMEM;
-	for (i = 0; i < set->nr && !err; i++)
-		err = check_needed(set, i + 1, set->branch[i], why);
-	err = err ?: check_seals(sb, set, why) ?:
-	      switch_branches(sb, set, NULL, why);
+	err = leave_places(sb, set, why);
 	if (err)
 		mica_set_free(set);
 	return err;

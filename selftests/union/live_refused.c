@@ -367,6 +367,41 @@ TEST_F(live_refused, a_seal_stays_and_holds)
 	FAILS(EROFS, set_mode(up, MICA_BRANCH_RW));
 }
 
+#define RACES 60
+
+/* The first rename that needs l2 comes at some moment of its removal. */
+TEST_F(live_refused, what_is_renamed_while_a_branch_goes_is_not_lost)
+{
+	int i, id, renamed, removed = 0, status;
+	pid_t pid;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(run("mkdir -p l2/d && touch l2/d/f"));
+	for (i = 0; i < RACES; i++) {
+		DO(run("rm -rf up && mkdir up"));
+		DO(mount_union("up:l1"));
+		id = add_branch("l2", 0, 2);
+		ASSERT_LT(0, id);
+		pid = fork();
+		if (!pid) {
+			usleep(i * 50);
+			_exit(rename("mnt/d", "mnt/moved") ? errno : 0);
+		}
+		usleep(1000);
+		if (!del_branch(id))
+			removed++;
+		else
+			ASSERT_EQ(EBUSY, errno);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		renamed = status == 0;
+		if (renamed)
+			DO(access("mnt/moved/f", F_OK));
+		DO(umount("mnt"));
+	}
+	EXPECT_LT(0, removed);
+	EXPECT_GT(RACES, removed);
+}
+
 TEST_F(live_refused, a_removed_directory_is_no_branch)
 {
 	char removed[64];
