@@ -166,6 +166,21 @@ TEST_F(reset, a_file_with_several_names_is_one_file_afterwards)
 	HAS("mnt/f", "f\nmore");
 }
 
+TEST_F(reset, it_is_a_change_of_the_directory)
+{
+	struct stat st;
+
+	NOT_ON_OVERLAY("there is no such command");
+	DO(run("rm -rf up l1 l2; mkdir -p up/d l1/d l2/d && touch l1/d/f l2/d/f && "
+	       "touch -d 2001-01-01 up/d l1/d l2/d"));
+	DO(mount_mica("dirs=up=rw:l1=rw:l2=ro", "mnt"));
+	ASSERT_EQ(0, reset_in("mnt/d", "f")) {
+		TH_LOG("%s", why.text);
+	}
+	DO(stat("mnt/d", &st));
+	EXPECT_LT(1500000000, st.st_mtime);
+}
+
 TEST_F(reset, who_has_it_open_goes_on)
 {
 	char text[8] = "", cwd[PATH_MAX];

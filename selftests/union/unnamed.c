@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* O_TMPFILE, and the attributes that lsattr shows. */
+#include <sys/mman.h>
 #include <sys/xattr.h>
 #include "../lib/harness.h"
 #include "flags.h"
@@ -69,6 +70,7 @@ TEST_F(unnamed, it_goes_without_a_trace)
 
 TEST_F(unnamed, attributes_protect_through_the_union)
 {
+	void *map;
 	int fd;
 
 	if (!strcmp(variant->fs, "tmpfs"))
@@ -93,6 +95,12 @@ TEST_F(unnamed, attributes_protect_through_the_union)
 	FAILS(EPERM, ftruncate(fd, 0));
 	FAILS(EPERM, fallocate(fd, 0, 0, 4096));
 	FAILS(EPERM, fchmod(fd, 0600));
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				   MAP_SHARED, fd, 0));
+	ASSERT_EQ(EPERM, errno);
+	map = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	DO(munmap(map, 4096));
 	HAS("mnt/open", "text");
 	DO(set_flags("mnt/open", 0));
 	ASSERT_EQ(4, write(fd, "TEXT", 4));
