@@ -65,7 +65,7 @@ count()
 }
 
 echo "TAP version 13"
-echo "1..18"
+echo "1..19"
 expect "success, with the output" 0 "^hello$" echo hello
 expect "the command's exit status" 7 "ended with 7" 'exit 7'
 expect "an oops or panic" 125 "sysrq triggered crash" 'echo c >/proc/sysrq-trigger'
@@ -77,6 +77,8 @@ expect "what lockdep says" 126 "the kernel complained" \
 	'echo "<4>WARNING: possible circular locking dependency detected" >/dev/kmsg'
 expect "a failure and a warning" 3 "the kernel complained" \
 	'echo "<4>BUG: scheduling while atomic: x/1/0x2" >/dev/kmsg; exit 3'
+expect "a hang for want of a timer" 123 "QEMU lost a timer, which came 999 s late" \
+	--timeout 30 'echo "mica-vm: a timer came 999 s late" >/dev/kmsg; sleep 1000'
 expect "a hang, with the tasks' stacks" 124 "task:busybox" \
 	--timeout 60 'sleep 1000'
 expect_crash
