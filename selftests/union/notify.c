@@ -1232,10 +1232,16 @@ TEST_F(disk, names_that_a_snapshot_puts_into_the_index_are_durable)
 	ASSERT_EQ(0, umount("mnt") ?: umount("disk"));
 }
 
+/* Each part of what could not be written may have an error of its own. */
+static bool syncfs_fails(int fd)
+{
+	return syncfs(fd) && (errno == EIO || errno == ENOSPC);
+}
+
 /* The image has more blocks than what it is on, so some cannot be written. */
 TEST_F(disk, syncfs_tells_what_could_not_be_written)
 {
-	int disk, writer, other, why;
+	int disk, writer, other;
 
 	NOT_ON_OVERLAY("tells it on volatile mounts only");
 	ASSERT_EQ(0, run("mkdir small disk && mount -t tmpfs -o size=12M tmpfs small && "
@@ -1248,14 +1254,11 @@ TEST_F(disk, syncfs_tells_what_could_not_be_written)
 	other = open("mnt", O_RDONLY);
 	ASSERT_EQ(0, syncfs(writer));
 	ASSERT_EQ(0, run("head -c 24M /dev/urandom >mnt/f"));
-	EXPECT_EQ(-1, syncfs(writer));
-	why = errno;
+	EXPECT_TRUE(syncfs_fails(writer));
 	/* Once to each. */
-	EXPECT_EQ(-1, syncfs(other));
-	EXPECT_EQ(why, errno);
+	EXPECT_TRUE(syncfs_fails(other));
 	EXPECT_EQ(0, syncfs(writer));
-	EXPECT_EQ(-1, syncfs(disk));
-	EXPECT_EQ(why, errno);
+	EXPECT_TRUE(syncfs_fails(disk));
 	close(disk);
 	close(writer);
 	close(other);
