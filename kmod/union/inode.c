@@ -10,14 +10,21 @@
 #define MICA_COPIED_FLAGS (S_SYNC | S_NOATIME | MICA_PROTECTED)
 
 /*
- * A change of a directory in another branch than its first part's is a change of
- * the first part as well, if that is writable: see mica_touch_dir(). Others count
- * that could be changed after it could.
+ * The next part after @i whose branch could be changed when that of the first
+ * could not any more; the number of parts if there is none. As long as the first
+ * is writable, a change in another is one of the first as well: see
+ * mica_touch_dir().
  */
-static bool changed_later(const struct mica_parts *parts, unsigned int i)
+static unsigned int changed_later(const struct mica_parts *parts, unsigned int i)
 {
-	return READ_ONCE(parts->part[i].b->last_rw) >
-	       READ_ONCE(parts->part[0].b->last_rw);
+	u32 first = READ_ONCE(parts->part[0].b->last_rw);
+
+	if (first == MICA_RW_NOW)
+		return parts->nr;
+	while (++i < parts->nr)
+		if (READ_ONCE(parts->part[i].b->last_rw) > first)
+			break;
+	return i;
 }
 
 static void make_newer(struct timespec64 *time, struct timespec64 other)
@@ -31,12 +38,10 @@ static void copy_times(struct inode *inode, const struct mica_parts *parts)
 	const struct inode *real = d_inode(parts->part[0].dentry);
 	struct timespec64 mtime = inode_get_mtime(real);
 	struct timespec64 ctime = inode_get_ctime(real);
-	unsigned int i;
+	unsigned int i = 0;
 
 	inode_set_atime_to_ts(inode, inode_get_atime(real));
-	for (i = 1; i < parts->nr; i++) {
-		if (!changed_later(parts, i))
-			continue;
+	while ((i = changed_later(parts, i)) < parts->nr) {
 		real = d_inode(parts->part[i].dentry);
 		make_newer(&mtime, inode_get_mtime(real));
 		make_newer(&ctime, inode_get_ctime(real));
@@ -56,14 +61,12 @@ static void copy_times(struct inode *inode, const struct mica_parts *parts)
 void mica_newest_times(const struct inode *inode, struct kstat *stat)
 {
 	const struct mica_parts *parts = mica_parts(inode);
-	unsigned int i;
+	unsigned int i = 0;
 
-	for (i = 1; i < parts->nr; i++) {
+	while ((i = changed_later(parts, i)) < parts->nr) {
 		struct kstat other = {};
 		struct path path;
 
-		if (!changed_later(parts, i))
-			continue;
 		/* It counts the changes of the first part only. */
 		stat->result_mask &= ~STATX_CHANGE_COOKIE;
 		mica_part_path(&parts->part[i], &path);
