@@ -358,9 +358,6 @@ static struct inode *get_linked(struct super_block *sb,
 	struct dentry *copy;
 	struct inode *inode;
 
-	if (!part->b->rw && !mica_links_stay(sb, part))
-		return new_inode_of(sb, parts, ino);
-
 	/* While it is being copied, it is found as what it was. */
 	mutex_lock(lock);
 	inode = mica_ilookup(sb, real);
@@ -379,7 +376,10 @@ static struct inode *get_linked(struct super_block *sb,
 		*part = mica_part_of(b, copy);
 		copy = NULL;
 	}
-	inode = get_inode(sb, parts, ino);
+	if (part->b->rw || mica_links_stay(sb, part))
+		inode = get_inode(sb, parts, ino);
+	else
+		inode = new_inode_of(sb, parts, ino);
 	if (!IS_ERR(inode))
 		mica_links_init(inode, copy, b);
 	dput(copy);

@@ -266,6 +266,29 @@ TEST_F(links, attributes_of_a_copy_change_in_the_next_layer)
 	}
 }
 
+/* What is copied there falls apart, but not what was copied before. */
+TEST_F(links, a_copy_below_a_branch_without_an_index)
+{
+	struct stat st;
+
+	NOT_ON_OVERLAY("it does not look into indexes of lower layers");
+	DO(start("dot"));
+	DO(add("mnt/a", "+"));
+	DO(unlink("mnt/d/c"));
+	DO(umount("mnt"));
+	DO(mount("none", "l3", "ramfs", 0, NULL));
+	DO(mount_union("l3:up:l1"));
+	HAS("mnt/a", "low+");
+	HAS("mnt/b", "low+");
+	DO(stat("mnt/b", &st));
+	EXPECT_EQ(2, st.st_nlink);
+	DO(add("mnt/b", "-"));
+	HAS("mnt/a", "low+");
+	HAS("mnt/b", "low+-");
+	DO(umount("mnt"));
+	DO(umount("l3"));
+}
+
 TEST_F(links, many_at_once)
 {
 	char path[64];
