@@ -563,6 +563,19 @@ static bool is_stored_to(const struct mica_copy *c)
 	       mapping_writably_mapped(d_inode(c->src.dentry)->i_mapping);
 }
 
+/* How many names the file has more than its copy: see links.c. */
+static int names_beside(const struct mica_copy *c, const struct dentry *copy)
+{
+	unsigned int names = d_inode(c->dentry)->i_nlink;
+
+	if (d_is_dir(c->dentry))
+		return 0;
+	/* Those that do not stay with it are another file's now. */
+	if (!c->links)
+		names = min(names, 1u);
+	return (int)names - (int)d_inode(copy)->i_nlink;
+}
+
 /* Gives the copy its name, and the union the copy. Takes over @parts. */
 static int publish(const struct mica_copy *c, struct mica_parts *parts)
 {
@@ -587,10 +600,12 @@ static int publish(const struct mica_copy *c, struct mica_parts *parts)
 	parts->part[i].dentry = copy;
 	if (c->links)
 		mica_links_copied(inode, c->b, copy);
+	else
+		clear_bit(MICA_I_INDEXED, &mi->flags);
 	mica_copy_fileattr(c->src.dentry, c->b, copy);
 	mi->protection = inode->i_flags & MICA_PROTECTED;
 	publish_data(c, mi);
-	mi->links = (int)inode->i_nlink - (int)d_inode(copy)->i_nlink;
+	mi->links = names_beside(c, copy);
 	mica_add_part(inode, parts);
 	forget_nameless(mi, c->meta);
 	return 0;

@@ -309,6 +309,8 @@ static bool move_file(const struct mica_switch *sw, struct inode *inode,
 	mutex_lock(link_lock);
 	other = taken_by(inode, d_inode(part->dentry));
 	if (!other) {
+		if (!part->b->index)
+			clear_bit(MICA_I_INDEXED, &mi->flags);
 		/* All of its names that are not below are there. */
 		if (!test_bit(MICA_I_INDEXED, &mi->flags))
 			mi->links = mica_links_lost(sw->set, part);

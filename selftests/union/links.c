@@ -266,6 +266,33 @@ TEST_F(links, attributes_of_a_copy_change_in_the_next_layer)
 	}
 }
 
+/* Where there is no index, the other names are another file from then on. */
+TEST_F(links, a_copy_without_its_other_names_has_one)
+{
+	struct stat st;
+	int fd;
+
+	NOT_ON_OVERLAY("its work directory is on another file system then");
+	DO(put("l1/a", "low") || link("l1/a", "l1/b"));
+	DO(mount("none", "up", "ramfs", 0, NULL));
+	DO(mount_union("up:l1"));
+	fd = open("mnt/a", O_RDWR);
+	ASSERT_LE(0, fd);
+	DO(fstat(fd, &st));
+	EXPECT_EQ(2, st.st_nlink);
+	ASSERT_EQ(3, pwrite(fd, "new", 3, 0));
+	DO(fstat(fd, &st));
+	EXPECT_EQ(1, st.st_nlink);
+	HAS("mnt/a", "new");
+	HAS("mnt/b", "low");
+	DO(unlink("mnt/a"));
+	DO(fstat(fd, &st));
+	EXPECT_EQ(0, st.st_nlink);
+	DO(close(fd));
+	DO(umount("mnt"));
+	DO(umount("up"));
+}
+
 /* What is copied there falls apart, but not what was copied before. */
 TEST_F(links, a_copy_below_a_branch_without_an_index)
 {

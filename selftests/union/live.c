@@ -934,4 +934,58 @@ TEST_F(live, a_file_whose_own_name_is_gone_needs_an_index)
 	}
 }
 
+/* The next snapshot looks for it there. */
+TEST_F(live, a_copy_that_got_no_index_where_others_have_one)
+{
+	struct stat st;
+	int fd, id;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(mkdir("m", 0755));
+	DO(put("l1/f", "low") || link("l1/f", "l1/g"));
+	DO(mount_union_with("up:l1", "copyup=top"));
+	DO(put("mnt/f", "first"));
+	fd = open("mnt/f", O_RDWR);
+	ASSERT_LE(0, fd);
+	CHANGED(snapshot("l2"));
+	DO(mount("none", "l3", "ramfs", 0, NULL));
+	id = add_branch("l3", MICA_BRANCH_RW, 1);
+	ASSERT_LT(0, id);
+	ASSERT_EQ(6, pwrite(fd, "second", 6, 0));
+	HAS("l2/f", "second");
+	DO(fstat(fd, &st));
+	EXPECT_EQ(1, st.st_nlink);
+	DO(drop_caches());
+	HAS("mnt/g", "first");
+	DO(unlink("mnt/f"));
+	DO(del_branch(id));
+	CHANGED(snapshot("m"));
+	ASSERT_EQ(5, pwrite(fd, "third", 5, 0));
+	ASSERT_EQ(6, pread(fd, why.text, 6, 0));
+	EXPECT_EQ(0, memcmp(why.text, "thirdd", 6));
+	DO(close(fd));
+	HAS("mnt/g", "first");
+	DO(umount("mnt"));
+	DO(umount("l3"));
+}
+
+TEST_F(live, links_of_a_directory_whose_lower_part_goes)
+{
+	struct stat st;
+	int id;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(run("mkdir -p l2/d/a l2/d/b l2/d/c"));
+	DO(mount_union("up:l1"));
+	id = add_branch("l2", 0, 1);
+	ASSERT_LT(0, id);
+	DO(stat("mnt/d", &st));
+	EXPECT_EQ(5, st.st_nlink);
+	DO(mkdir("mnt/d/e", 0755));
+	DO(del_branch(id));
+	ASSERT_STREQ("e", ls("mnt/d"));
+	DO(stat("mnt/d", &st));
+	EXPECT_EQ(3, st.st_nlink);
+}
+
 TEST_HARNESS_MAIN
