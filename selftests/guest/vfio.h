@@ -72,12 +72,11 @@ static inline void vfio_use_end(struct vfio_use *use)
 }
 
 /*
- * A process that has a function open through VFIO, and nothing else, until it is
- * killed; or -1.
+ * A process that has begun with something, and is there until it is killed; or -1.
+ * What tells that it has begun is the descriptor @ready, which must stay open.
  */
-static inline pid_t vfio_user_start(const char *bdf)
+static inline pid_t process_start(int (*begin)(void *data, int ready), void *data)
 {
-	struct vfio_use use;
 	int ready[2];
 	pid_t child;
 	char c = 0;
@@ -86,11 +85,9 @@ static inline pid_t vfio_user_start(const char *bdf)
 		return -1;
 	child = fork();
 	if (!child) {
-		dup2(ready[1], 3);
-		close_range(4, ~0u, 0);
-		if (vfio_use_group(&use, bdf) || vfio_use_device(&use, bdf))
+		if (begin(data, ready[1]))
 			_exit(1);
-		write(3, "x", 1);
+		write(ready[1], "x", 1);
 		pause();
 		_exit(0);
 	}
@@ -99,6 +96,21 @@ static inline pid_t vfio_user_start(const char *bdf)
 		child = -1;
 	close(ready[0]);
 	return child;
+}
+
+static inline int vfio_user_begin(void *bdf, int ready)
+{
+	struct vfio_use use;
+
+	close_range(3, ready - 1, 0);
+	close_range(ready + 1, ~0u, 0);
+	return vfio_use_group(&use, bdf) ?: vfio_use_device(&use, bdf);
+}
+
+/* One that has a function open through VFIO, and nothing else. */
+static inline pid_t vfio_user_start(char *bdf)
+{
+	return process_start(vfio_user_begin, bdf);
 }
 
 #endif /* _SELFTESTS_GUEST_VFIO_H */
