@@ -385,10 +385,16 @@ static int mica_mmap(struct file *file, struct vm_area_struct *vma)
 	int err;
 
 	err = forbid_exec(file_inode(file), vma);
-	if (err || !stored)
-		return err ?: map_real(file, vma, false);
-	if (IS_IMMUTABLE(file_inode(file)))
-		return -EPERM;
+	if (err)
+		return err;
+	if (stored && IS_IMMUTABLE(file_inode(file))) {
+		if (vma->vm_flags & VM_WRITE)
+			return -EPERM;
+		vm_flags_clear(vma, VM_MAYWRITE);
+		stored = false;
+	}
+	if (!stored)
+		return map_real(file, vma, false);
 	/* A shared mapping that can be written to is a change. */
 	sb_start_pagefault(sb);
 	err = map_real(file, vma, true);

@@ -101,6 +101,12 @@ TEST_F(unnamed, attributes_protect_through_the_union)
 	map = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	DO(munmap(map, 4096));
+	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, memcmp(map, "text", 4));
+	if (!on_overlay)
+		FAILS(EACCES, mprotect(map, 4096, PROT_READ | PROT_WRITE));
+	DO(munmap(map, 4096));
 	HAS("mnt/open", "text");
 	DO(set_flags("mnt/open", 0));
 	ASSERT_EQ(4, write(fd, "TEXT", 4));
