@@ -35,14 +35,14 @@ void mica_disown(struct inode *inode)
  * A layer that is not mounted looks like any other: our own directory goes,
  * unless there is something in it.
  */
-static void remove_work(struct mica_branch *b, struct dentry *index)
+static void remove_work(struct mica_branch *b)
 {
 	struct dentry *meta = dget_parent(b->work);
 
 	if (meta->d_parent == b->mnt->mnt_root && !b->owned[1] &&
 	    !mnt_want_write(b->mnt)) {
-		if (index)
-			lower_remove(b, meta, &QSTR("index"), d_inode(index));
+		if (b->index)
+			lower_remove(b, meta, &QSTR("index"), d_inode(b->index));
 		if (!lower_remove(b, meta, &QSTR("work"), d_inode(b->work)))
 			lower_remove(b, b->mnt->mnt_root, &QSTR(MICA_META_DIR),
 				     d_inode(meta));
@@ -92,13 +92,13 @@ void mica_set_free(struct mica_branches *set)
 	kvfree(set);
 }
 
-/* Gives back what a branch has of its file system, all but the mount. */
-static void leave(struct mica_branch *b, struct dentry *index)
+/* Gives back what a branch has to be written to. */
+static void stop_writing(struct mica_branch *b)
 {
 	int i;
 
 	if (b->work)
-		remove_work(b, index);
+		remove_work(b);
 	for (i = 0; i < ARRAY_SIZE(b->owned); i++) {
 		if (!b->owned[i])
 			continue;
@@ -107,9 +107,15 @@ static void leave(struct mica_branch *b, struct dentry *index)
 		b->owned[i] = NULL;
 	}
 	dput(b->work);
-	dput(index);
 	b->work = NULL;
-	WRITE_ONCE(b->index, NULL);
+}
+
+/* Gives back what a branch has of its file system, all but the mount. */
+static void leave(struct mica_branch *b)
+{
+	stop_writing(b);
+	dput(b->index);
+	b->index = NULL;
 }
 
 /* All but the mount. */
@@ -224,21 +230,23 @@ void mica_branch_set_mode(struct mica_branch *b, bool rw)
  * mica_branch_retire - let go of what a branch has that is not writable any more
  * @ms: the union
  * @b: the branch
+ *
+ * Links that were copied to it are found through its index still, all the time.
  */
 void mica_branch_retire(struct mica_super *ms, struct mica_branch *b)
 {
 	const struct cred *old = override_creds(ms->cred);
 	struct dentry *index = b->index;
 
-	/* Who looks into it may go on until then. */
-	WRITE_ONCE(b->index, NULL);
-	synchronize_srcu(&ms->srcu);
 	mica_branch_allow_writes(b, true);
-	leave(b, index);
+	stop_writing(b);
 	mica_branch_allow_writes(b, false);
-	/* Links that were copied to it are found through it still. */
-	if (mica_branch_find_index(b))
-		pr_warn("%s: its index cannot be read\n", b->name);
+	/* It was empty, and who looks into it may go on until then. */
+	if (index && IS_DEADDIR(d_inode(index))) {
+		WRITE_ONCE(b->index, NULL);
+		synchronize_srcu(&ms->srcu);
+		dput(index);
+	}
 	revert_creds(old);
 }
 
@@ -253,7 +261,7 @@ void mica_branch_remove(struct mica_super *ms, struct mica_branch *b)
 {
 	const struct cred *old = override_creds(ms->cred);
 
-	leave(b, b->index);
+	leave(b);
 	revert_creds(old);
 	atomic_inc(&ms->leaving);
 	b->left = ms;
@@ -277,7 +285,7 @@ void mica_branches_free(struct mica_branches *set, const struct cred *cred)
 		return;
 	old = override_creds(cred);
 	for (i = 0; i < set->nr; i++)
-		leave(set->branch[i], set->branch[i]->index);
+		leave(set->branch[i]);
 	revert_creds(old);
 	if (set->nr)
 		kern_unmount_array(set->mounts, set->nr);

@@ -421,7 +421,8 @@ static struct dentry *find_in_index(struct super_block *sb,
 	parts = mica_parts_one(b, copy);
 	if (!parts)
 		return ERR_PTR(-ENOMEM);
-	inode = mica_iget(sb, parts, mica_ino(from, d_inode(real)->i_ino));
+	inode = mica_iget_linked(sb, parts,
+				 mica_ino(from, d_inode(real)->i_ino));
 	if (IS_ERR(inode))
 		return ERR_CAST(inode);
 	/* A metacopy that has no name here still has its data there. */

@@ -347,9 +347,25 @@ static struct inode *new_inode_of(struct super_block *sb,
 	return inode;
 }
 
-/* The same, for a name of a file that has others. */
-static struct inode *get_linked(struct super_block *sb,
-				struct mica_parts *parts, u64 ino)
+/* Do all names of a file that is there go on as one, also when it is copied? */
+static bool is_one_file(const struct super_block *sb, const struct mica_part *part)
+{
+	return part->b->rw || mica_links_stay(sb, part);
+}
+
+/**
+ * mica_iget_linked - the inode of the union for a file that may have other names
+ * @sb: the union
+ * @parts: where it is; taken over, also if it fails
+ * @ino: its number, see mica_number()
+ *
+ * As mica_iget(), but also if the copy has only one name, that in the index. The
+ * caller has the mounter's credentials.
+ *
+ * Return: an inode with a reference, or an error.
+ */
+struct inode *mica_iget_linked(struct super_block *sb, struct mica_parts *parts,
+			       u64 ino)
 {
 	struct mutex *lock = &mica_super(sb)->link_lock;
 	struct mica_part *part = &parts->part[0];
@@ -360,7 +376,7 @@ static struct inode *get_linked(struct super_block *sb,
 
 	/* While it is being copied, it is found as what it was. */
 	mutex_lock(lock);
-	inode = mica_ilookup(sb, real);
+	inode = is_one_file(sb, part) ? mica_ilookup(sb, real) : NULL;
 	if (inode) {
 		mica_parts_free(parts);
 		goto out;
@@ -376,7 +392,7 @@ static struct inode *get_linked(struct super_block *sb,
 		*part = mica_part_of(b, copy);
 		copy = NULL;
 	}
-	if (part->b->rw || mica_links_stay(sb, part))
+	if (is_one_file(sb, part))
 		inode = get_inode(sb, parts, ino);
 	else
 		inode = new_inode_of(sb, parts, ino);
@@ -409,7 +425,7 @@ struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts,
 	if (S_ISDIR(real->i_mode) || real->i_nlink <= 1)
 		return get_inode(sb, parts, ino);
 	old = mica_override_creds(sb);
-	inode = get_linked(sb, parts, ino);
+	inode = mica_iget_linked(sb, parts, ino);
 	revert_creds(old);
 	return inode;
 }

@@ -448,16 +448,21 @@ static int keep_in_index(struct inode *inode)
 	return err;
 }
 
-/* What is written to the copy may be synced, and the index is what leads there. */
+/*
+ * What is written to the copy may be synced, and the index is what leads there. To
+ * sync is to open, which is something else for what has no data.
+ */
 static int sync_index(struct inode *inode)
 {
 	const struct mica_part *part = &mica_parts(inode)->part[0];
 	struct mica_part index = { .b = part->b, .dentry = part->b->index };
+	int err = 0;
 
 	if (mica_super(inode->i_sb)->do_volatile)
 		return 0;
-	return mica_sync_part(part, 0, LLONG_MAX, 0) ?:
-	       mica_sync_part(&index, 0, LLONG_MAX, 0);
+	if (S_ISREG(inode->i_mode))
+		err = mica_sync_part(part, 0, LLONG_MAX, 0);
+	return err ?: mica_sync_part(&index, 0, LLONG_MAX, 0);
 }
 
 /* As mica_links_stay(), once the branches are those of @set. */

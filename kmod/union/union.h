@@ -732,6 +732,8 @@ struct dentry *mica_lookup(struct inode *dir, struct dentry *dentry,
 /* inode.c */
 struct inode *mica_insert_inode(struct inode *inode, struct mica_parts *parts,
 				u64 ino);
+struct inode *mica_iget_linked(struct super_block *sb, struct mica_parts *parts,
+			       u64 ino);
 struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts,
 			u64 ino);
 struct inode *mica_ilookup(struct super_block *sb, struct inode *real);

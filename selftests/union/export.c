@@ -265,6 +265,36 @@ TEST_F(export, a_hard_link_is_the_same_file)
 	ASSERT_STREQ("new", text_of(&a));
 }
 
+/* It is looked for by its handle first, and has no name in the branch itself. */
+TEST_F(export, a_copy_that_only_the_index_has_counts_its_names)
+{
+	struct handle h;
+	struct stat st;
+	int fd, id;
+
+	NOT_ON_OVERLAY("needs nfs_export=on");
+	DO(put("l1/a", "old") ?: link("l1/a", "l1/b") ?: link("l1/a", "l1/c"));
+	DO(mount_union("up:l1"));
+	DO(get("mnt/a", &h));
+	DO(put("mnt/b", "new"));
+	DO(unlink("mnt/b"));
+	DO(umount("mnt"));
+	DO(mount_union("l2:l1"));
+	id = add_branch("up", MICA_BRANCH_RW, 1);
+	ASSERT_LT(0, id);
+	DO(forget());
+	fd = open_it(&h, O_RDWR);
+	ASSERT_LE(0, fd);
+	DO(fstat(fd, &st));
+	EXPECT_EQ(2, st.st_nlink);
+	CHANGED(set_mode(id, 0));
+	CHANGED(set_mode(id, MICA_BRANCH_RW));
+	DO(close(fd));
+	DO(unlink("mnt/a"));
+	DO(forget());
+	HAS("mnt/c", "new");
+}
+
 static bool leads_nowhere_else(struct handle *h)
 {
 	int fd = open_it(h, O_RDONLY);

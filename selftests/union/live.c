@@ -3,6 +3,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include "../lib/harness.h"
 #include "branches.h"
@@ -878,6 +879,114 @@ TEST_F(live, links_stay_one_file_when_only_the_index_has_it)
 	DO(umount("mnt"));
 	DO(mount_union("l3:l2:up:l1"));
 	HAS("mnt/h", "thirdd");
+}
+
+/* Makes something with the names mnt/n and mnt/m, opens it, and removes mnt/n. */
+static int lose_name_of(mode_t type)
+{
+	int fd;
+
+	if (type == S_IFLNK ? symlink("there", "mnt/n") :
+			      mknod("mnt/n", type | 0644, makedev(1, 3)))
+		return -1;
+	fd = open("mnt/n", O_PATH | O_NOFOLLOW);
+	return link("mnt/n", "mnt/m") || unlink("mnt/n") ? -1 : fd;
+}
+
+TEST_F(live, what_is_no_file_and_has_lost_its_own_name)
+{
+	static const mode_t types[] = {
+		S_IFIFO, S_IFLNK, S_IFCHR, S_IFBLK, S_IFSOCK
+	};
+	struct stat st, now;
+	unsigned int i;
+	int fd;
+
+	NOT_ON_OVERLAY("its layers stay");
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		TH_LOG("type %o", types[i]);
+		DO(run("rm -rf up l2 && mkdir up l2"));
+		DO(mount_union("up:l1"));
+		fd = lose_name_of(types[i]);
+		ASSERT_LE(0, fd);
+		CHANGED(snapshot("l2"));
+		DO(fchownat(fd, "", 7, 7, AT_EMPTY_PATH));
+		DO(fstat(fd, &st));
+		DO(lstat("mnt/m", &now));
+		ASSERT_EQ(7, now.st_uid);
+		ASSERT_EQ(st.st_ino, now.st_ino);
+		ASSERT_EQ(st.st_mode, now.st_mode);
+		ASSERT_EQ(1, now.st_nlink);
+		DO(close(fd));
+		DO(umount("mnt"));
+	}
+}
+
+/*
+ * A branch that becomes ro is written to once more; its file system is frozen, so
+ * that it stays on the way.
+ */
+TEST_F(live, a_copy_is_found_by_its_other_names_all_the_time)
+{
+	int id, i, fd, status;
+	char path[32];
+	pid_t child;
+
+	NOT_ON_OVERLAY("its layers stay");
+	if (!strcmp(variant->fs, "tmpfs"))
+		SKIP(return, "it cannot be frozen");
+	DO(run("mkdir l1/d && cd l1/d && for i in $(seq 0 9); do echo low >n$i && "
+	       "ln n$i m$i; done"));
+	DO(mount_union("up:l1"));
+	DO(run("for i in $(seq 0 9); do echo new >mnt/d/n$i; done"));
+	DO(umount("mnt"));
+	DO(mount_union("l2:l1"));
+	id = add_branch("up", MICA_BRANCH_RW, 1);
+	ASSERT_LT(0, id);
+	fd = open("up", O_RDONLY);
+	DO(ioctl(fd, FIFREEZE, 0));
+	child = fork();
+	if (!child)
+		_exit(set_mode(id, 0) ? 1 : 0);
+	for (i = 0; i < 500 && !strstr(branches_of("mnt"), "up=ro"); i++)
+		usleep(10000);
+	for (i = 0; i < 10; i++) {
+		snprintf(path, sizeof(path), "mnt/d/m%d", i);
+		EXPECT_STREQ("new\n", content(path));
+		usleep(20000);
+	}
+	EXPECT_EQ(0, waitpid(child, &status, WNOHANG));
+	DO(ioctl(fd, FITHAW, 0));
+	DO(close(fd));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_EQ(0, status);
+	ASSERT_STREQ("l2=rw up=ro l1=ro", branches_of("mnt"));
+	HAS("mnt/d/m0", "new\n");
+}
+
+/* One is open from before there was such a branch. */
+TEST_F(live, names_that_do_not_stay_one_file_are_each_their_own)
+{
+	char text[4] = "";
+	int fd;
+
+	NOT_ON_OVERLAY("its layers stay");
+	DO(put("l1/f", "low") || link("l1/f", "l1/g"));
+	DO(mount_union("up:l1"));
+	fd = open("mnt/f", O_RDONLY);
+	ASSERT_LE(0, fd);
+	DO(mount("none", "l3", "ramfs", 0, NULL));
+	ASSERT_LT(0, add_branch("l3", MICA_BRANCH_RW, 1)) {
+		TH_LOG("%s", why.text);
+	}
+	DO(put("mnt/g", "new"));
+	ASSERT_EQ(3, pread(fd, text, 3, 0));
+	EXPECT_STREQ("low", text);
+	HAS("mnt/f", "low");
+	HAS("mnt/g", "new");
+	DO(close(fd));
+	DO(umount("mnt"));
+	DO(umount("l3"));
 }
 
 /* Of a copy in a branch that is not writable any more. */
