@@ -660,12 +660,17 @@ static int fill_copy(struct mica_copy *c)
 	return err;
 }
 
-/* Has it other names, that go on with the copy? */
+/*
+ * Has it other names, that go on with the copy? One may be that in the index. What
+ * was dropped has none, whatever is below.
+ */
 static bool names_stay(const struct inode *inode)
 {
+	unsigned int names = mica_real_inode(inode)->i_nlink;
+
 	return !S_ISDIR(inode->i_mode) && inode->i_nlink &&
-	       (test_bit(MICA_I_INDEXED, &mica_i(inode)->flags) ||
-		mica_real_inode(inode)->i_nlink > 1) &&
+	       (names > 1 ||
+		(names && test_bit(MICA_I_INDEXED, &mica_i(inode)->flags))) &&
 	       mica_links_stay(inode->i_sb, &mica_parts(inode)->part[0]);
 }
 

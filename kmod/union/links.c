@@ -358,6 +358,9 @@ int mica_links_shown(struct super_block *sb, const struct mica_part *part)
 		err = count_shown(b, entry, of);
 		mnt_drop_write(b->mnt);
 	}
+	/* What was removed from a branch that is not writable is in memory only. */
+	if (err == -EROFS)
+		err = 0;
 	inode = err ? NULL : mica_ilookup(sb, d_inode(shown));
 	if (inode) {
 		mica_i(inode)->links++;
@@ -365,8 +368,40 @@ int mica_links_shown(struct super_block *sb, const struct mica_part *part)
 		iput(inode);
 	}
 	dput(entry);
-	/* In a branch that is not writable, none can be removed. */
-	return err == -EROFS ? 0 : err;
+	return err;
+}
+
+/* Whiteouts make room for a copy. Returns 1 if it is there already, 0 or an error. */
+static int make_room(const struct mica_branch *b, struct dentry *index,
+		     const struct qstr *name, const struct dentry *copy)
+{
+	struct dentry *there = lower_lookup(b, index, name);
+	int err;
+
+	if (IS_ERR_OR_NULL(there))
+		return PTR_ERR_OR_ZERO(there);
+	if (d_inode(there) == d_inode(copy))
+		err = 1;
+	else
+		err = IS_WHITEOUT(d_inode(there)) ?
+		      lower_remove(b, index, name, d_inode(there)) : -EEXIST;
+	dput(there);
+	return err;
+}
+
+static int link_to_index(const struct mica_branch *b, struct dentry *index,
+			 const struct qstr *name, struct dentry *copy)
+{
+	int err = make_room(b, index, name, copy);
+	struct dentry *dentry;
+
+	if (err)
+		return min(err, 0);
+	dentry = lower_link(b, index, name, copy);
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	dput(dentry);
+	return 0;
 }
 
 /**
@@ -382,8 +417,8 @@ int mica_links_shown(struct super_block *sb, const struct mica_part *part)
 int mica_index_add(struct inode *inode, struct mica_branch *b, struct dentry *copy)
 {
 	const struct mica_part part = { .b = b, .dentry = copy };
-	struct dentry *index, *dentry;
 	char name[NAME_MAX + 1];
+	struct dentry *index;
 	struct mica_origin o;
 	int err;
 
@@ -394,26 +429,12 @@ int mica_index_add(struct inode *inode, struct mica_branch *b, struct dentry *co
 	if (IS_ERR(index))
 		return PTR_ERR(index);
 	/* As if it had no other name than this one. */
-	err = write_links(b, copy, 'U', inode->i_nlink - 1);
+	err = write_links(b, copy, 'U', inode->i_nlink - 1) ?:
+	      link_to_index(b, index, &QSTR(name), copy);
+	/* Without a name there, it is no such copy. */
 	if (err)
-		return err;
-	dentry = lower_lookup(b, index, &QSTR(name));
-	if (!IS_ERR_OR_NULL(dentry)) {
-		if (d_inode(dentry) == d_inode(copy))
-			err = 1;
-		else
-			err = IS_WHITEOUT(d_inode(dentry)) ?
-			      lower_remove(b, index, &QSTR(name),
-					   d_inode(dentry)) : -EEXIST;
-		dput(dentry);
-	}
-	if (err)
-		return min(err, 0);
-	dentry = lower_link(b, index, &QSTR(name), copy);
-	if (IS_ERR(dentry))
-		return PTR_ERR(dentry);
-	dput(dentry);
-	return 0;
+		lower_remove_mark(b, copy, "nlink");
+	return err;
 }
 
 /* The names of @copy, which has all that it gets, are in the index. */

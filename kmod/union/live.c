@@ -515,7 +515,8 @@ static int check_mappings(struct mica_switch *sw, const struct mica_branch *b)
 
 /*
  * A dentry in use, counted, of a file in @b which has a name, but not that one: it
- * is gone, or the file was opened by its handle.
+ * is gone, or the file was opened by its handle. What was dropped with the last
+ * name in the branch may still count those that are below.
  */
 static struct dentry *used_without_name(struct inode *inode, const struct mica_branch *b)
 {
@@ -524,7 +525,8 @@ static struct dentry *used_without_name(struct inode *inode, const struct mica_b
 	spin_lock(&inode->i_lock);
 	/* One that is being set up has no dentry, and no parts. */
 	if (hlist_empty(&inode->i_dentry) || S_ISDIR(inode->i_mode) ||
-	    !inode->i_nlink || mica_parts(inode)->part[0].b != b)
+	    !inode->i_nlink || !mica_real_inode(inode)->i_nlink ||
+	    mica_parts(inode)->part[0].b != b)
 		goto out;
 	for_each_alias(alias, inode) {
 		spin_lock(&alias->d_lock);

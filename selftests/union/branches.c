@@ -87,6 +87,23 @@ int replace_branches(int id, unsigned int nr, const char *path)
 	return change_with(MICA_UNION_REPLACE, &c, path);
 }
 
+int reset_in(const char *dir, const char *name)
+{
+	struct mica_union_reset arg = {
+		.size = sizeof(arg),
+		.name_ptr = (unsigned long)name,
+		.reason_ptr = (unsigned long)&why,
+		.reason_len = sizeof(why),
+	};
+	int fd = open(dir, O_RDONLY), ret, err;
+
+	ret = ioctl(fd, MICA_UNION_RESET, &arg);
+	err = errno;
+	close(fd);
+	errno = err;
+	return ret;
+}
+
 /* "dirs=/a/up=rw:/b/l1=ro,…" */
 static void shorten(const char *dirs, char *to)
 {

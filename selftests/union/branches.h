@@ -36,6 +36,9 @@ int snapshot(const char *path);
 /* @path comes in place of so many branches, from that one to the right. */
 int replace_branches(int id, unsigned int nr, const char *path);
 
+/* Drops what the branches have for a name in a directory of the union. */
+int reset_in(const char *dir, const char *name);
+
 /* The last parts of their paths, and their modes: "up=rw l1=ro". */
 const char *branches_of(const char *target);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Hard links across copy-up. */
+#include <sys/statvfs.h>
 #include "../lib/harness.h"
 #include "util.h"
 
@@ -314,6 +315,62 @@ TEST_F(links, a_copy_below_a_branch_without_an_index)
 	HAS("mnt/b", "low+-");
 	DO(umount("mnt"));
 	DO(umount("l3"));
+}
+
+/* Lets a tmpfs have so many inodes more than it has. */
+static int leave_inodes(const char *path, unsigned int nr)
+{
+	struct statvfs st;
+	char options[64];
+
+	if (statvfs(path, &st))
+		return -1;
+	snprintf(options, sizeof(options), "nr_inodes=%lu",
+		 st.f_files - st.f_ffree + nr);
+	return mount(path, path, "tmpfs", MS_REMOUNT, options);
+}
+
+/* From then on, copies are put into the index when they get another name. */
+static int use_handles(void)
+{
+	struct {
+		struct file_handle head;
+		unsigned char bytes[MAX_HANDLE_SZ];
+	} h = { .head.handle_bytes = MAX_HANDLE_SZ };
+	int mount_id;
+
+	return name_to_handle_at(AT_FDCWD, "mnt/c", &h.head, &mount_id, 0);
+}
+
+/* A link takes an inode of a tmpfs. */
+TEST_F(links, what_did_not_get_into_the_index_counts_its_own_names)
+{
+	struct stat st;
+
+	NOT_ON_OVERLAY("nothing is put into its index then");
+	DO(run("echo low | tee l1/a l1/b l1/c >l1/d"));
+	DO(mkdir("small", 0755));
+	DO(mount("small", "small", "tmpfs", 0, "mode=0755"));
+	DO(mkdir("small/up", 0755));
+	DO(mount_union("small/up:l1"));
+	DO(run("for i in a b c d; do echo $i >>mnt/$i; done"));
+	DO(umount("mnt"));
+	DO(link("small/up/b", "small/up/b2"));
+	DO(mount_union("small/up:l1"));
+	DO(use_handles() ?: rename("mnt/a", "mnt/x"));
+	DO(leave_inodes("small", 0));
+	FAILS(ENOSPC, link("mnt/b", "mnt/y"));
+	DO(drop_caches());
+	DO(stat("mnt/b", &st));
+	EXPECT_EQ(2, st.st_nlink);
+	DO(leave_inodes("small", 100));
+	DO(link("mnt/b", "mnt/y"));
+	DO(drop_caches());
+	DO(stat("mnt/y", &st));
+	EXPECT_EQ(3, st.st_nlink);
+	HAS("mnt/b2", "low\nb\n");
+	DO(umount("mnt"));
+	DO(umount("small"));
 }
 
 TEST_F(links, many_at_once)

@@ -1,32 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What the union has for a name is dropped, and what is below shows again. */
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include "../lib/harness.h"
+#include "branches.h"
 #include "util.h"
-#include "../../uapi/mica.h"
 
 UNION_FIXTURE(reset);
-
-static struct mica_reason why;
-
-static int reset_in(const char *dir, const char *name)
-{
-	struct mica_union_reset arg = {
-		.size = sizeof(arg),
-		.name_ptr = (unsigned long)name,
-		.reason_ptr = (unsigned long)&why,
-		.reason_len = sizeof(why),
-	};
-	int fd = open(dir, O_RDONLY), ret, err;
-
-	ret = ioctl(fd, MICA_UNION_RESET, &arg);
-	err = errno;
-	close(fd);
-	errno = err;
-	return ret;
-}
 
 /* Everything that can be seen of what a test works on. */
 static int list_to(const char *to)
@@ -225,6 +205,93 @@ TEST_F(reset, who_has_it_open_goes_on)
 	DO(put("new", "n"));
 	DO(chdir("../.."));
 	HAS("mnt/d/new", "n");
+}
+
+static int snapshot_after(int id)
+{
+	return snapshot("l3");
+}
+
+static int ro_after(int id)
+{
+	return set_mode(id, 0);
+}
+
+static int ro_twice_after(int id)
+{
+	return set_mode(id, 0) ?: set_mode(id, MICA_BRANCH_RW) ?: set_mode(id, 0);
+}
+
+/* What was dropped does not come back by a descriptor that has it open. */
+TEST_F(reset, a_change_that_was_dropped_while_it_was_open_stays_so)
+{
+	static int (* const ways[])(int id) = {
+		snapshot_after, ro_after, ro_twice_after
+	};
+	static const char * const names[] = { "s", "f" };
+	unsigned int i, j;
+	int fd, id;
+
+	NOT_ON_OVERLAY("there is no such command");
+	for (i = 0; i < ARRAY_SIZE(ways) * ARRAY_SIZE(names); i++) {
+		const char *name = names[i % ARRAY_SIZE(names)];
+		char path[16];
+
+		TH_LOG("%s, way %zu", name, i / ARRAY_SIZE(names));
+		snprintf(path, sizeof(path), "mnt/%s", name);
+		DO(run("rm -rf up l1 l2 l3 && mkdir up l1 l2 l3 && echo s >l1/s && "
+		       "echo f >l1/f && ln l1/f l1/g"));
+		j = i / ARRAY_SIZE(names);
+		id = 0;
+		if (!j) {
+			DO(mount_union("up:l1"));
+		} else {
+			/* The left branch is there to write to in the end. */
+			DO(mount_union("l2:l1"));
+			id = add_branch("up", MICA_BRANCH_RW, 1);
+			ASSERT_LT(0, id);
+		}
+		DO(add(path, "new"));
+		fd = open(path, O_RDWR);
+		ASSERT_LE(0, fd);
+		CHANGED(reset_in("mnt", name));
+		CHANGED(ways[j](id));
+		ASSERT_EQ(1, pwrite(fd, "X", 1, 0));
+		DO(drop_caches());
+		HAS("mnt/s", "s\n");
+		HAS("mnt/f", "f\n");
+		HAS("mnt/g", "f\n");
+		DO(close(fd));
+		DO(drop_caches());
+		HAS("mnt/f", "f\n");
+		HAS("mnt/g", "f\n");
+		DO(umount("mnt"));
+	}
+}
+
+/* Names of a copy in a branch that is not writable any more. */
+TEST_F(reset, a_name_that_shows_again_is_counted)
+{
+	struct stat st;
+	int fd, i;
+
+	NOT_ON_OVERLAY("there is no such command");
+	DO(make_lower());
+	DO(mount_union("up:l1:l2"));
+	DO(put("mnt/f", "first"));
+	CHANGED(snapshot("l3"));
+	fd = open("mnt/f", O_RDONLY);
+	ASSERT_LE(0, fd);
+	for (i = 0; i < 3; i++) {
+		DO(unlink("mnt/g"));
+		DO(fstat(fd, &st));
+		ASSERT_EQ(1, st.st_nlink);
+		CHANGED(reset_in("mnt", "g"));
+		DO(fstat(fd, &st));
+		ASSERT_EQ(2, st.st_nlink);
+	}
+	DO(close(fd));
+	HAS("mnt/g", "first");
 }
 
 TEST_F(reset, what_is_in_the_way_leaves_everything_as_it_is)
