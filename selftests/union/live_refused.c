@@ -140,8 +140,8 @@ static void thaw_always(int fd)
 }
 
 /*
- * Who has frozen it can thaw it. Since 6.6 that may be a part in the freeze of a
- * change, which ends with EINVAL.
+ * Who has frozen it can thaw it, if he gets to it between the changes. Since 6.6
+ * that may be a part in the freeze of a change, which ends with EINVAL.
  */
 static void freeze_and_thaw(int fd)
 {
@@ -214,7 +214,7 @@ TEST_F(live_refused, nobody_else_ends_the_freeze_of_a_change)
 	EXPECT_LT(0, seen->refused);
 
 	freezes = start(freeze_and_thaw, fd);
-	for (i = 0; i < 30; i++) {
+	for (i = 0; i < 30 || !seen->thawed; i++) {
 		id = add_branch("l3", MICA_BRANCH_RW, 0);
 		busy += id < 0;
 		if (id < 0)
@@ -228,7 +228,6 @@ TEST_F(live_refused, nobody_else_ends_the_freeze_of_a_change)
 	DO(put("mnt/thawed", ""));
 	DO(end(writes));
 	EXPECT_EQ(0, seen->failed);
-	EXPECT_LT(0, seen->thawed);
 	EXPECT_GT(i, busy);
 	close(fd);
 	munmap(seen, sizeof(*seen));
