@@ -87,7 +87,8 @@ static int mica_args_mmap(struct file *file, struct vm_area_struct *vma)
 		if (err)
 			return err;
 	}
-	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	/* As it is VM_IO, nobody can have it copied for his children. */
+	vm_flags_set(vma, VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
 	vm_flags_clear(vma, VM_MAYEXEC | (args->answers ? 0 : VM_MAYWRITE));
 	vma->vm_ops = &mica_args_vm_ops;
 	mica_args_mapped(vma);

@@ -565,33 +565,85 @@ TEST_F_TIMEOUT(memory, each_allocation_fails, 600)
 	}
 }
 
-/* Lets VFIO read its arguments, but not write what it answers. */
-static void *write_protect(void *arg)
+/* What somebody does to the area for arguments as long as a call has one. */
+struct meddler {
+	pthread_t thread;
+	int (*with)(void *area);
+	int done;
+	bool stop;
+};
+
+static void *meddle(void *arg)
 {
-	bool *stop = arg;
+	struct meddler *m = arg;
 	char line[256];
 	void *from;
 	FILE *maps;
 
-	while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&m->stop, __ATOMIC_RELAXED)) {
 		maps = fopen("/proc/self/maps", "re");
 		while (maps && fgets(line, sizeof(line), maps))
 			if (strstr(line, "mica-args") &&
 			    sscanf(line, "%p-", &from) == 1)
-				mprotect(from, PAGE, PROT_READ);
+				m->done += !m->with(from);
 		if (maps)
 			fclose(maps);
 	}
 	return NULL;
 }
 
+static int meddler_start(struct meddler *m)
+{
+	return pthread_create(&m->thread, NULL, meddle, m);
+}
+
+/* How often it could. */
+static int meddler_end(struct meddler *m)
+{
+	__atomic_store_n(&m->stop, true, __ATOMIC_RELAXED);
+	pthread_join(m->thread, NULL);
+	return m->done;
+}
+
+/* Lets VFIO read its arguments, but not write what it answers. */
+static int write_protect(void *area)
+{
+	return mprotect(area, PAGE, PROT_READ);
+}
+
+static int give_to_children(void *area)
+{
+	return madvise(area, PAGE, MADV_DOFORK);
+}
+
+static int try_it(void *area)
+{
+	return madvise(area, PAGE, MADV_DOFORK) && errno == EINVAL ? 0 : -1;
+}
+
+/* A mapping of a child would hide that the caller's is gone. */
+TEST_F(memory, arguments_are_not_given_to_children)
+{
+	struct meddler gives = { .with = give_to_children };
+	struct meddler tries = { .with = try_it };
+	int i;
+
+	ASSERT_EQ(0, meddler_start(&gives));
+	ASSERT_EQ(0, meddler_start(&tries));
+	for (i = 0; i < 300; i++) {
+		ASSERT_EQ(0, guest_map(&self->guest, AT, self->memory, LEN, 0));
+		ASSERT_EQ(0, guest_unmap(&self->guest, AT, LEN));
+	}
+	EXPECT_LT(0, meddler_end(&tries));
+	EXPECT_EQ(0, meddler_end(&gives));
+}
+
 TEST_F(memory, unmapped_though_vfio_cannot_say_so)
 {
-	bool stop = false;
-	pthread_t thread;
+	struct meddler m = { .with = write_protect };
 	int i, has, mapped = 0, wrong = 0;
 
-	ASSERT_EQ(0, pthread_create(&thread, NULL, write_protect, &stop));
+	ASSERT_EQ(0, meddler_start(&m));
 	for (i = 0; i < 300 && !wrong; i++) {
 		if (!guest_map(&self->guest, AT, self->memory, LEN, 0)) {
 			mapped++;
@@ -601,8 +653,7 @@ TEST_F(memory, unmapped_though_vfio_cannot_say_so)
 			wrong |= has;
 		}
 	}
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
+	meddler_end(&m);
 	EXPECT_EQ(0, wrong);
 	EXPECT_LT(0, mapped);
 }
