@@ -230,6 +230,11 @@ static int mica_vector_files(struct mica_vector *vec,
 
 	if (!IS_ERR(file) && want->type == MICA_IRQ_INTX)
 		resample = eventfd_fget(want->resample_fd);
+	/* The guest's answer to an interrupt would be the next one. */
+	if (resample == file) {
+		fput(file);
+		resample = ERR_PTR(-EINVAL);
+	}
 	if (!IS_ERR(file) && !IS_ERR(resample)) {
 		vec->file = file;
 		vec->resample = resample;

@@ -369,6 +369,8 @@ static const struct {
 	BAD("pin without resample", EBADF, BAD_VALUE, INTX, .resample = NONE),
 	BAD("pin that resamples nothing", EINVAL, BAD_VALUE, INTX,
 	    .resample = INPUT),
+	BAD("pin that answers itself", EINVAL, BAD_VALUE, INTX,
+	    .resample = EVENT),
 	BAD("no such pin", EINVAL, BAD_VALUE, INTX, .gsi = 24),
 	BAD("no such pin at all", EINVAL, BAD_VALUE, INTX, .gsi = ~0u),
 	BAD("pin with data", EINVAL, BAD_VALUE, INTX, .data = 1),
