@@ -78,10 +78,8 @@ static void mica_restore_begin(struct mica_held *held)
  * Unbinding before that would have vfio-pci wait with the device's lock held,
  * and its own reset at the last close wants that lock.
  */
-static void mica_restore_wait(struct mica_held *held)
+static void mica_restore_wait(struct mica_held *held, unsigned long end)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(MICA_DMA_WAIT_MS);
-
 	if (held->leave || mica_custody_unplugged(held) ||
 	    !mica_driver_is(held->pdev, MICA_VFIO_DRIVER))
 		return;
@@ -204,12 +202,14 @@ static void mica_restore_bind(struct mica_held *held)
 void mica_restore(struct list_head *list)
 {
 	struct mica_held *held;
+	unsigned long end;
 
 	list_for_each_entry(held, list, list)
 		mica_restore_begin(held);
 	mica_errors_flush();
+	end = jiffies + msecs_to_jiffies(MICA_DMA_WAIT_MS);
 	list_for_each_entry(held, list, list)
-		mica_restore_wait(held);
+		mica_restore_wait(held, end);
 	list_for_each_entry(held, list, list)
 		mica_restore_unbind(held);
 	mica_reset_all(list);

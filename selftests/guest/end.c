@@ -273,6 +273,27 @@ TEST_F(end, open_device_delays_the_way_back)
 	EXPECT_TRUE(pci_wait_driver(self->edu, "", BACK_MS));
 }
 
+/* Somebody who does not let go of the group is waited for once, not for each. */
+TEST_F_TIMEOUT(end, open_group_delays_all_its_members_together, 300)
+{
+	char pair[2][BDF_LEN];
+	struct vfio_use use;
+
+	ASSERT_EQ(2, pci_find(pci_is_edu_paired, pair, 2));
+	ASSERT_EQ(0, session_claim(self->fd, pair[0], MICA_CLAIM_GROUP,
+				   &self->why));
+	ASSERT_EQ(0, vfio_use_group(&use, pair[0]));
+	ASSERT_EQ(0, session_end(self->admin, self->id, &self->why));
+	sleep_us(1000000);
+	EXPECT_STREQ("vfio-pci", pci_driver(pair[0]));
+	sleep_us(6500000);
+	EXPECT_STREQ("", pci_driver(pair[0]));
+	EXPECT_STREQ("", pci_driver(pair[1]));
+	vfio_use_end(&use);
+	EXPECT_TRUE(pci_wait_driver(pair[0], "", BACK_MS));
+	EXPECT_TRUE(pci_wait_driver(pair[1], "", BACK_MS));
+}
+
 /* Its neighbour in the group can be asked about, too. */
 TEST_F_TIMEOUT(end, member_on_its_way_back_is_told, 300)
 {
