@@ -10,10 +10,14 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 #include "assembly.h"
+
+#define MICA_OPEN_TRIES		100
+#define MICA_OPEN_POLL_MS	20
 
 /*
  * Does an open group belong to a function that vfio-pci has? Only VFIO knows, and
@@ -158,6 +162,25 @@ int mica_vfio_attach(struct mica_vm *vm, struct mica_reason *why)
 	       mica_vfio_set_iommu(vm, why);
 }
 
+/* VFIO gives up at once if somebody has it locked, be it only to look at it. */
+static struct file *mica_vfio_open_device(struct mica_args *args,
+					  const struct mica_vm_device *dev)
+{
+	int tries = MICA_OPEN_TRIES;
+	struct file *file;
+
+	strscpy(args->data, pci_name(dev->pdev), args->len);
+	while (1) {
+		file = mica_args_take(args, dev->group->file,
+				      VFIO_GROUP_GET_DEVICE_FD, "[vfio-device]");
+		if (file != ERR_PTR(-EAGAIN) || !tries--)
+			return file;
+		schedule_timeout_killable(msecs_to_jiffies(MICA_OPEN_POLL_MS));
+		if (fatal_signal_pending(current))
+			return ERR_PTR(-EINTR);
+	}
+}
+
 /**
  * mica_vfio_devices - open the functions
  * @vm: the VM, whose groups have an IOMMU
@@ -176,10 +199,7 @@ int mica_vfio_devices(struct mica_vm *vm, struct mica_reason *why)
 	if (IS_ERR(args))
 		return PTR_ERR(args);
 	for (dev = vm->devices; dev < vm->devices + vm->nr_devices; dev++) {
-		strscpy(args->data, pci_name(dev->pdev), args->len);
-		dev->file = mica_args_take(args, dev->group->file,
-					   VFIO_GROUP_GET_DEVICE_FD,
-					   "[vfio-device]");
+		dev->file = mica_vfio_open_device(args, dev);
 		if (!IS_ERR(dev->file))
 			continue;
 		err = mica_vm_step(why, PTR_ERR(dev->file), MICA_REASON_VFIO,

@@ -495,6 +495,39 @@ TEST_F(create, function_that_is_reset_alone)
 	EXPECT_TRUE(pci_nvme_reads(nvme[0], BACK_MS));
 }
 
+/* The function is locked for a tenth of a second each time. */
+static int reset_again_and_again(void *bdf, int ready)
+{
+	if (pci_write(bdf, "reset", "1") || write(ready, "x", 1) != 1)
+		return -1;
+	while (1) {
+		pci_write(bdf, "reset", "1");
+		sleep_us(50000);
+	}
+}
+
+TEST_F(create, function_that_somebody_has_locked_now_and_then)
+{
+	char nvme[1][BDF_LEN];
+	pid_t resets;
+	int i;
+
+	ASSERT_EQ(1, pci_find(pci_is_plain_nvme, nvme, 1));
+	for (i = 0; i < 4; i++) {
+		ASSERT_TRUE(pci_wait_driver(nvme[0], "nvme", BACK_MS));
+		ASSERT_EQ(0, session_claim(self->guest.session, nvme[0],
+					   MICA_CLAIM_FORCE, &self->guest.why));
+		resets = process_start(reset_again_and_again, nvme[0]);
+		ASSERT_LT(0, resets);
+		EXPECT_EQ(0, guest_create(&self->guest, nvme[0]));
+		kill(resets, SIGKILL);
+		waitpid(resets, NULL, 0);
+		guest_end(&self->guest);
+		self->guest.session = session_open();
+	}
+	EXPECT_TRUE(pci_wait_driver(nvme[0], "nvme", BACK_MS));
+}
+
 static const struct {
 	const char *what;
 	int err;
