@@ -368,6 +368,17 @@ static struct dentry *work_parent(const struct mica_branch *b,
 	return mica_need_dir(b, b->mnt->mnt_root, &QSTR(MICA_META_DIR));
 }
 
+/* What an earlier union left there, or NULL; or an error if it is no directory. */
+static struct dentry *find_index(const struct mica_branch *b, struct dentry *parent)
+{
+	struct dentry *index = lower_lookup(b, parent, &QSTR("index"));
+
+	if (IS_ERR_OR_NULL(index) || d_is_dir(index))
+		return index;
+	dput(index);
+	return ERR_PTR(-ENOTDIR);
+}
+
 /**
  * mica_branch_prepare_work - make ready what a branch needs to be written to
  * @b: the branch
@@ -394,7 +405,7 @@ int mica_branch_prepare_work(struct mica_branch *b, const struct path *workdir)
 	b->work = mica_need_dir(b, parent, &QSTR("work"));
 	/* One that was not writable has it already. */
 	if (!b->userxattr && !b->index)
-		b->index = lower_lookup(b, parent, &QSTR("index"));
+		b->index = find_index(b, parent);
 	dput(parent);
 	err = PTR_ERR_OR_ZERO(b->work) ?: PTR_ERR_OR_ZERO(b->index);
 	if (err) {
@@ -436,15 +447,12 @@ int mica_branch_find_index(struct mica_branch *b)
 	if (IS_ERR_OR_NULL(meta))
 		return PTR_ERR_OR_ZERO(meta);
 	if (d_is_dir(meta))
-		index = lower_lookup(b, meta, &QSTR("index"));
+		index = find_index(b, meta);
 	dput(meta);
-	if (IS_ERR_OR_NULL(index))
-		return PTR_ERR_OR_ZERO(index);
-	if (d_is_dir(index))
+	if (!IS_ERR(index))
 		b->index = index;
-	else
-		dput(index);
-	return 0;
+	/* Whatever else is there is nothing to a branch that is only read. */
+	return index == ERR_PTR(-ENOTDIR) ? 0 : PTR_ERR_OR_ZERO(index);
 }
 
 static unsigned int forbidden_by(const struct vfsmount *mnt,

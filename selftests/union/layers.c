@@ -313,4 +313,24 @@ TEST_F(layers, an_interrupted_copy_is_removed_at_the_next_mount)
 	ASSERT_STREQ("f", ls("mnt"));
 }
 
+/* What is there in place of the index leads nowhere, and is kept. */
+TEST_F(layers, an_index_that_is_no_directory)
+{
+	static const char * const made[] = { "ln -s x", "mkfifo", "install -m 755 l1/a" };
+	unsigned int i;
+
+	NOT_ON_OVERLAY("it has it in its work directory");
+	ASSERT_EQ(0, run("echo a >l1/a && ln l1/a l1/b && mkdir -p up/.wh..wh.mica"));
+	for (i = 0; i < ARRAY_SIZE(made); i++) {
+		ASSERT_EQ(0, run("%s up/.wh..wh.mica/index", made[i]));
+		FAILS(ENOTDIR, mount_union("up:l1"));
+		ASSERT_EQ(0, mount_union("l2:up:l1"));
+		HAS("mnt/b", "a\n");
+		ASSERT_EQ(0, umount("mnt"));
+		ASSERT_EQ(0, run("ls -d up/.wh..wh.mica/index && rm up/.wh..wh.mica/index"));
+	}
+	ASSERT_EQ(0, mount_union("up:l1"));
+	HAS("mnt/b", "a\n");
+}
+
 TEST_HARNESS_MAIN
