@@ -300,18 +300,18 @@ int mica_check_apart(struct mica_reason *why, const struct mica_spec *spec,
 static int check_workdir(struct mica_reason *why,
 			 const struct mica_options *opts)
 {
-	const struct path *work = &opts->work->path;
-	const struct path *upper;
+	const struct mica_spec *spec;
+	int err = 0;
 
-	upper = &list_first_entry(&opts->specs, struct mica_spec, list)->path;
-	if (work->mnt != upper->mnt)
+	spec = list_first_entry(&opts->specs, struct mica_spec, list);
+	if (opts->work->path.mnt != spec->path.mnt)
 		return mica_refuse(why, -EINVAL, "workdir",
 				   "must be on the mount of upperdir");
-	if (is_subdir(work->dentry, upper->dentry) ||
-	    is_subdir(upper->dentry, work->dentry))
-		return mica_refuse(why, -EINVAL, "workdir",
-				   "it contains upperdir, or is in it");
-	return 0;
+	/* What is in its place to work in is removed. */
+	list_for_each_entry(spec, &opts->specs, list)
+		err = err ?: mica_check_apart(why, opts->work,
+					      spec->path.dentry, spec->name);
+	return err;
 }
 
 /**

@@ -83,6 +83,9 @@ static const struct {
 	{ "lowerdir=@l1,workdir=@work", EINVAL },
 	{ "upperdir=@up,workdir=@work", EINVAL },
 	{ "lowerdir=@l1,upperdir=@up,workdir=@up/sub", EINVAL },
+	{ "lowerdir=@l1:@l2,upperdir=@up,workdir=@l2", EINVAL },
+	{ "lowerdir=@l1,upperdir=@up,workdir=@l1/sub", EINVAL },
+	{ "lowerdir=@work/sub,upperdir=@up,workdir=@work", EINVAL },
 	{ "lowerdir=@l1,upperdir=@up,workdir=@work,whiteout=dot", EINVAL },
 	{ "lowerdir=@l1::@l2,upperdir=@up,workdir=@work", EINVAL },
 	{ "lowerdir=@l1,upperdir=@up,workdir=@work,index=maybe", EINVAL },
@@ -99,6 +102,7 @@ TEST_F(mount, bad_options_are_refused_and_mount_nothing)
 	ASSERT_EQ(0, put("file", "x"));
 	ASSERT_EQ(0, mkdir("l1/sub", 0755));
 	ASSERT_EQ(0, mkdir("up/sub", 0755));
+	ASSERT_EQ(0, mkdir("work/sub", 0755));
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		const char *options = expand(bad[i].options);
 
