@@ -336,7 +336,9 @@ static int mica_fsync(struct file *file, loff_t start, loff_t end,
 		err = mica_sync_part(&mica_parts(inode)->part[0],
 				     start, end, datasync);
 		revert_creds(old);
-		return err;
+		/* Its data may have been written before a snapshot. */
+		if (err || !mica_data_part(inode)->b->last_rw)
+			return err;
 	}
 	real = real_file(file);
 	if (IS_ERR(real))

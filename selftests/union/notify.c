@@ -1208,6 +1208,30 @@ TEST_F(disk, what_is_synced_is_durable)
 	}
 }
 
+/* The snapshot has not synced it, and what the descriptor leads to has none. */
+TEST_F(disk, fsync_of_a_copy_of_attributes_syncs_the_data_below)
+{
+	int fd;
+
+	NOT_ON_OVERLAY("its layers stay");
+	ASSERT_EQ(0, make_disk("mkfs.ext4 -q -E lazy_itable_init=0",
+			       ",commit=900"));
+	ASSERT_EQ(0, mount_mica("dirs=disk/up=rw:l1=ro", "mnt"));
+	ASSERT_EQ(0, run("mkdir disk/top crashed && sync -f disk"));
+	fd = open("mnt/f", O_RDWR | O_CREAT, 0644);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(3, write(fd, "new", 3));
+	CHANGED(snapshot("disk/top"));
+	ASSERT_EQ(0, fchmod(fd, 0600));
+	ASSERT_EQ(0, fsync(fd));
+	close(fd);
+	ASSERT_EQ(0, run("cp image image2 && mount -o loop image2 crashed"));
+	ASSERT_EQ(0, mount_mica("dirs=crashed/top=rw:crashed/up=ro", "mnt"));
+	EXPECT_STREQ("new", content("mnt/f"));
+	ASSERT_EQ(0, umount("mnt") ?: umount("crashed"));
+	ASSERT_EQ(0, umount("mnt") ?: umount("disk"));
+}
+
 /* They lead to what is written, and perhaps synced, after the snapshot. */
 TEST_F(disk, names_that_a_snapshot_puts_into_the_index_are_durable)
 {
