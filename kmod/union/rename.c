@@ -61,11 +61,12 @@ static struct mica_branch *choose_branch(const struct mica_move *m)
 static int bring_together(struct mica_move *m)
 {
 	bool exchange = m->flags & RENAME_EXCHANGE;
+	bool first = !exchange && mica_super(m->old->d_sb)->delete ==
+				  MICA_DELETE_FIRST;
 	int err;
 
 	/* As if the old name was removed. */
-	if (mica_super(m->old->d_sb)->delete == MICA_DELETE_FIRST &&
-	    !exchange && !mica_is_rw(d_inode(m->old)))
+	if (first && !mica_is_rw(d_inode(m->old)))
 		return -EROFS;
 	err = mica_copy_up_meta(m->old) ?: mica_links_bring(m->old);
 	if (!err && exchange)
@@ -76,6 +77,9 @@ static int bring_together(struct mica_move *m)
 	m->b = choose_branch(m);
 	if (IS_ERR(m->b))
 		return PTR_ERR(m->b);
+	/* Nothing would hide what is left where it was. */
+	if (first && m->b != mica_parts(d_inode(m->old))->part[0].b)
+		return -EXDEV;
 	err = mica_copy_up_to(m->old, m->b, MICA_COPY_ALL);
 	if (!err && exchange)
 		err = mica_copy_up_to(m->new, m->b, MICA_COPY_ALL);

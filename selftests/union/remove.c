@@ -205,6 +205,26 @@ TEST_F(remove, the_mode_is_shown_and_others_are_refused)
 	DO(run("! grep -q delete= /proc/self/mountinfo"));
 }
 
+/* There would be two of it: nothing may hide what is in the other branch. */
+TEST_F(remove, no_rename_into_another_branch_with_delete_first)
+{
+	NOT_ON_OVERLAY("one rw branch");
+	DO(mkdir("up/d", 0755));
+	DO(put("l1/f", "f"));
+	DO(mkdir("l1/e", 0755));
+	DO(mount_mode("first", "dot"));
+	FAILS(EXDEV, rename("mnt/f", "mnt/d/f"));
+	FAILS(EXDEV, rename("mnt/e", "mnt/d/e"));
+	ASSERT_STREQ("d", ls("up"));
+	ASSERT_STREQ("", ls("up/d"));
+	ASSERT_STREQ("d e f", ls("mnt"));
+	DO(rename("mnt/f", "mnt/e/f"));
+	DO(run("mv mnt/e/f mnt/d/"));
+	HAS("up/d/f", "f");
+	ASSERT_STREQ("d e", ls("mnt"));
+	ASSERT_STREQ("", ls("mnt/e"));
+}
+
 TEST_F(remove, what_cannot_be_removed_is_hidden_or_stays)
 {
 	NOT_ON_OVERLAY("one rw branch");
