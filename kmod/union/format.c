@@ -548,16 +548,22 @@ int mica_unhide(const struct mica_branch *b, struct dentry *dir,
 	return err == -ENOENT ? 0 : err;
 }
 
+/* Returns 1 if it is made, 0 if it is there, -EEXIST if something else is. */
 static int make_file(const struct mica_branch *b, struct dentry *dir,
 		     const struct qstr *name)
 {
 	struct dentry *dentry = lower_create(b, dir, name, S_IFREG | 0444, 0,
 					     NULL);
+	int ret;
 
+	if (dentry == ERR_PTR(-EEXIST)) {
+		ret = has_file(b, dir, name);
+		return ret > 0 ? 0 : ret ?: -EEXIST;
+	}
 	if (IS_ERR(dentry))
 		return PTR_ERR(dentry);
 	dput(dentry);
-	return 0;
+	return 1;
 }
 
 static int overlay_whiteout(const struct mica_branch *b, struct dentry *dir,
@@ -585,18 +591,17 @@ static int overlay_set_opaque(const struct mica_branch *b, struct dentry *dir)
 	return lower_set_mark(b, dir, "opaque", "y", 1);
 }
 
+/* What has no name in the dot form, or not a free one, gets the other form. */
 static int dot_whiteout(const struct mica_branch *b, struct dentry *dir,
 			const struct qstr *name)
 {
 	char buf[NAME_MAX + 1];
 	struct qstr wh;
-	int err;
+	int ret = -EEXIST;
 
-	/* Names that have none in this form get one in the other. */
-	if (!dot_name(&wh, buf, name))
-		return overlay_whiteout(b, dir, name);
-	err = make_file(b, dir, &wh);
-	return err == -EEXIST ? 0 : err;
+	if (dot_name(&wh, buf, name))
+		ret = make_file(b, dir, &wh);
+	return ret == -EEXIST ? overlay_whiteout(b, dir, name) : min(ret, 0);
 }
 
 static int dot_vacate(const struct mica_branch *b, struct dentry *dir,
@@ -604,21 +609,18 @@ static int dot_vacate(const struct mica_branch *b, struct dentry *dir,
 {
 	char buf[NAME_MAX + 1];
 	struct qstr wh;
-	int err;
+	int ret = -EEXIST;
 
-	if (!dot_name(&wh, buf, name))
-		return overlay_vacate(b, dir, name, flags);
-	err = make_file(b, dir, &wh);
-	if (err == -EEXIST)
-		return 0;
-	return err ?: 1;
+	if (dot_name(&wh, buf, name))
+		ret = make_file(b, dir, &wh);
+	return ret == -EEXIST ? overlay_vacate(b, dir, name, flags) : ret;
 }
 
 static int dot_set_opaque(const struct mica_branch *b, struct dentry *dir)
 {
-	int err = make_file(b, dir, &dot_opaque);
+	int ret = make_file(b, dir, &dot_opaque);
 
-	return err == -EEXIST ? 0 : err;
+	return ret == -EEXIST ? overlay_set_opaque(b, dir) : min(ret, 0);
 }
 
 static const struct layer_format formats[] = {

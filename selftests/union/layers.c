@@ -156,6 +156,33 @@ TEST_F(layers, reserved_names_are_hidden_and_mean_nothing)
 	ASSERT_STREQ("", ls("up"));
 }
 
+/* What is called like a whiteout and is none keeps its place. */
+TEST_F(layers, a_whiteout_whose_name_is_taken_has_the_other_form)
+{
+	ASSERT_EQ(0, base());
+	ASSERT_EQ(0, mkdir("up/.wh.f", 0755));
+	ASSERT_EQ(0, symlink("x", "up/.wh.g"));
+	ASSERT_EQ(0, mkdir("up/.wh.d", 0755));
+	ASSERT_EQ(0, put("up/h", "h"));
+	ASSERT_EQ(0, put("l1/h", "below"));
+	ASSERT_EQ(0, mkdir("up/.wh.h", 0755));
+	ASSERT_EQ(0, mount_union("up:l1:l2"));
+	ASSERT_EQ(0, unlink("mnt/f"));
+	ASSERT_EQ(0, rename("mnt/g", "mnt/new"));
+	ASSERT_EQ(0, run("rm -r mnt/d"));
+	ASSERT_EQ(0, unlink("mnt/h"));
+	ASSERT_STREQ("new", ls("mnt"));
+	ASSERT_EQ(0, umount("mnt"));
+	ASSERT_EQ(0, mount_union("up:l1:l2"));
+	ASSERT_STREQ("new", ls("mnt"));
+	ASSERT_EQ(0, access("up/.wh.f", F_OK) ?: access("up/.wh.d", F_OK));
+	/* The same where a directory would be opaque. */
+	ASSERT_EQ(0, mkdir("mnt/d", 0755));
+	ASSERT_STREQ("", ls("mnt/d"));
+	ASSERT_EQ(0, put("mnt/f", "new"));
+	HAS("mnt/f", "new");
+}
+
 TEST_F(layers, an_entry_wins_over_a_whiteout_beside_it)
 {
 	ASSERT_EQ(0, base());
