@@ -395,6 +395,34 @@ static int parse_change(struct fs_context *fc, int opt, char *value)
 	}
 }
 
+/* Is the union what an option says? Branches may have changed since. */
+static bool is_so(const struct super_block *sb, int opt,
+		  const struct fs_parameter *param,
+		  const struct fs_parse_result *result)
+{
+	const struct mica_super *ms = mica_super(sb);
+
+	switch (opt) {
+	case OPT_WHITEOUT:
+		return !strcmp(param->string, ms->format->name);
+	case OPT_VOLATILE:
+		return ms->do_volatile;
+	case OPT_DELETE:
+		return result->uint_32 == ms->delete;
+	case OPT_REDIRECT:
+		return result->uint_32 == !ms->no_redirect;
+	case OPT_METACOPY:
+		return result->uint_32 == ms->metacopy;
+	case OPT_COPYUP:
+		return result->uint_32 == ms->copyup_top;
+	case OPT_CREATE:
+		return result->uint_32 == ms->create;
+	case OPT_USERXATTR:
+		return mica_in_userns(sb);
+	}
+	return true;
+}
+
 static int mica_parse_param(struct fs_context *fc, struct fs_parameter *param)
 {
 	struct mica_options *opts = fc->fs_private;
@@ -412,7 +440,7 @@ static int mica_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	}
 	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE) {
 		/* mount(8) gives all of them again; they stay as they are. */
-		if (fc->oldapi)
+		if (fc->oldapi || is_so(fc->root->d_sb, opt, param, &result))
 			return 0;
 		return invalfc(fc, "%s: cannot be changed by a remount",
 			       param->key);

@@ -369,6 +369,63 @@ TEST_F(mount, remount_ro_and_rw)
 	FAILS(EROFS, put("mnt/g", "x"));
 }
 
+/* As mount(8) of today does it, with what it reads in mountinfo. */
+static int pick_and_set(const char *option, const char *value)
+{
+	int fd = syscall(__NR_fspick, AT_FDCWD, "mnt", 0);
+	int err = syscall(__NR_fsconfig, fd, value ? FSCONFIG_SET_STRING :
+			  FSCONFIG_SET_FLAG, option, value, 0) ?:
+		  syscall(__NR_fsconfig, fd, FSCONFIG_SET_FLAG, "ro", NULL, 0) ?:
+		  syscall(__NR_fsconfig, fd, FSCONFIG_CMD_RECONFIGURE, NULL,
+			  NULL, 0);
+
+	close(fd);
+	return err ? errno : 0;
+}
+
+TEST_F(mount, a_remount_may_say_what_is_so_and_nothing_else)
+{
+	static const struct {
+		const char *option, *is, *is_not;
+	} options[] = {
+		{ "dirs", "up=rw:l1=ro", NULL },
+		{ "whiteout", "overlay", "dot" },
+		{ "volatile", NULL, NULL },
+		{ "delete", "first", "all" },
+		{ "redirect_dir", "off", "on" },
+		{ "metacopy", "off", "on" },
+		{ "copyup", "top", "left" },
+		{ "create", "mfs", "rr" },
+	};
+	char all[256] = "";
+	int i, err;
+
+	for (i = 1; i < ARRAY_SIZE(options); i++) {
+		strcat(all, i > 1 ? "," : "");
+		strcat(all, options[i].option);
+		if (options[i].is)
+			strcat(strcat(all, "="), options[i].is);
+	}
+	ASSERT_EQ(0, mount_union_with("up:l1", all));
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
+		err = pick_and_set(options[i].option, options[i].is);
+		EXPECT_EQ(0, err) {
+			TH_LOG("%s: %s", options[i].option, strerror(err));
+		}
+		FAILS(EROFS, put("mnt/f", "x"));
+		ASSERT_EQ(0, mount(NULL, "mnt", NULL, MS_REMOUNT, NULL));
+		if (!options[i].is_not)
+			continue;
+		EXPECT_EQ(EINVAL, pick_and_set(options[i].option,
+					       options[i].is_not));
+		ASSERT_EQ(0, put("mnt/f", "x"));
+	}
+	ASSERT_EQ(0, umount("mnt"));
+	ASSERT_EQ(0, mount_union("up:l1"));
+	EXPECT_EQ(EINVAL, pick_and_set("volatile", NULL));
+	EXPECT_EQ(EINVAL, pick_and_set("nonsense", NULL));
+}
+
 TEST_F(mount, busy_while_a_file_is_open)
 {
 	int fd;
