@@ -17,7 +17,7 @@
 #include "../compat/mm.h"
 
 /* Flags that fcntl(F_SETFL) may change after the branch's file was opened. */
-#define MICA_SETFL_MASK (O_APPEND | O_NONBLOCK | O_NDELAY | O_DIRECT)
+#define MICA_SETFL_MASK (O_NONBLOCK | O_NDELAY | O_DIRECT)
 
 /**
  * struct mica_file - the branches' files of an open file
@@ -38,9 +38,10 @@ static struct file *open_real(const struct file *file,
 	struct file *real;
 	struct path path;
 
-	flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC);
+	/* Each write says by itself whether it appends. */
+	flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND);
 	if (!part->b->rw)
-		flags &= ~(O_ACCMODE | O_APPEND);
+		flags &= ~O_ACCMODE;
 	mica_part_path(part, &path);
 	old = mica_override_creds(inode->i_sb);
 	real = backing_file_open(file, flags | O_NOATIME, &path,
@@ -53,8 +54,6 @@ static int set_flags(struct file *real, unsigned int flags)
 {
 	unsigned int change = (real->f_flags ^ flags) & MICA_SETFL_MASK;
 
-	if (!(real->f_mode & FMODE_WRITE))
-		change &= ~O_APPEND;
 	if (!change)
 		return 0;
 	if ((change & flags & O_DIRECT) && !(real->f_mode & FMODE_CAN_ODIRECT))

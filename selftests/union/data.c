@@ -230,6 +230,32 @@ TEST_F(data, vectors_and_flags_of_single_writes)
 	}
 }
 
+#ifndef RWF_NOAPPEND
+#define RWF_NOAPPEND 0x20
+#endif
+
+TEST_F(data, a_single_write_can_do_without_o_append)
+{
+	struct iovec out = { "X", 1 };
+	unsigned int i;
+	ssize_t ret;
+	int fd;
+
+	DO(two_files(0));
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		DO(put(files[i], "abc"));
+		fd = open(files[i], O_RDWR | O_APPEND);
+		ret = pwritev2(fd, &out, 1, 1, RWF_NOAPPEND);
+		if (ret < 0 && errno == EOPNOTSUPP)
+			SKIP(return, "this kernel has no RWF_NOAPPEND");
+		ASSERT_EQ(1, ret);
+		HAS(files[i], "aXc");
+		ASSERT_EQ(1, pwritev2(fd, &out, 1, 0, 0));
+		HAS(files[i], "aXcX");
+		close(fd);
+	}
+}
+
 TEST_F(data, a_file_made_read_only_can_be_written_by_who_made_it)
 {
 	int fd;
