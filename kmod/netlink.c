@@ -243,7 +243,7 @@ static int mica_dump_union_branches(struct sk_buff *skb,
 	int err;
 
 	mica_cursor_enter(cur, union_id);
-	while (!mica_union_branch(union_id, cur->index, &b)) {
+	while (!(err = mica_union_branch(union_id, cur->index, &b))) {
 		err = mica_put_branch(skb, cb, union_id, cur->index, &b);
 		kfree(b.path);
 		if (err)
@@ -251,19 +251,21 @@ static int mica_dump_union_branches(struct sk_buff *skb,
 		cur->index++;
 		b = (struct mica_branch_snap){};
 	}
-	return 0;
+	return err == -ENOENT ? 0 : err;
 }
 
 static int mica_dump_branches(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct mica_dump_cursor *cur = mica_cursor(cb);
 	struct mica_union_snap u;
+	int err;
 
 	while (!mica_union_next(cur->after, &u)) {
 		if (cur->only && u.id != cur->only)
 			break;
-		if (mica_dump_union_branches(skb, cb, u.id))
-			return mica_dump_full(skb);
+		err = mica_dump_union_branches(skb, cb, u.id);
+		if (err)
+			return skb->len ?: err;
 		cur->after = u.id;
 	}
 	return skb->len;

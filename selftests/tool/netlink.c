@@ -12,6 +12,7 @@
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 
+#include "../lib/fault.h"
 #include "../lib/harness.h"
 #include "mica_netlink.h"
 
@@ -159,6 +160,60 @@ static int mount_union(const char *rw, const char *ro, const char *mnt)
 
 	snprintf(options, sizeof(options), "dirs=%s=rw:%s=ro", rw, ro);
 	return mount("none", mnt, "mica", 0, options);
+}
+
+static int count(struct nl_msg *msg, void *counter)
+{
+	++*(int *)counter;
+	return NL_OK;
+}
+
+/* The branches that a dump has, or a negative NLE_ number; the @nth allocation fails. */
+static int count_branches(int family, int nth, bool *came)
+{
+	struct nl_sock *sock = nl_socket_alloc();
+	int n = 0, err = genl_connect(sock);
+
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, count, &n);
+	fault_at(nth);
+	err = err ?: ask(sock, family, MICA_CMD_BRANCH_GET, NLM_F_DUMP, 0, 0);
+	*came = fault_came();
+	fault_at(0);
+	nl_socket_free(sock);
+	return err < 0 ? err : n;
+}
+
+/* What comes after a branch that cannot be told is not to be left out. */
+TEST_F(family, a_dump_without_memory_is_whole_or_fails)
+{
+	char dir[] = "/tmp/mica-XXXXXX", rw[32], ro[32], mnt[32];
+	int nth = 1, failed = 0, all, n;
+	bool came;
+
+	if (!faults_can_be("failslab"))
+		SKIP(return, "a kernel without failslab");
+	ASSERT_NE(NULL, mkdtemp(dir));
+	ASSERT_EQ(0, mount("none", dir, "tmpfs", 0, NULL));
+	snprintf(rw, sizeof(rw), "%s/rw", dir);
+	snprintf(ro, sizeof(ro), "%s/ro", dir);
+	snprintf(mnt, sizeof(mnt), "%s/mnt", dir);
+	ASSERT_EQ(0, mkdir(rw, 0755) | mkdir(ro, 0755) | mkdir(mnt, 0755));
+	ASSERT_EQ(0, mount_union(rw, ro, mnt));
+	all = count_branches(self->id, 0, &came);
+	EXPECT_EQ(2, all);
+	do {
+		n = count_branches(self->id, nth, &came);
+		failed += n < 0;
+		if (n >= 0)
+			EXPECT_EQ(all, n) {
+				TH_LOG("allocation %d", nth);
+			}
+		nth++;
+	} while (came);
+	EXPECT_LT(0, failed);
+	EXPECT_EQ(0, umount(mnt));
+	umount2(dir, MNT_DETACH);
+	rmdir(dir);
 }
 
 /* A listener whose buffer is full hears of it, and goes on. */
