@@ -670,11 +670,16 @@ static const char *check_target(int around, const char *name)
 {
 	struct names names CLEANUP(names_free) = {};
 	int fd CLEANUP(close_fd) = -1;
+	struct statx stx;
 	const char *why;
 
 	fd = open_dir(around, name);
 	if (fd < 0)
 		return errno == ENOENT ? NULL : because_errno();
+	if (statx(fd, "", AT_EMPTY_PATH, 0, &stx))
+		return because_errno();
+	if (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+		return because("is a mount point; import to a directory in it");
 	why = names_read(&names, fd);
 	return why || !names.nr ? why : because("is not empty");
 }

@@ -278,4 +278,5 @@ exits 1 "a full disk" union import big.tar full/x
 like "it is named" "$(<"$ERR")" "zeroes: No space left"
 is "and is empty again" "$(ls -A full)" ""
 exits 1 "not over a mount point" union import a.tar full
+like "that is said at once" "$(<"$ERR")" "full: is a mount point"
 finish
