@@ -68,6 +68,17 @@ static int dump_one(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
+/* The end of a dump tells whether it is whole, which the library does not look at. */
+static int dump_end(struct nl_msg *msg, void *arg)
+{
+	const struct nlmsghdr *hdr = nlmsg_hdr(msg);
+	const int *error = nlmsg_data(hdr);
+
+	(void)arg;
+	return nlmsg_datalen(hdr) >= (int)sizeof(*error) && *error < 0 ?
+	       -nl_syserr2nlerr(*error) : NL_STOP;
+}
+
 static struct nl_msg *dump_request(int family, enum mica_command command,
 				   uint32_t only)
 {
@@ -105,6 +116,7 @@ int family_dump(struct nl_sock *sock, enum mica_command command, uint32_t only,
 	if (!msg)
 		return fail("out of memory");
 	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, dump_one, &dump);
+	nl_socket_modify_cb(sock, NL_CB_FINISH, NL_CB_CUSTOM, dump_end, NULL);
 	err = nl_send_auto(sock, msg);
 	nlmsg_free(msg);
 	if (err >= 0)

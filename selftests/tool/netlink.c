@@ -168,19 +168,27 @@ static int count(struct nl_msg *msg, void *counter)
 	return NL_OK;
 }
 
-/* The branches that a dump has, or a negative NLE_ number; the @nth allocation fails. */
+/* The library does not look at the error that a dump ends with. */
+static int end(struct nl_msg *msg, void *error)
+{
+	*(int *)error = *(int *)nlmsg_data(nlmsg_hdr(msg));
+	return NL_STOP;
+}
+
+/* The branches that a dump has, or -1; the @nth allocation fails. */
 static int count_branches(int family, int nth, bool *came)
 {
 	struct nl_sock *sock = nl_socket_alloc();
-	int n = 0, err = genl_connect(sock);
+	int n = 0, error = 0, err = genl_connect(sock);
 
 	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, count, &n);
+	nl_socket_modify_cb(sock, NL_CB_FINISH, NL_CB_CUSTOM, end, &error);
 	fault_at(nth);
 	err = err ?: ask(sock, family, MICA_CMD_BRANCH_GET, NLM_F_DUMP, 0, 0);
 	*came = fault_came();
 	fault_at(0);
 	nl_socket_free(sock);
-	return err < 0 ? err : n;
+	return err < 0 || error < 0 ? -1 : n;
 }
 
 /* What comes after a branch that cannot be told is not to be left out. */
