@@ -24,10 +24,15 @@ bool mica_check_iommu(struct device *dev)
  * @pdev: the function
  * @why: where an obstacle is noted
  *
- * Return: 0, -EINVAL for a bridge, -ENODEV without an IOMMU.
+ * Return: 0, -EINVAL for a bridge, -ENODEV without an IOMMU, or if it left the bus.
  */
 int mica_check_function(struct pci_dev *pdev, struct mica_reason *why)
 {
+	/* It took its IOMMU group along. */
+	if (!device_is_registered(&pdev->dev))
+		return mica_fail(why, -ENODEV, MICA_REASON_NO_DEVICE,
+				 pci_name(pdev), "%s was unplugged",
+				 pci_name(pdev));
 	if (mica_is_bridge(pdev))
 		return mica_fail(why, -EINVAL, MICA_REASON_BRIDGE, pci_name(pdev),
 				 "%s is a bridge; claim what is behind it",

@@ -215,6 +215,12 @@ static int mica_claim_take(struct mica_claim_work *claim)
 		if (err)
 			return err;
 	}
+	/* That of the others may have taken long. */
+	list_for_each_entry(held, &claim->session->claiming, list) {
+		err = mica_take_step_ok(held, &claim->why);
+		if (err)
+			return err;
+	}
 	return 0;
 }
 

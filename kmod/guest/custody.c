@@ -286,15 +286,18 @@ void mica_custody_record(struct mica_held *held, char *driver, char *override)
  * @held: the function
  * @state: where it stands
  * @error: 0 or a negative errno
+ *
+ * A function that left the bus stays unplugged.
  */
 void mica_custody_state(struct mica_held *held, enum mica_device_state state,
 			int error)
 {
 	spin_lock(&mica_custody_lock);
-	held->state = state;
-	held->error = error;
-	mica_errors_watch(held, state == MICA_DEVICE_CLAIMED &&
-			  !held->unplugged);
+	if (!held->unplugged) {
+		held->state = state;
+		held->error = error;
+		mica_errors_watch(held, state == MICA_DEVICE_CLAIMED);
+	}
 	spin_unlock(&mica_custody_lock);
 }
 

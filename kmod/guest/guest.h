@@ -178,6 +178,7 @@ int mica_pf_remove_vfs(struct mica_pf *pf);
 void mica_pf_forget_all(struct mica_session *session);
 
 /* take.c */
+int mica_take_step_ok(struct mica_held *held, struct mica_reason *why);
 int mica_take(struct mica_held *held, struct mica_reason *why);
 
 /* check.c */

@@ -69,7 +69,7 @@ static void mica_restore_override(struct mica_held *held, const char *ours)
 static void mica_restore_begin(struct mica_held *held)
 {
 	held->leave = !held->overridden;
-	if (!held->leave && !mica_custody_unplugged(held))
+	if (!held->leave)
 		mica_custody_state(held, MICA_DEVICE_RESTORING, 0);
 }
 

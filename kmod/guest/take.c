@@ -29,13 +29,22 @@ static int mica_take_record(struct mica_held *held)
 	return 0;
 }
 
-static int mica_take_step_ok(struct mica_held *held, struct mica_reason *why)
+/**
+ * mica_take_step_ok - can a function still come to its session
+ * @held: the function, reserved
+ * @why: where it is noted why not
+ *
+ * Return: 0 or -ENODEV.
+ */
+int mica_take_step_ok(struct mica_held *held, struct mica_reason *why)
 {
 	if (READ_ONCE(held->session->ending))
 		return mica_fail(why, -ENODEV, MICA_REASON_ENDING, held->name,
 				 "the session ended before %s was claimed",
 				 held->name);
-	if (mica_custody_unplugged(held))
+	/* What left the bus before it was reserved is not marked. */
+	if (mica_custody_unplugged(held) ||
+	    !device_is_registered(&held->pdev->dev))
 		return mica_fail(why, -ENODEV, MICA_REASON_NO_DEVICE, held->name,
 				 "%s was unplugged", held->name);
 	return 0;
@@ -70,10 +79,11 @@ int mica_take(struct mica_held *held, struct mica_reason *why)
 	err = mica_take_step_ok(held, why);
 	if (err)
 		return err;
-	if (!mica_driver_bind(held->pdev, MICA_VFIO_DRIVER))
-		return mica_fail(why, -EBUSY, MICA_REASON_DRIVER, held->name,
-				 "vfio-pci did not take %s; the kernel log may tell why",
-				 held->name);
-	held->taken = true;
-	return mica_take_step_ok(held, why);
+	held->taken = mica_driver_bind(held->pdev, MICA_VFIO_DRIVER);
+	err = mica_take_step_ok(held, why);
+	if (err || held->taken)
+		return err;
+	return mica_fail(why, -EBUSY, MICA_REASON_DRIVER, held->name,
+			 "vfio-pci did not take %s; the kernel log may tell why",
+			 held->name);
 }

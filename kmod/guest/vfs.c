@@ -355,6 +355,9 @@ static int mica_vfs_verify(struct mica_claim_work *claim)
 	int err;
 
 	list_for_each_entry(held, list, list) {
+		err = mica_take_step_ok(held, &claim->why);
+		if (err)
+			return err;
 		if (!mica_driver_is(held->pdev, MICA_VFIO_DRIVER))
 			return mica_fail(&claim->why, -EBUSY,
 					 MICA_REASON_DRIVER, held->name,

@@ -3,6 +3,7 @@
 #include "session.h"
 #include "vfio.h"
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include "../lib/harness.h"
 
@@ -433,6 +434,96 @@ TEST_F(claim, unplugged_while_held)
 	EXPECT_TRUE(pci_wait_driver(self->nvme, "nvme", BACK_MS));
 	for (i = 0; i < 2; i++)
 		EXPECT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
+}
+
+static void unplug(const char *bdf)
+{
+	pci_write(bdf, "remove", "1");
+}
+
+static void plug(const char *bdf)
+{
+	write_text("/sys/bus/pci/rescan", "1");
+	pci_wait_driver(bdf, "", BACK_MS);
+}
+
+/* The first of two is unplugged while the driver of the second lets it go. */
+TEST_F(claim, unplugged_when_it_had_been_taken_already)
+{
+	struct standing was = standing_of(self->nvme);
+	char two[2][BDF_LEN];
+	int i, err = 0;
+
+	memcpy(two[0], self->edu, BDF_LEN);
+	memcpy(two[1], self->nvme, BDF_LEN);
+	/* If the claim was the faster one, once more. */
+	for (i = 0; i < 10 && !err; i++) {
+		ASSERT_EQ(0, session_claim_many(self->fd, two, 2,
+						MICA_CLAIM_ASYNC, NULL,
+						&self->why));
+		ASSERT_TRUE(pci_wait_driver(self->edu, "vfio-pci", BACK_MS));
+		unplug(self->edu);
+		err = session_wait(self->fd, MICA_WAIT_NONBLOCK, &self->why);
+		if (err)
+			break;
+		close(self->fd);
+		plug(self->edu);
+		ASSERT_TRUE(standing_comes_back(self->nvme, &was, BACK_MS));
+		ASSERT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
+		self->fd = session_open();
+	}
+	ASSERT_EQ(EAGAIN, err);
+	EXPECT_EQ(ENODEV, session_wait(self->fd, 0, &self->why));
+	EXPECT_EQ((unsigned int)MICA_REASON_NO_DEVICE, self->why.code);
+	EXPECT_STREQ(self->edu, (char *)self->why.subject);
+	/* With the session still open. */
+	EXPECT_TRUE(standing_comes_back(self->nvme, &was, BACK_MS));
+	EXPECT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
+	plug(self->edu);
+}
+
+struct claimer {
+	int fd;
+	const char *bdf;
+	int err;
+};
+
+static void *claim_it(void *arg)
+{
+	struct claimer *c = arg;
+	struct mica_reason why;
+
+	c->err = session_claim(c->fd, c->bdf, 0, &why);
+	return NULL;
+}
+
+/* Its claim waits for that of another function of the session. */
+TEST_F(claim, unplugged_before_its_turn)
+{
+	struct standing was = standing_of(self->nvme);
+	pthread_t thread;
+	int i, err = 0;
+
+	for (i = 0; i < 10 && !err; i++) {
+		struct claimer claimer = { self->fd, self->nvme, -1 };
+
+		ASSERT_EQ(0, pthread_create(&thread, NULL, claim_it, &claimer));
+		ASSERT_TRUE(pci_wait_driver(self->nvme, "", BACK_MS));
+		EXPECT_EQ(0, session_claim(self->fd, self->edu,
+					   MICA_CLAIM_ASYNC, &self->why));
+		unplug(self->edu);
+		err = session_wait(self->fd, 0, &self->why);
+		pthread_join(thread, NULL);
+		EXPECT_EQ(0, claimer.err);
+		close(self->fd);
+		plug(self->edu);
+		ASSERT_TRUE(standing_comes_back(self->nvme, &was, BACK_MS));
+		ASSERT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
+		self->fd = session_open();
+	}
+	EXPECT_EQ(ENODEV, err);
+	EXPECT_EQ((unsigned int)MICA_REASON_NO_DEVICE, self->why.code);
+	EXPECT_STREQ(self->edu, (char *)self->why.subject);
 }
 
 /* Uses a function until vfio-pci asks for it, as monitors do. */
