@@ -515,6 +515,8 @@ TEST_F(create, function_that_somebody_has_locked_now_and_then)
 	ASSERT_EQ(1, pci_find(pci_is_plain_nvme, nvme, 1));
 	for (i = 0; i < 4; i++) {
 		ASSERT_TRUE(pci_wait_driver(nvme[0], "nvme", BACK_MS));
+		/* Else its driver complains that it is taken away so early. */
+		ASSERT_TRUE(pci_nvme_reads(nvme[0], BACK_MS));
 		ASSERT_EQ(0, session_claim(self->guest.session, nvme[0],
 					   MICA_CLAIM_FORCE, &self->guest.why));
 		resets = process_start(reset_again_and_again, nvme[0]);
