@@ -11,6 +11,7 @@
 #include <linux/delay.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
+#include <linux/sysfs.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
 #include "claim.h"
@@ -182,18 +183,25 @@ static bool mica_is_empty(struct pci_dev *gone)
 	return !pdev;
 }
 
+/* Somebody else may have removed ours, and made others: these are at the same places. */
+static bool mica_pf_has_others(struct mica_pf *pf)
+{
+	unsigned int i;
+
+	for (i = 0; i < pf->nr; i++)
+		if (!mica_is_empty(pf->vf[i]))
+			return true;
+	return false;
+}
+
 /* What pci_disable_sriov() looks for: functions at these addresses, and a link. */
 static bool mica_pf_is_alone(struct mica_pf *pf)
 {
 	struct pci_dev *pdev = pf->pdev;
 	int cap = pci_find_ext_capability(pdev, PCI_EXT_CAP_ID_SRIOV);
-	unsigned int i;
 	u8 link;
 
-	for (i = 0; i < pf->nr; i++)
-		if (!mica_is_empty(pf->vf[i]))
-			return false;
-	if (!mica_is_empty(pdev) || !cap ||
+	if (mica_pf_has_others(pf) || !mica_is_empty(pdev) || !cap ||
 	    pci_read_config_byte(pdev, cap + PCI_SRIOV_FUNC_LINK, &link))
 		return false;
 	if (pci_pcie_type(pdev) == PCI_EXP_TYPE_RC_END)
@@ -226,7 +234,6 @@ static void mica_pf_remove_orphans(struct mica_pf *pf)
 		pci_dev_put(pf->pdev);
 }
 
-/* Somebody else may have removed ours, and made others. */
 static bool mica_pf_has_ours(struct mica_pf *pf)
 {
 	unsigned int i;
@@ -237,20 +244,45 @@ static bool mica_pf_has_ours(struct mica_pf *pf)
 	return false;
 }
 
+/* Each may have left the bus by itself, which does not switch them off. */
+static bool mica_pf_is_on(struct mica_pf *pf)
+{
+	if (mica_pf_has_ours(pf))
+		return true;
+	return device_is_registered(&pf->pdev->dev) && pci_num_vf(pf->pdev) &&
+	       !mica_pf_has_others(pf);
+}
+
+/* Of those that left the bus by themselves the kernel forgets it. */
+static void mica_pf_unlink(struct mica_pf *pf)
+{
+	char name[32];
+	unsigned int i;
+
+	for (i = 0; i < pf->nr; i++) {
+		snprintf(name, sizeof(name), "virtfn%u", i);
+		sysfs_remove_link(&pf->pdev->dev.kobj, name);
+	}
+}
+
 static int mica_pf_remove_locked(struct mica_pf *pf)
 {
 	struct pci_dev *pdev = pf->pdev;
+	int err = 0;
 
-	if (!mica_pf_has_ours(pf))
+	if (!mica_pf_is_on(pf))
 		return 0;
 	if (!device_is_registered(&pdev->dev)) {
 		mica_pf_remove_orphans(pf);
 		return 0;
 	}
 	if (pdev->driver && pdev->driver->sriov_configure)
-		return pdev->driver->sriov_configure(pdev, 0);
-	pci_disable_sriov(pdev);
-	return 0;
+		err = pdev->driver->sriov_configure(pdev, 0);
+	else
+		pci_disable_sriov(pdev);
+	if (!err)
+		mica_pf_unlink(pf);
+	return err;
 }
 
 /**
@@ -292,6 +324,10 @@ void mica_vf_unbind(struct mica_held *held)
 
 static void mica_pf_forget(struct mica_pf *pf)
 {
+	/* If none of them was there any more to be given back. */
+	if (pf->nr && !pf->removed && mica_pf_remove_vfs(pf))
+		pci_warn(pf->pdev, "mica: virtual functions not removed: %d\n",
+			 pf->error);
 	mica_custody_release_pf(pf);
 	list_del(&pf->list);
 	mica_pf_free(pf);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Virtual functions that are made for a session, and go with it. */
+#include <libgen.h>
 #include <signal.h>
 #include "session.h"
 #include "vfio.h"
@@ -409,6 +410,38 @@ TEST_F(vfs, function_is_unplugged)
 	EXPECT_TRUE(pci_wait_driver(self->pf, "nvme", BACK_MS));
 	self->fd = session_open();
 	EXPECT_EQ(0, make(self, 1)) {
+		TH_LOG("%s", self->why.text);
+	}
+}
+
+/* The test's own module, beside the one that is tested. */
+static int unplug_module_load(void)
+{
+	char ko[PATH_MAX], path[PATH_MAX + 32];
+
+	snprintf(ko, sizeof(ko), "%s", getenv("MICA_KO") ?: "");
+	snprintf(path, sizeof(path), "%s/tests/mica_unplug.ko", dirname(ko));
+	return module_insert(path, "");
+}
+
+/* None is left that could tell that there were some. */
+TEST_F(vfs, unplugged_one_by_one)
+{
+	int i;
+
+	ASSERT_EQ(0, unplug_module_load());
+	ASSERT_EQ(0, make(self, NR));
+	for (i = 0; i < NR; i++) {
+		EXPECT_EQ(0, write_text("/sys/module/mica_unplug/parameters/function",
+					self->vf[i]));
+		EXPECT_FALSE(is_there(self->vf[i]));
+	}
+	EXPECT_EQ(0, module_remove("mica_unplug", BACK_MS));
+	EXPECT_EQ(NR, pci_nr_vfs(self->pf));
+	close(self->fd);
+	EXPECT_TRUE(all_removed(self->pf));
+	self->fd = session_open();
+	EXPECT_EQ(0, make(self, NR)) {
 		TH_LOG("%s", self->why.text);
 	}
 }
