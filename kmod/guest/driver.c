@@ -6,6 +6,7 @@
 #include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "../compat/driver_override.h"
@@ -189,4 +190,30 @@ int mica_override_read(struct pci_dev *pdev, char **override)
 int mica_override_write(struct pci_dev *pdev, const char *override)
 {
 	return device_set_driver_override(&pdev->dev, override ?: "");
+}
+
+/**
+ * mica_power_is_auto - may a function be suspended when nobody needs it
+ * @pdev: the function
+ *
+ * Return: whether its power/control says "auto".
+ */
+bool mica_power_is_auto(struct pci_dev *pdev)
+{
+#ifdef CONFIG_PM
+	return pdev->dev.power.runtime_auto;
+#else
+	return false;
+#endif
+}
+
+/**
+ * mica_power_set_auto - have a function's power/control say "auto"
+ * @pdev: the function
+ *
+ * Context: may suspend it.
+ */
+void mica_power_set_auto(struct pci_dev *pdev)
+{
+	pm_runtime_allow(&pdev->dev);
 }

@@ -117,6 +117,7 @@ struct mica_error {
  * @going: a virtual function that the session removes itself; likewise
  * @bound: vfio-pci is bound to it; guarded by the custody lock
  * @pf: with a virtual function that was made for the session, who made it
+ * @power_auto: its power/control said "auto"
  * @overridden: its driver_override is ours
  * @taken: vfio-pci had it, so a guest may have
  * @reset: it was reset since
@@ -142,6 +143,7 @@ struct mica_held {
 	bool going;
 	bool bound;
 	struct mica_pf *pf;
+	bool power_auto;
 	bool overridden;
 	bool taken;
 	bool reset;
@@ -229,6 +231,8 @@ bool mica_driver_bind(struct pci_dev *pdev, const char *driver);
 void mica_driver_unbind(struct pci_dev *pdev);
 int mica_override_read(struct pci_dev *pdev, char **override);
 int mica_override_write(struct pci_dev *pdev, const char *override);
+bool mica_power_is_auto(struct pci_dev *pdev);
+void mica_power_set_auto(struct pci_dev *pdev);
 
 /* custody.c */
 /**

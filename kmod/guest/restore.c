@@ -100,8 +100,11 @@ static void mica_restore_unbind(struct mica_held *held)
 		mica_vf_unbind(held);
 		return;
 	}
-	if (mica_driver_is(held->pdev, MICA_VFIO_DRIVER))
+	if (mica_driver_is(held->pdev, MICA_VFIO_DRIVER)) {
+		/* vfio-pci allows it, and forbids it when it lets go. */
+		held->power_auto &= mica_power_is_auto(held->pdev);
 		mica_driver_unbind(held->pdev);
+	}
 	if (mica_driver_is(held->pdev, NULL))
 		return;
 	mica_restore_override(held, MICA_VFIO_DRIVER);
@@ -159,7 +162,7 @@ static void mica_restore_remove(struct mica_held *held)
 
 static void mica_restore_bind(struct mica_held *held)
 {
-	int err;
+	int err = 0;
 
 	if (held->leave)
 		return;
@@ -173,12 +176,12 @@ static void mica_restore_bind(struct mica_held *held)
 				    "it does not answer after its reset");
 		return;
 	}
-	if (!held->driver) {
+	if (held->driver)
+		err = mica_restore_attach(held);
+	else
 		mica_restore_override(held, MICA_VFIO_DRIVER);
-		mica_restore_finish(held, MICA_DEVICE_RESTORED, 0, NULL);
-		return;
-	}
-	err = mica_restore_attach(held);
+	if (held->power_auto)
+		mica_power_set_auto(held->pdev);
 	if (!err)
 		mica_restore_finish(held, MICA_DEVICE_RESTORED, 0, NULL);
 	else if (mica_driver_is(held->pdev, NULL))

@@ -25,6 +25,7 @@ static int mica_take_record(struct mica_held *held)
 		kfree(driver);
 		return err;
 	}
+	held->power_auto = mica_power_is_auto(held->pdev);
 	mica_custody_record(held, driver, override);
 	return 0;
 }

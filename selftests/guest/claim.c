@@ -578,6 +578,26 @@ TEST_F(claim, unplugged_while_open)
 	EXPECT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
 }
 
+/* Whether it may save power, that is; vfio-pci forbids it when it lets go. */
+TEST_F(claim, power_control_comes_back)
+{
+	static const char *const controls[] = { "auto", "on" };
+	struct standing was = standing_of(self->nvme);
+	char control[8];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, pci_write(self->nvme, "power/control", controls[i]));
+		ASSERT_EQ(0, session_claim(self->fd, self->nvme, 0, &self->why));
+		close(self->fd);
+		EXPECT_TRUE(standing_comes_back(self->nvme, &was, BACK_MS));
+		EXPECT_TRUE(pci_nvme_reads(self->nvme, BACK_MS));
+		self->fd = session_open();
+		pci_attr(self->nvme, "power/control", control, sizeof(control));
+		EXPECT_STREQ(controls[i], control);
+	}
+}
+
 TEST_F(claim, driver_gone_while_held)
 {
 	struct standing unbound = { "", "" };
