@@ -41,7 +41,7 @@ static int mica_guest_started(struct mica_call *call,
 {
 	struct mica_session *session = call->session;
 	struct pid *pid;
-	bool busy;
+	int err = 0;
 
 	pid = find_get_pid(note->pid);
 	if (!pid)
@@ -54,17 +54,18 @@ static int mica_guest_started(struct mica_call *call,
 				 note->pid);
 	}
 	spin_lock(&session->lock);
-	busy = session->guest;
-	if (!busy)
+	if (session->ending)
+		err = mica_session_ended(session, &call->why);
+	else if (session->guest)
+		err = mica_fail(&call->why, -EBUSY, MICA_REASON_NONE, NULL,
+				"the session has a guest; note its end first");
+	else
 		session->guest = get_pid(pid);
 	spin_unlock(&session->lock);
-	if (!busy)
+	if (!err)
 		mica_guest_event(session, MICA_EVENT_GUEST_START, pid, 0, NULL);
 	put_pid(pid);
-	if (busy)
-		return mica_fail(&call->why, -EBUSY, MICA_REASON_NONE, NULL,
-				 "the session has a guest; note its end first");
-	return 0;
+	return err;
 }
 
 static struct pid *mica_guest_forget(struct mica_session *session)

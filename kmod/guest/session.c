@@ -180,8 +180,6 @@ int mica_session_release(struct inode *inode, struct file *file)
 	mutex_lock(&mica_sessions_lock);
 	mica_session_end(session);
 	mutex_unlock(&mica_sessions_lock);
-	/* It may have been noted while the session was being ended. */
-	mica_guest_note_drop(session);
 	if (session->claim)
 		mica_claim_put(session->claim);
 	session->claim = NULL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Sessions that somebody else ends. */
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include "session.h"
 #include "vfio.h"
@@ -352,6 +353,61 @@ TEST_F(end, races_with_the_close)
 	ASSERT_EQ(0, module_load());
 	self->fd = session_open();
 	self->admin = session_open();
+}
+
+#define NOTES	64
+
+struct noter {
+	int fd[NOTES];
+	int turn;		/* of which one is noted and ended now */
+};
+
+static void *note_all(void *arg)
+{
+	struct noter *noter = arg;
+	int i;
+
+	for (i = 0; i < NOTES; i++) {
+		while (__atomic_load_n(&noter->turn, __ATOMIC_ACQUIRE) < i)
+			;
+		session_note(noter->fd[i], MICA_GUEST_STARTED, getpid(), 0);
+	}
+	return NULL;
+}
+
+static bool ended_one_has_a_guest(void)
+{
+	return !system("${MICA:-mica} guest list --json | jq -e '.sessions[] | select(.state == \"ending\" and .guest)' >/dev/null");
+}
+
+/* A guest is noted and its session ended at the same time, over and over. */
+TEST_F(end, races_with_the_note_of_a_guest)
+{
+	unsigned int id[NOTES];
+	struct noter noter;
+	pthread_t thread;
+	int i, wait, rounds;
+
+	for (rounds = 0; rounds < 150; rounds++) {
+		noter.turn = -1;
+		for (i = 0; i < NOTES; i++) {
+			noter.fd[i] = session_open();
+			id[i] = session_id(noter.fd[i]);
+		}
+		ASSERT_EQ(0, pthread_create(&thread, NULL, note_all, &noter));
+		for (i = 0; i < NOTES; i++) {
+			__atomic_store_n(&noter.turn, i, __ATOMIC_RELEASE);
+			for (wait = 0; wait < i * 10; wait++)
+				__atomic_load_n(&noter.turn, __ATOMIC_RELAXED);
+			session_end(self->admin, id[i], &self->why);
+		}
+		pthread_join(thread, NULL);
+		ASSERT_FALSE(ended_one_has_a_guest()) {
+			TH_LOG("round %d", rounds);
+		}
+		for (i = 0; i < NOTES; i++)
+			close(noter.fd[i]);
+	}
 }
 
 TEST_HARNESS_MAIN
