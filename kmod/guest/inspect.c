@@ -5,6 +5,7 @@
 #include <linux/minmax.h>
 #include <linux/numa.h>
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #ifdef CONFIG_IRQ_REMAP
@@ -434,6 +435,31 @@ static void mica_inspect_clear(struct mica_device_info *info)
 	info->reason_len = reason_len;
 }
 
+/*
+ * What is above it must be awake for its configuration space to be read, but itself
+ * only where that has no power: a guest may have had it put to sleep.
+ */
+static void mica_inspect_wake(struct pci_dev *pdev)
+{
+	struct device *dev = &pdev->dev;
+
+	if (dev->parent)
+		pm_runtime_get_sync(dev->parent);
+	pm_runtime_get_noresume(dev);
+	pm_runtime_barrier(dev);
+	if (pdev->current_state == PCI_D3cold)
+		pm_runtime_resume(dev);
+}
+
+static void mica_inspect_sleep(struct pci_dev *pdev)
+{
+	struct device *dev = &pdev->dev;
+
+	pm_runtime_put(dev);
+	if (dev->parent)
+		pm_runtime_put_sync(dev->parent);
+}
+
 int mica_device_info_run(struct mica_call *call, void *arg)
 {
 	struct mica_device_info *info = arg;
@@ -445,7 +471,9 @@ int mica_device_info_run(struct mica_call *call, void *arg)
 		return err;
 	mica_inspect_clear(info);
 	mica_addr_of(pdev, &info->addr);
+	mica_inspect_wake(pdev);
 	err = mica_inspect(pdev, info);
+	mica_inspect_sleep(pdev);
 	pci_dev_put(pdev);
 	return err;
 }
