@@ -120,7 +120,8 @@ static int read_handle(const struct mica_branch *b, struct dentry *dentry,
 		return size;
 	memcpy(&o->head, value, sizeof(o->head));
 	if (o->head.version || o->head.magic != ORIGIN_MAGIC ||
-	    o->head.len != size || ORIGIN_OTHER_ENDIAN(o->head.flags))
+	    o->head.len != size || ORIGIN_OTHER_ENDIAN(o->head.flags) ||
+	    size - sizeof(o->head) > sizeof(o->fid))
 		return size;
 	memset(o->fid, 0, sizeof(o->fid));
 	memcpy(o->fid, value + sizeof(o->head), size - sizeof(o->head));

@@ -240,6 +240,29 @@ TEST_F(number, an_origin_that_is_none_is_ignored)
 	}
 }
 
+/* A handle is some whole words. */
+TEST_F(number, an_origin_that_is_too_long_is_ignored)
+{
+	unsigned char fh[255] = { 0, 0xfb, 0, 0, 1 };
+	struct stat st, up;
+	int len;
+
+	NOT_ON_OVERLAY("it says EIO");
+	DO(make_layers());
+	DO(put("up/f", "own"));
+	DO(set_xattr("up", "trusted.overlay.impure", "y"));
+	memset(fh + 21, 0xaa, sizeof(fh) - 21);
+	for (len = 250; len <= 255; len++) {
+		fh[2] = len;
+		DO(setxattr("up/f", "trusted.overlay.origin", fh, len, 0));
+		DO(mount_union("up:l1"));
+		HAS("mnt/f", "own");
+		DO(stat("mnt/f", &st) | stat("up/f", &up));
+		ASSERT_EQ(up.st_ino, st.st_ino);
+		DO(umount("mnt"));
+	}
+}
+
 /* In a directory whose numbers come from elsewhere, read in small pieces. */
 TEST_F(number, a_name_removed_while_it_is_read_has_no_other_number)
 {
