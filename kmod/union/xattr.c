@@ -237,9 +237,9 @@ int mica_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 
 	/*
 	 * The branch sees the mounter, who may keep the setgid bit; the
-	 * caller may not.
+	 * caller may not. To take an ACL away changes no mode.
 	 */
-	if (type == ACL_TYPE_ACCESS && (inode->i_mode & S_ISGID) &&
+	if (acl && type == ACL_TYPE_ACCESS && (inode->i_mode & S_ISGID) &&
 	    !in_group_p(inode->i_gid) &&
 	    !capable_wrt_inode_uidgid(&nop_mnt_idmap, inode, CAP_FSETID)) {
 		err = mica_setattr(&nop_mnt_idmap, dentry, &attr);

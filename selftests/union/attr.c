@@ -165,6 +165,26 @@ TEST_F(attr, a_write_by_another_user_clears_setuid)
 	EXPECT_EQ(06777, mode_of("l1/f") & 07777);
 }
 
+static int take_acl(void *path)
+{
+	return removexattr(path, "system.posix_acl_access") ? errno : 0;
+}
+
+/* Who is not in the file's group may not set it again. */
+TEST_F(attr, an_acl_that_is_taken_away_leaves_the_setgid_bit)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, put("l1/f", "x"));
+	ASSERT_EQ(0, chown("l1/f", USER, 1) ?: chmod("l1/f", 02755));
+	ASSERT_EQ(0, mount_union("up:l1"));
+	ASSERT_EQ(0, put("mnt/f", "y"));
+	ASSERT_EQ(0, chmod("mnt/f", 02755));
+	EXPECT_EQ(0, as_user(USER, take_acl, "mnt/f"));
+	ASSERT_EQ(0, stat("mnt/f", &st));
+	EXPECT_EQ(02755, st.st_mode & 07777);
+}
+
 TEST_F(attr, acls_are_kept_inherited_and_obeyed)
 {
 	ASSERT_EQ(0, run("cd l1 && mkdir -m 700 d && touch d/f gone && "
