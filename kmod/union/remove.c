@@ -95,6 +95,17 @@ static int take_away(const struct mica_branch *b, struct dentry *dir,
 	return err;
 }
 
+/* What is not shown there may be a part of what has another name by now. */
+static bool is_needed(const struct super_block *sb, const struct mica_branch *b)
+{
+	const struct mica_branches *set = mica_branches(sb);
+	unsigned int i = 0;
+
+	while (i < b->pos && !mica_needs(set->branch[i], b))
+		i++;
+	return i < b->pos;
+}
+
 /* Removes the instances behind the first, as far as branches are writable. */
 static void remove_hidden(struct inode *dir, const struct qstr *name,
 			  const struct mica_parts *inst)
@@ -109,7 +120,7 @@ static void remove_hidden(struct inode *dir, const struct qstr *name,
 		/* Whiteouts in a directory hide what is in those below it. */
 		if (d_is_dir(p->dentry))
 			below = mica_below(dir, name, b);
-		if (!b->rw || IS_ERR(below) ||
+		if (!b->rw || is_needed(sb, b) || IS_ERR(below) ||
 		    (d_is_dir(p->dentry) && !mica_only_whiteouts(sb, p)) ||
 		    mnt_want_write(b->mnt))
 			continue;

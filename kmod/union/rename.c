@@ -329,8 +329,8 @@ int mica_free_name(struct dentry *dentry)
 	parent = dget_parent(dentry);
 	dir = d_inode(parent);
 	where = mica_part_in(dir, part->b);
-	if (!where || ms->no_redirect || mica_is_gone(dentry) ||
-	    mica_is_disconnected(dentry)) {
+	if (!where || ms->no_redirect || ms->delete == MICA_DELETE_FIRST ||
+	    mica_is_gone(dentry) || mica_is_disconnected(dentry)) {
 		dput(parent);
 		return mica_copy_up(dentry);
 	}

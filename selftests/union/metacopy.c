@@ -407,6 +407,52 @@ TEST_F(metacopy, its_data_is_that_of_one_of_several_versions)
 	HAS("top/f", "2\n+");
 }
 
+/* The data is of mnt/x after each, and in the same rw branch as before. */
+static const struct {
+	const char *name;
+	const char *delete;
+	const char *command;
+} removals[] = {
+	{ "renamed", "all", "mv mnt/d/g mnt/x" },
+	{ "one of two names", "all", "ln mnt/d/g mnt/x && rm mnt/d/g" },
+	{ "a file in its place", "all",
+	  "mv mnt/d/g mnt/x && echo >mnt/d/g && rm mnt/d/g" },
+	{ "a directory in its place", "all",
+	  "mv mnt/d/g mnt/x && mkdir mnt/d/g && rmdir mnt/d/g" },
+	{ "what shows then", "first",
+	  "ln mnt/d/g mnt/x && rm mnt/d/g && rm mnt/d/g" },
+};
+
+TEST_F(metacopy, its_data_stays_when_the_name_of_that_is_removed)
+{
+	char options[128];
+	unsigned int i;
+
+	NOT_ON_OVERLAY("one rw branch");
+	for (i = 0; i < ARRAY_SIZE(removals) * ARRAY_SIZE(forms); i++) {
+		const char *form = forms[i / ARRAY_SIZE(removals)];
+		unsigned int r = i % ARRAY_SIZE(removals);
+
+		snprintf(options, sizeof(options),
+			 "dirs=up=rw:l1=rw,metacopy=on,whiteout=%s,delete=%s",
+			 form, removals[r].delete);
+		DO(start(form));
+		DO(do_chmod());
+		DO(umount("mnt"));
+		DO(mount_mica(options, "mnt"));
+		DO(run("%s", removals[r].command));
+		FAILS(ENOENT, access("mnt/d/g", F_OK));
+		DO(umount("mnt"));
+		DO(mount_mica(options, "mnt"));
+		FAILS(ENOENT, access("mnt/d/g", F_OK));
+		ASSERT_EQ(0, filled("mnt/x", SIZE, SEED)) {
+			TH_LOG("%s, %s: %s", removals[r].name, form,
+			       strerror(errno));
+		}
+		DO(umount("mnt"));
+	}
+}
+
 TEST_F(metacopy, other_data_than_its_own_is_an_error)
 {
 	NOT_ON_OVERLAY("it takes what it finds");
