@@ -327,10 +327,13 @@ static int make_temp(struct mica_new *n, const struct qstr *name)
 	return err;
 }
 
-/* In place of a whiteout of the overlay form, in one step. */
-static int make_over_whiteout(struct mica_new *n)
+/*
+ * Moved to its place in one step. If that is a whiteout of the overlay form, a
+ * directory changes places with it.
+ */
+static int make_in_work_dir(struct mica_new *n, bool over_whiteout)
 {
-	bool is_dir = S_ISDIR(n->mode) && !n->from;
+	bool is_dir = over_whiteout && S_ISDIR(n->mode) && !n->from;
 	char buf[MICA_TEMP_NAME_SIZE];
 	struct qstr name;
 	int err;
@@ -345,7 +348,9 @@ static int make_over_whiteout(struct mica_new *n)
 	if (!err)
 		err = lower_rename(n->b, n->b->work, &name, d_inode(n->made),
 				   n->where, &n->dentry->d_name,
-				   is_dir ? RENAME_EXCHANGE : 0);
+				   is_dir	   ? RENAME_EXCHANGE :
+				   over_whiteout   ? 0 :
+						     RENAME_NOREPLACE);
 	n->renamed = !err;
 	/* After an exchange, the whiteout is what has to go. */
 	if (err || is_dir)
@@ -357,15 +362,27 @@ static int make_over_whiteout(struct mica_new *n)
 	return err;
 }
 
+/*
+ * Where nothing is. A directory of the branch that is not the first part may
+ * differ from what the union shows in what it hands down: setgid, default ACLs.
+ */
+static int make_new(struct mica_new *n)
+{
+	if (!n->from && n->b != mica_parts(n->dir)->part[0].b)
+		return make_in_work_dir(n, false);
+	n->made = make_at(n, n->where, &n->dentry->d_name);
+	return PTR_ERR_OR_ZERO(n->made);
+}
+
 /* Beside a whiteout of the dot form, which goes once it hides nothing. */
 static int make_beside_whiteout(struct mica_new *n)
 {
 	const struct qstr *name = &n->dentry->d_name;
-	int err = 0;
+	int err;
 
-	n->made = make_at(n, n->where, name);
-	if (IS_ERR(n->made))
-		return PTR_ERR(n->made);
+	err = make_new(n);
+	if (err)
+		return err;
 	if (d_is_dir(n->made) && !n->from)
 		err = n->b->format->set_opaque(n->b, n->made);
 	if (!err)
@@ -399,13 +416,12 @@ static int make(struct mica_new *n)
 		/* Somebody put it there behind the union's back. */
 		if (ret <= 0)
 			return ret ?: -EEXIST;
-		return make_over_whiteout(n);
+		return make_in_work_dir(n, true);
 	}
 	ret = mica_hides(n->b, n->where, name);
 	if (ret)
 		return ret < 0 ? ret : make_beside_whiteout(n);
-	n->made = make_at(n, n->where, name);
-	return PTR_ERR_OR_ZERO(n->made);
+	return make_new(n);
 }
 
 static int make_as_caller(struct mica_new *n)

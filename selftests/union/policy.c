@@ -420,6 +420,39 @@ TEST_F(policy, a_directory_that_grows_to_the_right_keeps_its_number)
 	EXPECT_STREQ("0 1 2", ls("mnt/d/e"));
 }
 
+/*
+ * What is new gets from its directory what that has in the union, whatever the part
+ * in its branch has: d hands down a group and an ACL, e nothing.
+ */
+TEST_F(policy, a_directory_hands_down_the_same_to_each_branch)
+{
+	/* The second one is made beside a whiteout. */
+	static const char * const new[] = { "new", "w" };
+	unsigned int i;
+
+	NOT_ON_OVERLAY("one writable branch only");
+	ASSERT_EQ(0, run("mkdir -p up/d up/e l1/d l1/e l2/d l2/e l3/d l3/e && "
+			 "touch l1/d/.wh.w l1/e/.wh.w l2/d/w l2/e/w && "
+			 "for d in up/d l1/e l2/e; do chgrp 7 $d && "
+			 "chmod 2755 $d && setfacl -d -m u:5:rwx $d; done"));
+	ASSERT_EQ(0, mount_modes("rwwr", "create=rr"));
+	for (i = 0; i < 2 * ARRAY_SIZE(new); i++) {
+		const char *name = new[i / 2];
+		const char *make = i % 2 ? "touch" : "mkdir";
+		const char *modes = i % 2 ? "664:7 640:0" : "2775:7 750:0";
+
+		ASSERT_EQ(0, run("umask 027 && cd mnt && rm -rf d/* e/* && "
+				 "%s d/%s e/%s", make, name, name));
+		EXPECT_EQ(0, run("cd mnt && test \"$(stat -c %%a:%%g d/%s e/%s | "
+				 "xargs)\" = '%s'", name, name, modes)) {
+			TH_LOG("%s %s", make, name);
+		}
+		EXPECT_EQ(0, run("getfacl -n mnt/d/%s | grep -q ^user:5:rwx",
+				 name));
+		EXPECT_EQ(0, run("! getfacl -n mnt/e/%s | grep -q user:5", name));
+	}
+}
+
 /* However deep it is, each directory above is looked at in turn. */
 TEST_F(policy, deep_down)
 {
