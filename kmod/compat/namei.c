@@ -103,6 +103,7 @@ int mica_vfs_rename(struct mica_renamedata *rd)
 		.old_dentry = rd->old_dentry,
 		.new_dir = d_inode(rd->new_parent),
 		.new_dentry = rd->new_dentry,
+		.delegated_inode = mica_delegated(rd->delegated_inode),
 		.flags = rd->flags,
 #ifdef HAVE_MNT_IDMAP
 		.old_mnt_idmap = rd->mnt_idmap,

@@ -44,6 +44,28 @@ mica_lookup_one_positive_unlocked(struct mnt_idmap *idmap, struct qstr *name,
 #endif
 
 #ifndef HAVE_VFS_DELEGATED
+struct delegated_inode {
+	struct inode *di_inode;
+};
+
+static inline bool is_delegated(const struct delegated_inode *di)
+{
+	return di->di_inode;
+}
+
+static inline struct inode **mica_delegated(struct delegated_inode *di)
+{
+	return di ? &di->di_inode : NULL;
+}
+
+#define break_deleg_wait(di) break_deleg_wait(mica_delegated(di))
+#define vfs_unlink(idmap, dir, dentry, di) \
+	vfs_unlink(idmap, dir, dentry, mica_delegated(di))
+#define vfs_link(from, idmap, dir, dentry, di) \
+	vfs_link(from, idmap, dir, dentry, mica_delegated(di))
+#define notify_change(idmap, dentry, attr, di) \
+	notify_change(idmap, dentry, attr, mica_delegated(di))
+
 static inline int mica_vfs_create(struct mnt_idmap *idmap,
 				  struct dentry *dentry, umode_t mode)
 {
@@ -85,6 +107,7 @@ struct mica_renamedata {
 	struct dentry *old_dentry;
 	struct dentry *new_parent;
 	struct dentry *new_dentry;
+	struct delegated_inode *delegated_inode;
 	unsigned int flags;
 };
 

@@ -356,7 +356,7 @@ static int make_private(const struct mica_branch *b, struct dentry *dir)
 		if (err && err != -ENODATA && err != -EOPNOTSUPP)
 			return err;
 	}
-	return lower_setattr(b, dir, &attr);
+	return lower_setattr(b->mnt, dir, &attr);
 }
 
 /* The place for the branch's work directory: a hidden one, or @workdir. */

@@ -165,14 +165,14 @@ static int copy_attr(const struct mica_copy *c)
 	int err;
 
 	/* A change of the owner may clear bits of the mode. */
-	err = lower_setattr(c->b, c->temp, &owner);
+	err = lower_setattr(c->b->mnt, c->temp, &owner);
 	if (err)
 		return err;
 	if (!S_ISLNK(c->stat.mode)) {
 		rest.ia_valid |= ATTR_MODE;
 		rest.ia_mode = c->stat.mode;
 	}
-	return lower_setattr(c->b, c->temp, &rest);
+	return lower_setattr(c->b->mnt, c->temp, &rest);
 }
 
 /**
@@ -277,7 +277,7 @@ static int set_size(const struct mica_copy *c, loff_t size)
 {
 	struct iattr attr = { .ia_valid = ATTR_SIZE, .ia_size = size };
 
-	return lower_setattr(c->b, c->temp, &attr);
+	return lower_setattr(c->b->mnt, c->temp, &attr);
 }
 
 static int grow(const struct mica_copy *c, loff_t size)
@@ -724,9 +724,11 @@ static int make_copy(struct mica_copy *c)
 	return err;
 }
 
+#define FURTHER_RIGHT 1
+
 /*
  * The same, of all of a file, for everybody who needs it. There may be one
- * already, but then perhaps in a branch further right: that is -EAGAIN.
+ * already, but then perhaps in a branch further right: that is FURTHER_RIGHT.
  */
 static int share_copy(struct mica_copy *c)
 {
@@ -743,7 +745,7 @@ static int share_copy(struct mica_copy *c)
 		if (nameless->part[0].b == c->b)
 			return 0;
 		dput(c->temp);
-		return -EAGAIN;
+		return FURTHER_RIGHT;
 	}
 	err = make_copy(c);
 	if (err)
@@ -806,9 +808,8 @@ static bool has_part(const struct inode *inode, struct mica_branch *b)
 	return mica_parts(inode)->part[0].b->pos <= b->pos;
 }
 
-/* @parent has a part in @b already, or @dentry has no name any more. */
-static int copy_one(struct dentry *parent, struct dentry *dentry,
-		    struct mica_branch *b, loff_t size)
+static int try_copy_one(struct dentry *parent, struct dentry *dentry,
+			struct mica_branch *b, loff_t size)
 {
 	struct super_block *sb = dentry->d_sb;
 	struct inode *inode = d_inode(dentry);
@@ -842,6 +843,23 @@ static int copy_one(struct dentry *parent, struct dentry *dentry,
 	return err;
 }
 
+/* @parent has a part in @b already, or @dentry has no name any more. */
+static int copy_one(struct dentry *parent, struct dentry *dentry,
+		    struct mica_branch *b, loff_t size)
+{
+	struct mica_branch *nearer;
+	int ret;
+
+	while ((ret = try_copy_one(parent, dentry, b, size)) == FURTHER_RIGHT) {
+		/* What is mapped gets its name where it is, first. */
+		nearer = nameless_branch(d_inode(dentry));
+		ret = nearer ? mica_copy_up_to(dentry, nearer, MICA_COPY_ALL) : 0;
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
 /*
  * The name to copy a file by. What was opened by its handle may have none in
  * memory, and needs none if no name shows it, or all of them find the copy through
@@ -865,7 +883,6 @@ static struct dentry *name_to_copy(struct dentry *dentry)
 static int copy_by_name(struct dentry *dentry, struct mica_branch *b, loff_t size)
 {
 	struct dentry *next, *parent;
-	struct mica_branch *nearer;
 	int err = 0;
 	bool done;
 
@@ -884,12 +901,6 @@ static int copy_by_name(struct dentry *dentry, struct mica_branch *b, loff_t siz
 		err = copy_one(parent, next, b, done ? size : 0);
 		dput(parent);
 		dput(next);
-		/* What is mapped gets its name where it is, first. */
-		if (err == -EAGAIN) {
-			nearer = nameless_branch(d_inode(dentry));
-			err = nearer ? mica_copy_up_to(dentry, nearer,
-						       MICA_COPY_ALL) : 0;
-		}
 	}
 	return err;
 }

@@ -95,7 +95,7 @@ void mica_touch_dir(struct inode *dir, const struct mica_branch *b)
 	if (first->b == b || !first->b->rw || mnt_want_write(first->b->mnt))
 		return;
 	old = mica_override_creds(dir->i_sb);
-	lower_setattr(first->b, first->dentry, &now);
+	lower_setattr(first->b->mnt, first->dentry, &now);
 	revert_creds(old);
 	mnt_drop_write(first->b->mnt);
 }
@@ -540,10 +540,7 @@ static int setattr_real(struct inode *inode, struct iattr *attr)
 	if (size)
 		err = get_write_access(real);
 	if (!err) {
-		inode_lock(real);
-		err = notify_change(mnt_idmap(c.real.mnt), c.real.dentry, attr,
-				    NULL);
-		inode_unlock(real);
+		err = lower_setattr(c.real.mnt, c.real.dentry, attr);
 		if (size)
 			put_write_access(real);
 	}

@@ -129,20 +129,22 @@ struct dentry *lower_lookup(const struct mica_branch *b, struct dentry *dir,
 	       NULL : dentry;
 }
 
-/**
- * lower_create - make a new entry in a directory of a branch
- * @b: the branch
- * @dir: directory in it
- * @name: name of the new entry
- * @mode: its type and permissions
- * @rdev: device number, for a device
- * @target: what a symbolic link points to
- *
- * Return: a counted dentry, or an error; -EEXIST if the name is taken.
+/*
+ * A client of a server of the branch may hold a delegation of what is to change.
+ * Waits until it has been given back, with nothing of the branch locked. Returns
+ * whether that is to be tried again, else *err is why not.
  */
-struct dentry *lower_create(const struct mica_branch *b, struct dentry *dir,
-			    const struct qstr *name, umode_t mode, dev_t rdev,
-			    const char *target)
+static bool given_back(struct delegated_inode *di, int *err)
+{
+	if (!is_delegated(di))
+		return false;
+	*err = break_deleg_wait(di);
+	return !*err;
+}
+
+static struct dentry *create_at(const struct mica_branch *b, struct dentry *dir,
+				const struct qstr *name, umode_t mode, dev_t rdev,
+				const char *target, struct delegated_inode *di)
 {
 	struct mnt_idmap *idmap = mnt_idmap(b->mnt);
 	struct qstr q = QSTR_INIT(name->name, name->len);
@@ -159,19 +161,19 @@ struct dentry *lower_create(const struct mica_branch *b, struct dentry *dir,
 
 	switch (mode & S_IFMT) {
 	case S_IFREG:
-		err = vfs_create(idmap, dentry, mode, NULL);
+		err = vfs_create(idmap, dentry, mode, di);
 		break;
 	case S_IFDIR:
-		dentry = vfs_mkdir(idmap, d_inode(dir), dentry, mode, NULL);
+		dentry = vfs_mkdir(idmap, d_inode(dir), dentry, mode, di);
 		if (IS_ERR(dentry))
 			return dentry;
 		err = 0;
 		break;
 	case S_IFLNK:
-		err = vfs_symlink(idmap, d_inode(dir), dentry, target, NULL);
+		err = vfs_symlink(idmap, d_inode(dir), dentry, target, di);
 		break;
 	default:
-		err = vfs_mknod(idmap, d_inode(dir), dentry, mode, rdev, NULL);
+		err = vfs_mknod(idmap, d_inode(dir), dentry, mode, rdev, di);
 	}
 	/* A file system may leave it to a later look-up to find the inode. */
 	if (!err && d_really_is_negative(dentry))
@@ -182,6 +184,31 @@ out:
 		return ERR_PTR(err);
 	}
 	return end_creating_keep(dentry);
+}
+
+/**
+ * lower_create - make a new entry in a directory of a branch
+ * @b: the branch
+ * @dir: directory in it
+ * @name: name of the new entry
+ * @mode: its type and permissions
+ * @rdev: device number, for a device
+ * @target: what a symbolic link points to
+ *
+ * Return: a counted dentry, or an error; -EEXIST if the name is taken.
+ */
+struct dentry *lower_create(const struct mica_branch *b, struct dentry *dir,
+			    const struct qstr *name, umode_t mode, dev_t rdev,
+			    const char *target)
+{
+	struct delegated_inode di = { NULL };
+	struct dentry *dentry;
+	int err = 0;
+
+	do {
+		dentry = create_at(b, dir, name, mode, rdev, target, &di);
+	} while (given_back(&di, &err));
+	return err ? ERR_PTR(err) : dentry;
 }
 
 /**
@@ -222,7 +249,7 @@ static void read_mtime(struct dentry *dir, struct iattr *attr)
 
 static struct dentry *link_at(const struct mica_branch *b, struct dentry *dir,
 			      const struct qstr *name, struct dentry *from,
-			      bool keep_mtime)
+			      bool keep_mtime, struct delegated_inode *di)
 {
 	struct mnt_idmap *idmap = mnt_idmap(b->mnt);
 	struct qstr q = QSTR_INIT(name->name, name->len);
@@ -235,7 +262,7 @@ static struct dentry *link_at(const struct mica_branch *b, struct dentry *dir,
 		return dentry;
 	read_mtime(dir, &attr);
 	if (d_is_negative(dentry))
-		err = vfs_link(from, idmap, d_inode(dir), dentry, NULL);
+		err = vfs_link(from, idmap, d_inode(dir), dentry, di);
 	if (err) {
 		end_creating(dentry);
 		return ERR_PTR(err);
@@ -243,6 +270,20 @@ static struct dentry *link_at(const struct mica_branch *b, struct dentry *dir,
 	if (keep_mtime)
 		notify_change(idmap, dir, &attr, NULL);
 	return end_creating_keep(dentry);
+}
+
+static struct dentry *link_to(const struct mica_branch *b, struct dentry *dir,
+			      const struct qstr *name, struct dentry *from,
+			      bool keep_mtime)
+{
+	struct delegated_inode di = { NULL };
+	struct dentry *dentry;
+	int err = 0;
+
+	do {
+		dentry = link_at(b, dir, name, from, keep_mtime, &di);
+	} while (given_back(&di, &err));
+	return err ? ERR_PTR(err) : dentry;
 }
 
 /**
@@ -257,7 +298,7 @@ static struct dentry *link_at(const struct mica_branch *b, struct dentry *dir,
 struct dentry *lower_link(const struct mica_branch *b, struct dentry *dir,
 			  const struct qstr *name, struct dentry *from)
 {
-	return link_at(b, dir, name, from, false);
+	return link_to(b, dir, name, from, false);
 }
 
 /* The same, but the time of the directory's last change stays what it was. */
@@ -265,7 +306,29 @@ struct dentry *lower_link_quietly(const struct mica_branch *b,
 				  struct dentry *dir, const struct qstr *name,
 				  struct dentry *from)
 {
-	return link_at(b, dir, name, from, true);
+	return link_to(b, dir, name, from, true);
+}
+
+static int remove_at(const struct mica_branch *b, struct dentry *dir,
+		     const struct qstr *name, const struct inode *inode,
+		     struct delegated_inode *di)
+{
+	struct mnt_idmap *idmap = mnt_idmap(b->mnt);
+	struct qstr q = QSTR_INIT(name->name, name->len);
+	struct dentry *dentry;
+	int err;
+
+	dentry = start_removing(idmap, dir, &q);
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	if (inode && d_inode(dentry) != inode)
+		err = -ESTALE;
+	else if (d_is_dir(dentry))
+		err = vfs_rmdir(idmap, d_inode(dir), dentry, di);
+	else
+		err = vfs_unlink(idmap, d_inode(dir), dentry, di);
+	end_removing(dentry);
+	return err;
 }
 
 /**
@@ -280,28 +343,20 @@ struct dentry *lower_link_quietly(const struct mica_branch *b,
 int lower_remove(const struct mica_branch *b, struct dentry *dir,
 		 const struct qstr *name, const struct inode *inode)
 {
-	struct mnt_idmap *idmap = mnt_idmap(b->mnt);
-	struct qstr q = QSTR_INIT(name->name, name->len);
-	struct dentry *dentry;
+	struct delegated_inode di = { NULL };
 	int err;
 
-	dentry = start_removing(idmap, dir, &q);
-	if (IS_ERR(dentry))
-		return PTR_ERR(dentry);
-	if (inode && d_inode(dentry) != inode)
-		err = -ESTALE;
-	else if (d_is_dir(dentry))
-		err = vfs_rmdir(idmap, d_inode(dir), dentry, NULL);
-	else
-		err = vfs_unlink(idmap, d_inode(dir), dentry, NULL);
-	end_removing(dentry);
+	do {
+		err = remove_at(b, dir, name, inode, &di);
+	} while (given_back(&di, &err));
 	return err;
 }
 
 static int rename_at(const struct mica_branch *b, struct dentry *old_dir,
 		     const struct qstr *old_name, const struct inode *inode,
 		     struct dentry *new_dir, const struct qstr *new_name,
-		     unsigned int flags, bool keep_mtime)
+		     unsigned int flags, bool keep_mtime,
+		     struct delegated_inode *di)
 {
 	struct qstr from = QSTR_INIT(old_name->name, old_name->len);
 	struct qstr to = QSTR_INIT(new_name->name, new_name->len);
@@ -309,6 +364,7 @@ static int rename_at(const struct mica_branch *b, struct dentry *old_dir,
 		.mnt_idmap = mnt_idmap(b->mnt),
 		.old_parent = old_dir,
 		.new_parent = new_dir,
+		.delegated_inode = di,
 		.flags = flags,
 	};
 	struct iattr attr;
@@ -332,6 +388,21 @@ static int rename_at(const struct mica_branch *b, struct dentry *old_dir,
 	return err;
 }
 
+static int rename_to(const struct mica_branch *b, struct dentry *old_dir,
+		     const struct qstr *old_name, const struct inode *inode,
+		     struct dentry *new_dir, const struct qstr *new_name,
+		     unsigned int flags, bool keep_mtime)
+{
+	struct delegated_inode di = { NULL };
+	int err;
+
+	do {
+		err = rename_at(b, old_dir, old_name, inode, new_dir, new_name,
+				flags, keep_mtime, &di);
+	} while (given_back(&di, &err));
+	return err;
+}
+
 /**
  * lower_rename - rename inside a branch
  * @b: the branch
@@ -349,7 +420,7 @@ int lower_rename(const struct mica_branch *b, struct dentry *old_dir,
 		 struct dentry *new_dir, const struct qstr *new_name,
 		 unsigned int flags)
 {
-	return rename_at(b, old_dir, old_name, inode, new_dir, new_name, flags,
+	return rename_to(b, old_dir, old_name, inode, new_dir, new_name, flags,
 			 false);
 }
 
@@ -358,18 +429,32 @@ int lower_rename_quietly(const struct mica_branch *b, struct dentry *old_dir,
 			 const struct qstr *old_name, const struct inode *inode,
 			 struct dentry *new_dir, const struct qstr *new_name)
 {
-	return rename_at(b, old_dir, old_name, inode, new_dir, new_name, 0,
+	return rename_to(b, old_dir, old_name, inode, new_dir, new_name, 0,
 			 true);
 }
 
-int lower_setattr(const struct mica_branch *b, struct dentry *dentry,
-		  struct iattr *attr)
+/**
+ * lower_setattr - change attributes
+ * @mnt: mount of the branch
+ * @dentry: of what
+ * @attr: the change
+ *
+ * Return: 0 or an error.
+ */
+int lower_setattr(struct vfsmount *mnt, struct dentry *dentry,
+		  const struct iattr *attr)
 {
+	struct delegated_inode di = { NULL };
+	struct iattr change;
 	int err;
 
-	inode_lock(d_inode(dentry));
-	err = notify_change(mnt_idmap(b->mnt), dentry, attr, NULL);
-	inode_unlock(d_inode(dentry));
+	do {
+		/* It is not the same afterwards. */
+		change = *attr;
+		inode_lock(d_inode(dentry));
+		err = notify_change(mnt_idmap(mnt), dentry, &change, &di);
+		inode_unlock(d_inode(dentry));
+	} while (given_back(&di, &err));
 	return err;
 }
 
@@ -457,12 +542,15 @@ void mica_temp_name(char *name)
 	snprintf(name, MICA_TEMP_NAME_SIZE, "#%x", atomic_inc_return(&last));
 }
 
+/* Nothing failed, but it is not empty yet. */
+#define AGAIN 1
+
 static int empty(const struct mica_branch *b, struct dentry *dir, int depth,
 		 struct dentry *spill);
 
 /*
  * A directory with something in it, to be removed: what is too deep moves to
- * @spill, if there is one, and then -EAGAIN is returned.
+ * @spill, if there is one, and then AGAIN is returned.
  */
 static int remove_full(const struct mica_branch *b, struct dentry *dir,
 		       const struct qstr *name, int depth, struct dentry *spill)
@@ -475,12 +563,12 @@ static int remove_full(const struct mica_branch *b, struct dentry *dir,
 		return PTR_ERR_OR_ZERO(child);
 	if (depth > 0) {
 		err = empty(b, child, depth - 1, spill);
-		if (!err || err == -EAGAIN)
+		if (!err || err == AGAIN)
 			err = lower_remove(b, dir, name, NULL) ?: err;
 	} else if (spill) {
 		mica_temp_name(temp);
 		err = lower_rename(b, dir, name, d_inode(child), spill,
-				   &QSTR(temp), 0) ?: -EAGAIN;
+				   &QSTR(temp), 0) ?: AGAIN;
 	} else {
 		err = -ENOTEMPTY;
 	}
@@ -539,7 +627,7 @@ int lower_purge(const struct mica_branch *b, struct dentry *dir)
 	do {
 		err = empty(b, dir, PURGE_DEPTH, dir);
 		cond_resched();
-	} while (err == -EAGAIN);
+	} while (err == AGAIN);
 	return err;
 }
 

@@ -298,7 +298,7 @@ static int set_mode(const struct mica_new *n)
 {
 	struct iattr attr = { .ia_valid = ATTR_MODE, .ia_mode = n->mode };
 
-	return lower_setattr(n->b, n->made, &attr);
+	return lower_setattr(n->b->mnt, n->made, &attr);
 }
 
 /* Made in the work directory, it has to be given what @dir would give it. */

@@ -250,8 +250,10 @@ static struct mica_branch *directory_needed(struct inode *dir,
 	return NULL;
 }
 
+#define NEEDS_DIR 2
+
 /*
- * As remove_instances(); -EAGAIN if @dir has to be in branch *need first. Of a
+ * As remove_instances(); NEEDS_DIR if @dir has to be in branch *need first. Of a
  * file with several names, *below tells that this one is not with the copy.
  */
 static int remove_name(struct inode *dir, struct dentry *dentry,
@@ -275,7 +277,7 @@ static int remove_name(struct inode *dir, struct dentry *dentry,
 	else if (IS_ERR(*need))
 		ret = PTR_ERR(*need);
 	else if (*need && !mica_part_in(dir, *need))
-		ret = -EAGAIN;
+		ret = NEEDS_DIR;
 	else
 		ret = remove_instances(dir, &dentry->d_name, inst);
 	mica_parts_free(inst);
@@ -293,7 +295,7 @@ static int mica_remove(struct inode *dir, struct dentry *dentry)
 
 	/* It may not be copied up from now on, its name would come back. */
 	mutex_lock(&mica_i(inode)->lock);
-	while ((ret = remove_name(dir, dentry, &need, &below)) == -EAGAIN) {
+	while ((ret = remove_name(dir, dentry, &need, &below)) == NEEDS_DIR) {
 		mutex_unlock(&mica_i(inode)->lock);
 		ret = mica_copy_up_to(dentry->d_parent, need, 0);
 		if (ret)

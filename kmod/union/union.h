@@ -549,8 +549,8 @@ int lower_rename_quietly(const struct mica_branch *b, struct dentry *old_dir,
 			 const struct qstr *old_name, const struct inode *inode,
 			 struct dentry *new_dir, const struct qstr *new_name);
 int lower_is_empty(const struct path *path, const struct qstr *but);
-int lower_setattr(const struct mica_branch *b, struct dentry *dentry,
-		  struct iattr *attr);
+int lower_setattr(struct vfsmount *mnt, struct dentry *dentry,
+		  const struct iattr *attr);
 
 /* A name in a directory, of a list. */
 struct lower_name {

@@ -595,6 +595,84 @@ TEST_F(notify, who_opens_waits_for_the_lease)
 	close(fd);
 }
 
+/* From the kernel's fcntl.h of 6.19, which gives delegations to anybody. */
+#define SETDELEG (1024 + 16)
+
+struct deleg {
+	__u32 flags;
+	__u16 type;
+	__u16 pad;
+};
+
+/* What is held in the branch, and what has it given back. */
+static const struct {
+	const char *held;
+	const char *command;
+} delegations[] = {
+	{ "up/f", "rm mnt/f" },
+	{ "up/f", "chmod 600 mnt/f" },
+	{ "up/f", "echo >mnt/f" },
+	{ "up/f", "ln mnt/f mnt/g" },
+	{ "up/f", "mv mnt/f mnt/g" },
+	{ "up/f", "mv mnt/h mnt/f" },
+	{ "up/d", "touch mnt/d/new" },
+	{ "up/d", "mkdir mnt/d/new" },
+	{ "up/d", "mkfifo mnt/d/new" },
+	{ "up/d", "ln -s f mnt/d/new" },
+	{ "up/d", "ln mnt/h mnt/d/new" },
+	{ "up/d", "rm mnt/d/x" },
+	{ "up/d", "rmdir mnt/d/y" },
+	{ "up/d", "mv mnt/d/x mnt/x" },
+	{ "up/d", "mv mnt/h mnt/d/x" },
+	{ "up/d", "chmod 700 mnt/d/low" },
+};
+
+/* As clients of an NFS server of the branch have them. */
+TEST_F(notify, delegations_of_a_branch_are_given_back)
+{
+	struct deleg deleg = { .type = F_RDLCK };
+	int fd, i, status, tries;
+	pid_t pid;
+
+	NOT_ON_OVERLAY("it fails with EAGAIN");
+	block_sigio();
+	fd = open("up", O_RDONLY | O_DIRECTORY);
+	if (fcntl(fd, SETDELEG, &deleg))
+		SKIP(return, "only servers can have delegations");
+	close(fd);
+	for (i = 0; i < (int)ARRAY_SIZE(delegations); i++) {
+		const char *command = delegations[i].command;
+
+		DO(run("rm -rf up l1 && mkdir -p up/d/y l1/d && touch up/f up/h "
+		       "up/d/x l1/d/low l1/d/x"));
+		DO(mount_union("up:l1"));
+		fd = open(delegations[i].held, O_RDONLY);
+		deleg.type = F_RDLCK;
+		ASSERT_EQ(0, fcntl(fd, SETDELEG, &deleg)) {
+			TH_LOG("%s: %s", delegations[i].held, strerror(errno));
+		}
+		pid = fork();
+		if (!pid)
+			_exit(!!run("%s", command));
+		for (tries = 0; !lease_signals() && tries < 5000; tries++)
+			usleep(1000);
+		EXPECT_GT(5000, tries) {
+			TH_LOG("%s: not asked for", command);
+		}
+		EXPECT_EQ(0, waitpid(pid, &status, WNOHANG)) {
+			TH_LOG("%s: not waited for", command);
+		}
+		deleg.type = F_UNLCK;
+		ASSERT_EQ(0, fcntl(fd, SETDELEG, &deleg));
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status) {
+			TH_LOG("%s", command);
+		}
+		close(fd);
+		DO(umount("mnt"));
+	}
+}
+
 /* Locks: one is taken and one tried; errno or 0. */
 
 static int flock_it(int fd, bool exclusive)
