@@ -1021,7 +1021,9 @@ struct mica_guest_map {
  *
  * * EFAULT - a pointer is bad; there is not memory in all of the range, or it
  *   cannot be written to and is not mapped read-only; or another thread of the
- *   caller meddled with memory that the call had mapped.
+ *   caller meddled with memory that the call had mapped. If that could not be undone
+ *   since it meddled with that, too, MICA_GUEST_STAT counts the range as mapped,
+ *   and MICA_GUEST_UNMAP unmaps it.
  * * E2BIG - the structure has non-zero bytes beyond what the kernel knows.
  * * EINVAL - the structure is too short, padding is not zero, something is not a
  *   multiple of a page, or of a huge page, the length is zero or goes round

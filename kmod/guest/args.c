@@ -50,7 +50,13 @@ static void mica_args_unmapped(struct vm_area_struct *vma)
 	atomic_dec(&args->mappings);
 }
 
-static bool mica_args_torn(struct mica_args *args)
+/**
+ * mica_args_torn - has another thread meddled with an area
+ * @args: the area
+ *
+ * Then it is not known what the last ioctl with it has read.
+ */
+bool mica_args_torn(struct mica_args *args)
 {
 	return !atomic_read(&args->mappings);
 }

@@ -118,6 +118,7 @@ struct mica_vm {
 /* args.c */
 struct mica_args *mica_args_open(size_t len, bool answers);
 void mica_args_close(struct mica_args *args);
+bool mica_args_torn(struct mica_args *args);
 long mica_args_ioctl(struct mica_args *args, struct file *file,
 		     unsigned int cmd);
 struct file *mica_args_take(struct mica_args *args, struct file *file,

@@ -33,12 +33,14 @@
  * @range: what the caller said
  * @slot: number of KVM's slot
  * @iommu: devices reach it
+ * @left: to map it failed, and it could not be undone
  */
 struct mica_map {
 	struct rb_node node;
 	struct mica_guest_range range;
 	int slot;
 	bool iommu;
+	bool left;
 };
 
 static u64 mica_range_last(const struct mica_guest_range *range)
@@ -347,6 +349,15 @@ static long mica_map_kvm(struct mica_vm *vm, struct mica_args *args,
 	return mica_args_ioctl(args, vm->kvm, KVM_SET_USER_MEMORY_REGION);
 }
 
+/* That there is no slot, since one attempt has failed already, is as good. */
+static long mica_unmap_kvm(struct mica_vm *vm, struct mica_args *args,
+			   const struct mica_map *map)
+{
+	long ret = mica_map_kvm(vm, args, map, 0);
+
+	return ret == -EINVAL ? 0 : ret;
+}
+
 static long mica_map_dma(struct mica_vm *vm, struct mica_args *args,
 			 const struct mica_map *map)
 {
@@ -476,30 +487,86 @@ static int mica_map_own(const struct mica_guest_range *range)
 	return 0;
 }
 
-static int mica_map_both(struct mica_vm *vm, struct mica_args *args,
-			 struct mica_map *map, struct mica_reason *why)
+/* To undo what was begun must not fail for want of an area, nor with a torn one. */
+static int mica_map_areas(struct mica_args *args[2])
 {
-	long ret = mica_map_kvm(vm, args, map, map->range.length);
-	int err;
+	int i;
 
+	for (i = 0; i < 2; i++) {
+		args[i] = mica_args_open(PAGE_SIZE, true);
+		if (IS_ERR(args[i])) {
+			mica_args_close(i ? args[0] : NULL);
+			return PTR_ERR(args[i]);
+		}
+	}
+	return 0;
+}
+
+static void mica_map_areas_close(struct mica_args *args[2])
+{
+	mica_args_close(args[1]);
+	mica_args_close(args[0]);
+}
+
+/* Of an area that was torn it is not known what was done with it. */
+static bool mica_map_done(struct mica_args *args, long ret)
+{
+	return !ret || (ret == -EFAULT && mica_args_torn(args));
+}
+
+/* What cannot be undone is known, so that it can be unmapped. */
+static void mica_map_undo(struct mica_vm *vm, struct mica_args *args,
+			  struct mica_map *map, bool dma)
+{
+	if (dma)
+		mica_unmap_dma(vm, args, map);
+	map->iommu = dma && mica_map_reached(vm, map);
+	map->left = mica_unmap_kvm(vm, args, map) || map->iommu;
+}
+
+static int mica_map_kvm_failed(long ret, struct mica_reason *why)
+{
 	if (ret == -EEXIST)
 		return mica_fail(why, -EEXIST, MICA_REASON_RANGE, NULL,
 				 "a memory slot that was made on the VM's own descriptor is there already");
-	err = mica_vm_step(why, ret, MICA_REASON_KVM, NULL,
-			   "making a memory slot");
-	if (err || !map->iommu)
-		return err;
-	ret = mica_map_own(&map->range) ?: mica_map_dma(vm, args, map);
+	return mica_vm_step(why, ret, MICA_REASON_KVM, NULL,
+			    "making a memory slot");
+}
+
+static int mica_map_iommu(struct mica_vm *vm, struct mica_args *args,
+			  const struct mica_map *map, bool *done,
+			  struct mica_reason *why)
+{
+	long ret = mica_map_own(&map->range) ?: mica_map_dma(vm, args, map);
+
+	*done = mica_map_done(args, ret);
 	if (ret)
-		err = mica_map_dma_failed(map, ret, why);
-	else if (mica_map_reached(vm, map) < vm->nr_devices)
-		err = mica_fail(why, -EFAULT, MICA_REASON_VFIO, NULL,
-				"the devices do not reach the memory; another thread must have changed their container");
-	if (err && !ret)
-		mica_unmap_dma(vm, args, map);
-	/* A slot that KVM cannot delete for want of memory is not used again. */
-	if (err && mica_map_kvm(vm, args, map, 0))
-		map->slot = -1;
+		return mica_map_dma_failed(map, ret, why);
+	if (mica_map_reached(vm, map) < vm->nr_devices)
+		return mica_fail(why, -EFAULT, MICA_REASON_VFIO, NULL,
+				 "the devices do not reach the memory; another thread must have changed their container");
+	return 0;
+}
+
+static int mica_map_both(struct mica_vm *vm, struct mica_map *map,
+			 struct mica_reason *why)
+{
+	struct mica_args *args[2];
+	bool slot, dma = false;
+	long ret;
+	int err;
+
+	err = mica_map_areas(args);
+	if (err)
+		return err;
+	ret = mica_map_kvm(vm, args[0], map, map->range.length);
+	slot = mica_map_done(args[0], ret);
+	err = mica_map_kvm_failed(ret, why);
+	if (!err && map->iommu)
+		err = mica_map_iommu(vm, args[0], map, &dma, why);
+	if (err && slot)
+		mica_map_undo(vm, args[1], map, dma);
+	mica_map_areas_close(args);
 	return err;
 }
 
@@ -511,8 +578,7 @@ static bool mica_map_wants_iommu(struct mica_vm *vm,
 
 static void mica_map_drop(struct mica_vm *vm, struct mica_map *map)
 {
-	if (map->slot >= 0)
-		ida_free(&vm->slots, map->slot);
+	ida_free(&vm->slots, map->slot);
 	kfree(map);
 }
 
@@ -565,7 +631,6 @@ static void mica_map_count(struct mica_vm *vm, const struct mica_map *map,
 int mica_map_add(struct mica_vm *vm, const struct mica_guest_range *range,
 		 struct mica_reason *why)
 {
-	struct mica_args *args;
 	struct mica_map *map;
 	int err;
 
@@ -575,17 +640,14 @@ int mica_map_add(struct mica_vm *vm, const struct mica_guest_range *range,
 	map = mica_map_new(vm, range, why);
 	if (IS_ERR(map))
 		return PTR_ERR(map);
-	/* To undo it takes an area for answers, and must not fail for want of it. */
-	args = mica_args_open(PAGE_SIZE, true);
-	err = PTR_ERR_OR_ZERO(args) ?: mica_map_both(vm, args, map, why);
-	mica_args_close(args);
-	if (err) {
+	err = mica_map_both(vm, map, why);
+	if (err && !map->left) {
 		mica_map_drop(vm, map);
 		return err;
 	}
 	rb_add(&map->node, &vm->maps, mica_map_less);
 	mica_map_count(vm, map, 1);
-	return 0;
+	return err;
 }
 
 /*
@@ -596,22 +658,21 @@ int mica_map_add(struct mica_vm *vm, const struct mica_guest_range *range,
 static int mica_unmap_both(struct mica_vm *vm, struct mica_map *map,
 			   struct mica_reason *why)
 {
-	struct mica_args *args = mica_args_open(PAGE_SIZE, true);
+	struct mica_args *args[2];
 	long ret;
 
-	if (IS_ERR(args))
-		return PTR_ERR(args);
-	ret = mica_map_kvm(vm, args, map, 0);
+	ret = mica_map_areas(args);
+	if (ret)
+		return ret;
+	ret = mica_unmap_kvm(vm, args[0], map);
 	if (!ret && map->iommu) {
-		ret = mica_unmap_dma(vm, args, map);
-		if (!mica_map_reached(vm, map)) {
-			ret = 0;
-		} else {
-			ret = ret ?: -EFAULT;
-			mica_map_kvm(vm, args, map, map->range.length);
-		}
+		ret = mica_unmap_dma(vm, args[0], map);
+		ret = mica_map_reached(vm, map) ? ret ?: -EFAULT : 0;
 	}
-	mica_args_close(args);
+	/* To KVM a slot that is there as it was is no change. */
+	if (ret)
+		mica_map_kvm(vm, args[1], map, map->range.length);
+	mica_map_areas_close(args);
 	return mica_vm_step(why, ret, MICA_REASON_KVM, NULL, "unmapping");
 }
 

@@ -658,6 +658,98 @@ TEST_F(memory, unmapped_though_vfio_cannot_say_so)
 	EXPECT_LT(0, mapped);
 }
 
+/* Of each call, one area is torn, at some time. */
+static pthread_mutex_t tearing = PTHREAD_MUTEX_INITIALIZER;
+static bool to_tear;
+
+static int tear_one(void *area)
+{
+	int ret = -1;
+
+	pthread_mutex_lock(&tearing);
+	if (to_tear)
+		ret = munmap(area, PAGE);
+	to_tear = false;
+	pthread_mutex_unlock(&tearing);
+	return ret;
+}
+
+static void tear_in_next(bool tear)
+{
+	pthread_mutex_lock(&tearing);
+	to_tear = tear;
+	pthread_mutex_unlock(&tearing);
+}
+
+static int tear_all(void *area)
+{
+	return munmap(area, PAGE);
+}
+
+static unsigned long long pinned(struct guest *guest)
+{
+	struct mica_guest_stat stat;
+
+	return guest_stat(guest, &stat, NULL) ? ~0ull : stat.pinned;
+}
+
+TEST_F(memory, mapped_or_not_though_arguments_are_torn)
+{
+	struct meddler m = { .with = tear_one };
+	int i, err, failed[2] = {}, wrong = 0;
+
+	ASSERT_EQ(0, meddler_start(&m));
+	for (i = 0; i < 500 && !wrong; i++) {
+		tear_in_next(true);
+		err = guest_map(&self->guest, AT, self->memory, LEN, 0);
+		tear_in_next(false);
+		wrong = (err ? NEITHER : BOTH) ^
+			has_it(&self->guest, AT, self->memory);
+		wrong |= pinned(&self->guest) != (err ? 0 : LEN);
+		failed[0] += !!err;
+		if (err || wrong)
+			continue;
+		tear_in_next(true);
+		err = guest_unmap(&self->guest, AT, LEN);
+		tear_in_next(false);
+		wrong = (err ? BOTH : NEITHER) ^
+			has_it(&self->guest, AT, self->memory);
+		failed[1] += !!err;
+		if (err)
+			wrong |= guest_unmap(&self->guest, AT, LEN);
+	}
+	TH_LOG("%d torn, map failed %d times, unmap %d, wrong %d, in round %d",
+	       meddler_end(&m), failed[0], failed[1], wrong, i);
+	EXPECT_EQ(0, wrong);
+	EXPECT_LT(0, failed[0]);
+	EXPECT_LT(0, m.done);
+}
+
+/* Whatever is left then is known, and can be unmapped once they leave it. */
+TEST_F(memory, nothing_is_lost_though_all_arguments_are_torn)
+{
+	unsigned long locked = locked_kib();
+	int i, mapped = 0, left = 0, wrong = 0;
+	struct meddler m;
+
+	for (i = 0; i < 60 && !wrong; i++) {
+		m = (struct meddler){ .with = tear_all };
+		ASSERT_EQ(0, meddler_start(&m));
+		mapped = !guest_map(&self->guest, AT, self->memory, LEN, 0);
+		if (mapped)
+			guest_unmap(&self->guest, AT, LEN);
+		meddler_end(&m);
+		left += !!pinned(&self->guest);
+		if (guest_unmap(&self->guest, AT, LEN) == ENOENT)
+			wrong |= has_it(&self->guest, AT, self->memory);
+		wrong |= locked_kib() != locked;
+	}
+	TH_LOG("left %d times, wrong %d, in round %d", left, wrong, i);
+	EXPECT_EQ(0, wrong);
+	EXPECT_EQ(0, guest_map(&self->guest, AT, self->memory, LEN, 0));
+	EXPECT_EQ(BOTH, has_it(&self->guest, AT, self->memory));
+}
+
 /* Ranges in any order: 7 and 1000 have no common factor. */
 TEST_F(memory, many_ranges)
 {
