@@ -335,11 +335,17 @@ static long mica_vfio_irqs(struct mica_vm_device *dev, struct mica_args *args,
 	return mica_args_ioctl(args, dev->file, VFIO_DEVICE_SET_IRQS);
 }
 
-static void mica_irqs_disable(struct mica_vm_device *dev,
+/* That they are off, since one attempt has failed already, is as good. */
+static long mica_irqs_disable(struct mica_vm_device *dev,
 			      struct mica_args *args)
 {
-	mica_vfio_irqs(dev, args, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, -1);
+	long ret = mica_vfio_irqs(dev, args, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0,
+				  -1);
+
+	if (ret && ret != -EINVAL)
+		return ret;
 	dev->irqs_on = false;
+	return 0;
 }
 
 static int mica_irqs_failed(struct mica_vm_device *dev, long ret,
@@ -369,7 +375,8 @@ static long mica_irqs_enable(struct mica_vm_device *dev, struct mica_args *args,
 	if (dev->irq_type != MICA_IRQ_INTX)
 		ret = mica_vfio_irqs(dev, args, VFIO_IRQ_SET_ACTION_TRIGGER, 0,
 				     vectors, -1);
-	if (!ret) {
+	/* If another thread has torn the area, they may be on. */
+	if (!ret || ret == -EFAULT) {
 		dev->irqs_on = true;
 		dev->nr_irqs = vectors;
 	}
@@ -380,10 +387,8 @@ static long mica_irqs_connect(struct mica_vm_device *dev,
 			      struct mica_args *args, u32 vector, u32 vectors,
 			      const struct mica_vector_fds *fds)
 {
-	bool was_on = dev->irqs_on;
-	long ret;
+	long ret = mica_irqs_enable(dev, args, vectors);
 
-	ret = mica_irqs_enable(dev, args, vectors);
 	if (ret)
 		return ret;
 	ret = mica_vfio_irqs(dev, args, VFIO_IRQ_SET_ACTION_TRIGGER, vector, 1,
@@ -391,9 +396,18 @@ static long mica_irqs_connect(struct mica_vm_device *dev,
 	if (!ret && dev->irq_type == MICA_IRQ_INTX)
 		ret = mica_vfio_irqs(dev, args, VFIO_IRQ_SET_ACTION_UNMASK, 0,
 				     1, fds->resample);
-	if (ret && !was_on)
-		mica_irqs_disable(dev, args);
 	return ret;
+}
+
+static void mica_irqs_disconnect(struct mica_vm_device *dev,
+				 struct mica_args *args, u32 vector,
+				 bool others)
+{
+	if (others)
+		mica_vfio_irqs(dev, args, VFIO_IRQ_SET_ACTION_TRIGGER, vector,
+			       1, -1);
+	else
+		mica_irqs_disable(dev, args);
 }
 
 static int mica_vector_lend(const struct mica_vector *vec,
@@ -413,27 +427,55 @@ static void mica_vector_return(const struct mica_vector_fds *fds)
 	mica_fd_return(fds->resample);
 }
 
+static int mica_vector_host(struct mica_vm_device *dev, struct mica_args *args,
+			    struct mica_args *undo,
+			    const struct mica_guest_vector *want,
+			    const struct mica_vector_fds *fds,
+			    struct mica_reason *why)
+{
+	bool others = dev->irqs_on;
+	long ret = mica_irqs_connect(dev, args, want->vector, want->vectors,
+				     fds);
+
+	if (!ret)
+		return 0;
+	mica_irqs_disconnect(dev, undo, want->vector, others);
+	return mica_irqs_failed(dev, ret, why);
+}
+
+/* What KVM goes on to wait for keeps its number, so that no other gets it. */
+static void mica_irqfd_undo(struct mica_vm *vm, struct mica_args *undo,
+			    struct mica_vector *vec,
+			    const struct mica_vector_fds *fds)
+{
+	if (!mica_irqfd(vm, undo, vec, fds, KVM_IRQFD_FLAG_DEASSIGN) ||
+	    vec->gsi < MICA_PINS)
+		return;
+	vec->gsi = 0;
+	vm->nr_vectors--;
+}
+
 static int mica_vector_connect(struct mica_vm *vm, struct mica_vm_device *dev,
-			       struct mica_args *args, struct mica_vector *vec,
+			       struct mica_args *args, struct mica_args *undo,
+			       struct mica_vector *vec,
 			       const struct mica_guest_vector *want,
 			       struct mica_reason *why)
 {
 	struct mica_vector_fds fds;
-	int err = mica_vector_lend(vec, &fds);
+	bool waits = false;
 	long ret;
+	int err;
 
-	err = mica_vm_step(why, err ?: mica_irqfd(vm, args, vec, &fds, 0),
-			   MICA_REASON_KVM, pci_name(dev->pdev),
-			   "having KVM wait for its interrupt");
-	if (!err) {
-		ret = mica_irqs_connect(dev, args, want->vector, want->vectors,
-					&fds);
-		if (ret) {
-			err = mica_irqs_failed(dev, ret, why);
-			mica_irqfd(vm, args, vec, &fds,
-				   KVM_IRQFD_FLAG_DEASSIGN);
-		}
+	ret = mica_vector_lend(vec, &fds);
+	if (!ret) {
+		ret = mica_irqfd(vm, args, vec, &fds, 0);
+		waits = !ret || ret == -EFAULT;
 	}
+	err = mica_vm_step(why, ret, MICA_REASON_KVM, pci_name(dev->pdev),
+			   "having KVM wait for its interrupt") ?:
+	      mica_vector_host(dev, args, undo, want, &fds, why);
+	if (err && waits)
+		mica_irqfd_undo(vm, undo, vec, &fds);
 	mica_vector_return(&fds);
 	return err;
 }
@@ -449,7 +491,7 @@ static int mica_vector_insert(struct mica_vm *vm, struct mica_vm_device *dev,
 			      const struct mica_guest_vector *want,
 			      struct mica_reason *why)
 {
-	struct mica_args *args;
+	struct mica_args *args, *undo;
 	int err = 0;
 
 	if (want->type != MICA_IRQ_INTX)
@@ -459,7 +501,11 @@ static int mica_vector_insert(struct mica_vm *vm, struct mica_vm_device *dev,
 	args = mica_args_open(mica_vector_room(want->vectors), false);
 	if (IS_ERR(args))
 		return PTR_ERR(args);
-	err = mica_vector_connect(vm, dev, args, vec, want, why);
+	/* As for memory, it must not fail for want of one, or with a torn one. */
+	undo = mica_args_open(mica_vector_room(1), false);
+	err = PTR_ERR_OR_ZERO(undo) ?:
+	      mica_vector_connect(vm, dev, args, undo, vec, want, why);
+	mica_args_close(undo);
 	mica_args_close(args);
 	return err;
 }
@@ -568,7 +614,7 @@ static int mica_vectors_off(struct mica_vm *vm, struct mica_vm_device *dev,
 		xa_for_each(&dev->vectors, index, vec)
 			err = err ?: mica_vector_off(vm, dev, args, index);
 	if (all && !err)
-		mica_irqs_disable(dev, args);
+		err = mica_irqs_disable(dev, args);
 	mica_args_close(args);
 	return mica_vm_step(why, err, MICA_REASON_VFIO, pci_name(dev->pdev),
 			    "switching its interrupt off");

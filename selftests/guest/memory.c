@@ -4,6 +4,7 @@
 #include <linux/pci_regs.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -748,6 +749,58 @@ TEST_F(memory, nothing_is_lost_though_all_arguments_are_torn)
 	EXPECT_EQ(0, wrong);
 	EXPECT_EQ(0, guest_map(&self->guest, AT, self->memory, LEN, 0));
 	EXPECT_EQ(BOTH, has_it(&self->guest, AT, self->memory));
+}
+
+/* Does KVM wait for it? If not, it can be told to. */
+static bool kvm_waits_for(struct guest *guest, int event)
+{
+	struct kvm_irqfd irqfd = { .fd = event, .gsi = 5 };
+
+	if (ioctl(guest->vm, KVM_IRQFD, &irqfd))
+		return errno == EBUSY;
+	irqfd.flags = KVM_IRQFD_FLAG_DEASSIGN;
+	ioctl(guest->vm, KVM_IRQFD, &irqfd);
+	return false;
+}
+
+TEST_F(memory, no_interrupt_is_left_though_arguments_are_torn)
+{
+	struct meddler m = { .with = tear_one };
+	struct mica_guest_vector on = {
+		.addr = pci_addr(self->edu),
+		.type = MICA_IRQ_MSI,
+		.fd = eventfd(0, EFD_CLOEXEC),
+		.address = 0xfee00000,
+		.data = 0x41,
+	};
+	struct mica_guest_vector off = {
+		.flags = MICA_VECTOR_OFF,
+		.addr = on.addr,
+		.type = MICA_IRQ_MSI,
+		.vector = MICA_VECTOR_ALL,
+	};
+	int i, err, failed[2] = {}, wrong = 0;
+
+	ASSERT_EQ(0, meddler_start(&m));
+	for (i = 0; i < 2000 && !wrong; i++) {
+		tear_in_next(true);
+		err = guest_irq(&self->guest, &on);
+		tear_in_next(false);
+		wrong = !err ^ kvm_waits_for(&self->guest, on.fd);
+		failed[0] += !!err;
+		tear_in_next(true);
+		err = guest_irq(&self->guest, &off);
+		tear_in_next(false);
+		failed[1] += !!err;
+		if (err)
+			err = guest_irq(&self->guest, &off);
+		wrong |= err || kvm_waits_for(&self->guest, on.fd);
+	}
+	TH_LOG("%d torn, on failed %d times, off %d, in round %d",
+	       meddler_end(&m), failed[0], failed[1], i);
+	EXPECT_EQ(0, wrong);
+	EXPECT_LT(0, failed[0]);
+	close(on.fd);
 }
 
 /* Ranges in any order: 7 and 1000 have no common factor. */
