@@ -201,15 +201,15 @@ long mica_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
  * @file: the file
  * @cmd: the command
  *
- * Return: what the driver returns; -EFAULT in place of success if another thread
- * has meddled with the area, so that nobody knows what the driver has read.
+ * Return: what the driver returns; -EFAULT in its place if another thread has meddled
+ * with the area, so that nobody knows what the driver has read.
  */
 long mica_args_ioctl(struct mica_args *args, struct file *file,
 		     unsigned int cmd)
 {
 	long ret = mica_file_ioctl(file, cmd, args->addr);
 
-	return !ret && mica_args_torn(args) ? -EFAULT : ret;
+	return mica_args_torn(args) ? -EFAULT : ret;
 }
 
 /**
