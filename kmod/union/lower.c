@@ -365,7 +365,8 @@ static int rename_at(const struct mica_branch *b, struct dentry *old_dir,
 		.old_parent = old_dir,
 		.new_parent = new_dir,
 		.delegated_inode = di,
-		.flags = flags,
+		/* It is looked at here: not every file system knows that. */
+		.flags = flags & ~RENAME_NOREPLACE,
 	};
 	struct iattr attr;
 	int err;

@@ -309,8 +309,10 @@ static int make_temp(struct mica_new *n, const struct qstr *name)
 
 	if (!n->from && !S_ISLNK(n->mode)) {
 		err = posix_acl_create(n->dir, &n->mode, &def, &acl);
-		if (err)
+		if (err) {
+			n->made = ERR_PTR(err);
 			return err;
+		}
 		if (S_ISDIR(n->mode) && (n->dir->i_mode & S_ISGID))
 			n->mode |= S_ISGID;
 	}
