@@ -688,7 +688,7 @@ TEST_F(create, threads_that_meddle)
 	while (n < 48 && (hold[n] = dup(0)) < 39)
 		n++;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, meddle, &meddler));
-	for (i = 0; i < 300 && made < 5; i++) {
+	for (i = 0; i < 300 && (made < 5 || !failed); i++) {
 		if (guest_create(&self->guest, edu[0])) {
 			failed++;
 			continue;
@@ -718,7 +718,7 @@ TEST_F(create, session_that_somebody_ends_meanwhile)
 	int i, err, made = 0, ended = 0;
 	pid_t child;
 
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < 40 || (i < 400 && !ended); i++) {
 		unsigned int id = session_id(self->guest.session);
 
 		ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
@@ -727,7 +727,7 @@ TEST_F(create, session_that_somebody_ends_meanwhile)
 		if (!child) {
 			int mine = session_open();
 
-			sleep_us(i * 500);
+			sleep_us(i % 40 * 500);
 			_exit(session_end(mine, id, &self->guest.why));
 		}
 		err = guest_create(&self->guest, self->edu);
