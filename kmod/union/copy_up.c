@@ -614,6 +614,7 @@ static int publish(const struct mica_copy *c, struct mica_parts *parts)
 static int give_name(const struct mica_copy *c)
 {
 	struct inode *inode = d_inode(c->dentry);
+	struct mutex *link_lock = &mica_super(inode->i_sb)->link_lock;
 	struct mica_parts *parts = parts_with(inode, c->b, c->temp);
 	int err;
 
@@ -623,10 +624,12 @@ static int give_name(const struct mica_copy *c)
 	if (err)
 		goto free_parts;
 	if (c->links)
-		mutex_lock(&mica_super(inode->i_sb)->link_lock);
-	err = publish(c, parts);
-	if (c->links)
-		mutex_unlock(&mica_super(inode->i_sb)->link_lock);
+		err = mutex_lock_killable(link_lock);
+	if (!err) {
+		err = publish(c, parts);
+		if (c->links)
+			mutex_unlock(link_lock);
+	}
 	mnt_drop_write(c->b->mnt);
 free_parts:
 	if (err)

@@ -375,7 +375,10 @@ struct inode *mica_iget_linked(struct super_block *sb, struct mica_parts *parts,
 	struct inode *inode;
 
 	/* While it is being copied, it is found as what it was. */
-	mutex_lock(lock);
+	if (mutex_lock_killable(lock)) {
+		mica_parts_free(parts);
+		return ERR_PTR(-EINTR);
+	}
 	inode = is_one_file(sb, part) ? mica_ilookup(sb, real) : NULL;
 	if (inode) {
 		mica_parts_free(parts);

@@ -458,7 +458,9 @@ static int keep_in_index(struct inode *inode)
 	if (test_bit(MICA_I_INDEXED, &mi->flags) ||
 	    !can_index(part->b))
 		return 0;
-	mutex_lock(lock);
+	err = mutex_lock_killable(lock);
+	if (err)
+		return err;
 	err = mica_index_add(inode, part->b, part->dentry);
 	if (!err) {
 		mica_links_copied(inode, part->b, part->dentry);
@@ -514,7 +516,9 @@ int mica_keep_names(struct inode *inode, const struct mica_branches *set)
 
 	if (!names_will_stay(set, b))
 		return -EBUSY;
-	mutex_lock(&mica_i(inode)->lock);
+	err = mutex_lock_killable(&mica_i(inode)->lock);
+	if (err)
+		return err;
 	err = mnt_want_write(b->mnt);
 	if (!err) {
 		old = mica_override_creds(inode->i_sb);
@@ -593,7 +597,9 @@ int mica_links_bring(struct dentry *dentry)
 	if (ret)
 		return ret;
 
-	mutex_lock(&mica_i(inode)->lock);
+	ret = mutex_lock_killable(&mica_i(inode)->lock);
+	if (ret)
+		return ret;
 	old = mica_override_creds(inode->i_sb);
 	ret = mnt_want_write(mnt);
 	if (!ret) {

@@ -294,13 +294,15 @@ static int mica_remove(struct inode *dir, struct dentry *dentry)
 	int ret;
 
 	/* It may not be copied up from now on, its name would come back. */
-	mutex_lock(&mica_i(inode)->lock);
+	ret = mutex_lock_killable(&mica_i(inode)->lock);
+	if (ret)
+		return ret;
 	while ((ret = remove_name(dir, dentry, &need, &below)) == NEEDS_DIR) {
 		mutex_unlock(&mica_i(inode)->lock);
 		ret = mica_copy_up_to(dentry->d_parent, need, 0);
+		ret = ret ?: mutex_lock_killable(&mica_i(inode)->lock);
 		if (ret)
 			return ret;
-		mutex_lock(&mica_i(inode)->lock);
 	}
 	if (ret >= 0) {
 		mica_set_gone(dentry);

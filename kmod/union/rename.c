@@ -284,6 +284,7 @@ static int move_in_branch(struct mica_move *m)
 static int move(struct mica_move *m)
 {
 	const struct cred *old = mica_override_creds(m->old->d_sb);
+	struct mutex *move_lock = &mica_super(m->old->d_sb)->move_lock;
 	int err;
 
 	err = look_below(m) ?: mnt_want_write(m->b->mnt);
@@ -294,9 +295,11 @@ static int move(struct mica_move *m)
 		err = mica_keep_origin(d_inode(m->new), m->old_dir, m->b);
 	if (!err) {
 		/* A path is made of names that must not change. */
-		mutex_lock(&mica_super(m->old->d_sb)->move_lock);
+		err = mutex_lock_killable(move_lock);
+	}
+	if (!err) {
 		err = move_in_branch(m);
-		mutex_unlock(&mica_super(m->old->d_sb)->move_lock);
+		mutex_unlock(move_lock);
 	}
 	mnt_drop_write(m->b->mnt);
 	if (!err) {
@@ -393,7 +396,9 @@ int mica_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	if (exchange || !victim) {
 		err = move(&m);
 	} else {
-		mutex_lock(&mica_i(victim)->lock);
+		err = mutex_lock_killable(&mica_i(victim)->lock);
+		if (err)
+			return err;
 		below = mica_links_below(new);
 		err = min(below, 0) ?: move(&m);
 		if (!err)

@@ -612,6 +612,7 @@ static const struct {
 	{ "up/f", "rm mnt/f" },
 	{ "up/f", "chmod 600 mnt/f" },
 	{ "up/f", "echo >mnt/f" },
+	{ "up/f", NULL },		/* truncate(2) */
 	{ "up/f", "ln mnt/f mnt/g" },
 	{ "up/f", "mv mnt/f mnt/g" },
 	{ "up/f", "mv mnt/h mnt/f" },
@@ -625,13 +626,24 @@ static const struct {
 	{ "up/d", "mv mnt/d/x mnt/x" },
 	{ "up/d", "mv mnt/h mnt/d/x" },
 	{ "up/d", "chmod 700 mnt/d/low" },
+	{ "up/d", "chmod 700 mnt/d/lowdir" },
 };
+
+/* Until it is asked for what somebody else wants. */
+static bool is_asked_for(void)
+{
+	int tries = 0;
+
+	while (!lease_signals() && tries++ < 5000)
+		usleep(1000);
+	return tries <= 5000;
+}
 
 /* As clients of an NFS server of the branch have them. */
 TEST_F(notify, delegations_of_a_branch_are_given_back)
 {
 	struct deleg deleg = { .type = F_RDLCK };
-	int fd, i, status, tries;
+	int fd, i, status;
 	pid_t pid;
 
 	NOT_ON_OVERLAY("it fails with EAGAIN");
@@ -643,7 +655,7 @@ TEST_F(notify, delegations_of_a_branch_are_given_back)
 	for (i = 0; i < (int)ARRAY_SIZE(delegations); i++) {
 		const char *command = delegations[i].command;
 
-		DO(run("rm -rf up l1 && mkdir -p up/d/y l1/d && touch up/f up/h "
+		DO(run("rm -rf up l1 && mkdir -p up/d/y l1/d/lowdir && touch up/f up/h "
 		       "up/d/x l1/d/low l1/d/x"));
 		DO(mount_union("up:l1"));
 		fd = open(delegations[i].held, O_RDONLY);
@@ -653,12 +665,13 @@ TEST_F(notify, delegations_of_a_branch_are_given_back)
 		}
 		pid = fork();
 		if (!pid)
-			_exit(!!run("%s", command));
-		for (tries = 0; !lease_signals() && tries < 5000; tries++)
-			usleep(1000);
-		EXPECT_GT(5000, tries) {
+			_exit(command ? !!run("%s", command) : truncate("mnt/f", 0));
+		command = command ?: "truncate(2)";
+		EXPECT_TRUE(is_asked_for()) {
 			TH_LOG("%s: not asked for", command);
 		}
+		/* Time for it not to wait. */
+		usleep(20000);
 		EXPECT_EQ(0, waitpid(pid, &status, WNOHANG)) {
 			TH_LOG("%s: not waited for", command);
 		}
@@ -671,6 +684,59 @@ TEST_F(notify, delegations_of_a_branch_are_given_back)
 		close(fd);
 		DO(umount("mnt"));
 	}
+}
+
+static int rename_f(void)
+{
+	return rename("mnt/f", "mnt/g");
+}
+
+static int rename_x(void)
+{
+	return rename("mnt/d/x", "mnt/d/z");
+}
+
+static pid_t start_to(int (*change)(void))
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(!!change());
+	return pid;
+}
+
+/* What is waited for may take as long as /proc/sys/fs/lease-break-time. */
+TEST_F(notify, who_waits_for_a_delegation_or_for_him_can_be_killed)
+{
+	struct deleg deleg = { .type = F_RDLCK };
+	pid_t waits, behind;
+	int fd;
+
+	NOT_ON_OVERLAY("it fails with EAGAIN");
+	block_sigio();
+	DO(run("mkdir up/d && touch up/f up/d/x"));
+	DO(mount_union("up:l1"));
+	/* Nobody has to look for it in the directory of the other. */
+	DO(access("mnt/d/x", F_OK));
+	fd = open("up/f", O_RDONLY);
+	if (fcntl(fd, SETDELEG, &deleg))
+		SKIP(return, "only servers can have delegations");
+	waits = start_to(rename_f);
+	ASSERT_TRUE(is_asked_for());
+	usleep(20000);
+	behind = start_to(rename_x);
+	usleep(200000);
+	DO(kill(behind, SIGKILL));
+	ASSERT_EQ(behind, waitpid(behind, NULL, 0));
+	DO(access("mnt/d/x", F_OK));
+	ASSERT_EQ(0, waitpid(waits, NULL, WNOHANG));
+	DO(kill(waits, SIGKILL));
+	ASSERT_EQ(waits, waitpid(waits, NULL, 0));
+	DO(access("mnt/f", F_OK) ?: access("up/f", F_OK));
+	deleg.type = F_UNLCK;
+	DO(fcntl(fd, SETDELEG, &deleg));
+	DO(rename_f() ?: rename_x());
+	close(fd);
 }
 
 /* Locks: one is taken and one tried; errno or 0. */
