@@ -320,7 +320,7 @@ out:
 int mica_free_name(struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry), *dir;
-	const struct mica_part *part = &mica_parts(inode)->part[0];
+	const struct mica_part *part = &mica_parts(inode)->part[0], *data;
 	const struct mica_branch *b = part->b;
 	struct mica_super *ms = mica_super(inode->i_sb);
 	struct dentry *parent, *where;
@@ -341,12 +341,18 @@ int mica_free_name(struct dentry *dentry)
 	if (err)
 		goto out;
 	old = mica_override_creds(inode->i_sb);
-	mutex_lock(&ms->move_lock);
-	err = mica_set_redirect(b, part->dentry, where, &dentry->d_name);
-	mutex_unlock(&ms->move_lock);
+	err = mutex_lock_killable(&ms->move_lock);
+	if (!err) {
+		/* overlayfs notes nothing. The data may have come meanwhile. */
+		data = mica_data_part(inode);
+		err = data->b == b ? 0 : mica_note_need(part->b, data->b);
+		err = err ?: mica_set_redirect(b, part->dentry, where,
+					       &dentry->d_name);
+		mutex_unlock(&ms->move_lock);
+	}
 	revert_creds(old);
 	mnt_drop_write(b->mnt);
-	if (err)
+	if (err && err != -EINTR)
 		err = mica_copy_up(dentry);
 out:
 	dput(parent);

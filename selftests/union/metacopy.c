@@ -412,8 +412,11 @@ static const struct {
 	const char *name;
 	const char *delete;
 	const char *command;
+	bool overlayfs;		/* the metacopy is one of overlayfs */
 } removals[] = {
 	{ "renamed", "all", "mv mnt/d/g mnt/x" },
+	{ "overlayfs's, a file in its place", "all",
+	  "mv mnt/d/g mnt/x && echo >mnt/d/g && rm mnt/d/g", true },
 	{ "one of two names", "all", "ln mnt/d/g mnt/x && rm mnt/d/g" },
 	{ "a file in its place", "all",
 	  "mv mnt/d/g mnt/x && echo >mnt/d/g && rm mnt/d/g" },
@@ -437,6 +440,8 @@ TEST_F(metacopy, its_data_stays_when_the_name_of_that_is_removed)
 			 "dirs=up=rw:l1=rw,metacopy=on,whiteout=%s,delete=%s",
 			 form, removals[r].delete);
 		DO(start(form));
+		if (removals[r].overlayfs)
+			DO(start_by_overlayfs());
 		DO(do_chmod());
 		DO(umount("mnt"));
 		DO(mount_mica(options, "mnt"));
