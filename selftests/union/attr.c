@@ -138,6 +138,27 @@ TEST_F(attr, a_setgid_directory_hands_its_group_on)
 	EXPECT_EQ(02755, st.st_mode & 07777);
 }
 
+/* Over a whiteout it is made in the work directory, whose group it gets. */
+TEST_F(attr, over_a_whiteout_grpid_of_a_branch_does_not_hold)
+{
+	static const char * const make[] = { "touch", "mkdir", "mkfifo", "ln -s f" };
+	unsigned int i;
+
+	NOT_ON_OVERLAY("other options");
+	ASSERT_EQ(0, run("truncate -s 20M img && mkfs.ext4 -q img && mkdir b && "
+			 "mount -o loop,grpid img b && mkdir b/up l1/d && "
+			 "touch l1/d/gone && chgrp 77 l1/d"));
+	ASSERT_EQ(0, mount_union_with("b/up:l1", "whiteout=overlay"));
+	for (i = 0; i < ARRAY_SIZE(make); i++) {
+		EXPECT_EQ(0, run("cd mnt/d && rm -r gone && %s new && %s gone && "
+				 "test \"$(stat -c %%g new gone | xargs)\" = '77 0' && "
+				 "rm -r new", make[i], make[i])) {
+			TH_LOG("%s", make[i]);
+		}
+	}
+	ASSERT_EQ(0, umount("mnt") ?: umount("b"));
+}
+
 TEST_F(attr, the_umask_holds)
 {
 	ASSERT_EQ(0, put("l1/gone", ""));
