@@ -324,10 +324,13 @@ int mica_mark_impure(struct inode *dir, const struct mica_branch *b)
 static bool recorded_number(struct inode *dir, const struct mica_parts *parts,
 			    const struct mica_part *part, u64 *ino)
 {
+	struct mica_part *in = find_part(dir, part->b);
 	struct super_block *sb = dir->i_sb;
 	struct mica_origin o;
 
-	if (!mica_is_impure(dir, part->b))
+	/* A redirect leads to another directory, which may be impure. */
+	if (in && in->dentry == READ_ONCE(part->dentry->d_parent) &&
+	    !is_impure(part->b, in))
 		return false;
 	mica_read_origin(part->b, part->dentry, &o);
 	if (!o.size)

@@ -303,4 +303,22 @@ TEST_F(number, a_name_removed_while_it_is_read_has_no_other_number)
 	DO(close(fd));
 }
 
+/* The part that came last is where the redirect leads. */
+TEST_F(number, of_a_renamed_directory_with_parts_in_two_writable_branches)
+{
+	static const char options[] = "dirs=up=rw:l1=rw,create=rr";
+	struct stat before, after;
+
+	NOT_ON_OVERLAY("one writable branch");
+	DO(run("mkdir -p up/c/e up/new"));
+	DO(mount_mica(options, "mnt"));
+	/* The first goes to up, the second to l1. */
+	DO(put("mnt/x", "") ?: put("mnt/c/e/y", ""));
+	DO(access("l1/c/e/y", F_OK) ?: stat("mnt/c/e", &before));
+	DO(rename("mnt/c/e", "mnt/new/e"));
+	DO(umount("mnt") ?: mount_mica(options, "mnt"));
+	DO(stat("mnt/new/e", &after) ?: check_dir("mnt/new"));
+	ASSERT_EQ(before.st_ino, after.st_ino);
+}
+
 TEST_HARNESS_MAIN
