@@ -552,9 +552,16 @@ static unsigned int leftmost_redirect(struct inode *dir)
  */
 struct mica_branch *mica_rw_for(struct inode *dir, unsigned int pos)
 {
+	const struct mica_parts *parts = mica_parts(dir);
+	unsigned int i = parts->nr, end = pos;
+
 	if (mica_super(dir->i_sb)->redirects)
-		pos = min(pos, leftmost_redirect(dir) + 1);
-	return mica_rw_left_of(dir->i_sb, pos);
+		end = min(pos, leftmost_redirect(dir) + 1);
+	/* To the right of that it can only be where it is. */
+	while (end < pos && i-- && parts->part[i].b->pos >= end)
+		if (parts->part[i].b->rw && parts->part[i].b->pos < pos)
+			return parts->part[i].b;
+	return mica_rw_left_of(dir->i_sb, end);
 }
 
 /**
