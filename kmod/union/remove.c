@@ -95,15 +95,19 @@ static int take_away(const struct mica_branch *b, struct dentry *dir,
 	return err;
 }
 
-/* What is not shown there may be a part of what has another name by now. */
-static bool is_needed(const struct super_block *sb, const struct mica_branch *b)
+/*
+ * What is not shown there may be a part of what has another name by now, in a
+ * branch to the left. Returns the position of the leftmost such, or that of @b.
+ */
+static unsigned int needed_by(const struct super_block *sb,
+			      const struct mica_branch *b)
 {
 	const struct mica_branches *set = mica_branches(sb);
 	unsigned int i = 0;
 
 	while (i < b->pos && !mica_needs(set->branch[i], b))
 		i++;
-	return i < b->pos;
+	return i;
 }
 
 /* Removes the instances behind the first, as far as branches are writable. */
@@ -120,7 +124,7 @@ static void remove_hidden(struct inode *dir, const struct qstr *name,
 		/* Whiteouts in a directory hide what is in those below it. */
 		if (d_is_dir(p->dentry))
 			below = mica_below(dir, name, b);
-		if (!b->rw || is_needed(sb, b) || IS_ERR(below) ||
+		if (!b->rw || needed_by(sb, b) < b->pos || IS_ERR(below) ||
 		    (d_is_dir(p->dentry) && !mica_only_whiteouts(sb, p)) ||
 		    mnt_want_write(b->mnt))
 			continue;
@@ -186,28 +190,39 @@ static int remove_shown(struct inode *dir, const struct qstr *name,
 }
 
 /*
- * The branch for a whiteout of what is in @b: the nearest writable one to the
- * left, that has the directory.
+ * The nearest writable branch for a whiteout of what is in @b. It is not to hide
+ * that from a branch that needs it.
  */
+static struct mica_branch *whiteout_for(struct inode *dir,
+					const struct mica_branch *b)
+{
+	return mica_rw_for(dir, min(needed_by(dir->i_sb, b) + 1, b->pos));
+}
+
+/* The same, but rather one that has the directory. */
 static struct mica_branch *whiteout_branch(struct inode *dir,
 					   const struct mica_branch *b)
 {
-	struct mica_branch *hide = mica_rw_for(dir, b->pos);
+	struct mica_branch *nearest = whiteout_for(dir, b), *hide = nearest;
 
 	while (!IS_ERR(hide) && !mica_part_in(dir, hide))
 		hide = mica_rw_for(dir, hide->pos);
-	return hide;
+	return IS_ERR(hide) ? nearest : hide;
 }
+
+#define NEEDS_DIR 2
 
 /*
  * Removes what is to be removed. Returns 1 if a whiteout hides the rest, 0 if
- * there is no rest, or it shows.
+ * there is no rest, or it shows; NEEDS_DIR if @dir has to be in branch *need first.
  */
 static int remove_instances(struct inode *dir, const struct qstr *name,
-			    const struct mica_parts *inst)
+			    const struct mica_parts *inst,
+			    struct mica_branch **need)
 {
 	const struct mica_part *shown = &inst->part[0];
-	const struct mica_branch *left = shown->b, *hide = NULL;
+	const struct mica_branch *left = shown->b;
+	struct mica_branch *hide = NULL;
 	enum mica_delete delete = mica_super(dir->i_sb)->delete;
 	bool shown_rw = shown->b->rw;
 	int err = 0;
@@ -222,7 +237,11 @@ static int remove_instances(struct inode *dir, const struct qstr *name,
 		hide = delete == MICA_DELETE_WHITEOUT && shown_rw ?
 		       shown->b : whiteout_branch(dir, left);
 	if (IS_ERR(left) || IS_ERR(hide))
-		return PTR_ERR(IS_ERR(left) ? left : hide);
+		return IS_ERR(left) ? PTR_ERR(left) : PTR_ERR(hide);
+	if (hide && !mica_part_in(dir, hide)) {
+		*need = hide;
+		return NEEDS_DIR;
+	}
 	if (hide && hide != shown->b)
 		err = hide_from(dir, name, hide);
 	if (!err && shown_rw)
@@ -246,15 +265,13 @@ static struct mica_branch *directory_needed(struct inode *dir,
 		return ERR_PTR(-EROFS);
 	for (i = 0; i < inst->nr; i++)
 		if (!inst->part[i].b->rw)
-			return mica_rw_for(dir, inst->part[i].b->pos);
+			return whiteout_for(dir, inst->part[i].b);
 	return NULL;
 }
 
-#define NEEDS_DIR 2
-
 /*
- * As remove_instances(); NEEDS_DIR if @dir has to be in branch *need first. Of a
- * file with several names, *below tells that this one is not with the copy.
+ * As remove_instances(). Of a file with several names, *below tells that this one is
+ * not with the copy.
  */
 static int remove_name(struct inode *dir, struct dentry *dentry,
 		       struct mica_branch **need, bool *below)
@@ -279,7 +296,7 @@ static int remove_name(struct inode *dir, struct dentry *dentry,
 	else if (*need && !mica_part_in(dir, *need))
 		ret = NEEDS_DIR;
 	else
-		ret = remove_instances(dir, &dentry->d_name, inst);
+		ret = remove_instances(dir, &dentry->d_name, inst, need);
 	mica_parts_free(inst);
 out:
 	revert_creds(old);

@@ -432,13 +432,14 @@ TEST_F(metacopy, its_data_stays_when_the_name_of_that_is_removed)
 	unsigned int i;
 
 	NOT_ON_OVERLAY("one rw branch");
-	for (i = 0; i < ARRAY_SIZE(removals) * ARRAY_SIZE(forms); i++) {
-		const char *form = forms[i / ARRAY_SIZE(removals)];
+	for (i = 0; i < 2 * ARRAY_SIZE(removals) * ARRAY_SIZE(forms); i++) {
+		const char *form = forms[i / ARRAY_SIZE(removals) % 2];
+		bool between = i >= ARRAY_SIZE(removals) * ARRAY_SIZE(forms);
 		unsigned int r = i % ARRAY_SIZE(removals);
 
 		snprintf(options, sizeof(options),
-			 "dirs=up=rw:l1=rw,metacopy=on,whiteout=%s,delete=%s",
-			 form, removals[r].delete);
+			 "dirs=up=rw%s:l1=rw,metacopy=on,whiteout=%s,delete=%s",
+			 between ? ":l2=rw" : "", form, removals[r].delete);
 		DO(start(form));
 		if (removals[r].overlayfs)
 			DO(start_by_overlayfs());
@@ -451,7 +452,8 @@ TEST_F(metacopy, its_data_stays_when_the_name_of_that_is_removed)
 		DO(mount_mica(options, "mnt"));
 		FAILS(ENOENT, access("mnt/d/g", F_OK));
 		ASSERT_EQ(0, filled("mnt/x", SIZE, SEED)) {
-			TH_LOG("%s, %s: %s", removals[r].name, form,
+			TH_LOG("%s, %s%s: %s", removals[r].name, form,
+			       between ? ", a branch between" : "",
 			       strerror(errno));
 		}
 		DO(umount("mnt"));

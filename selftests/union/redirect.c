@@ -430,4 +430,71 @@ TEST_F(redirect, what_leads_to_layers_that_are_missing_is_not_followed)
 	}
 }
 
+/* The first mount has l1 read-only, the second has three branches to write to. */
+static const struct {
+	const char *moved;	/* a directory of l1, which becomes mnt/moved */
+	const char *removed;	/* what had its name, or has one above that */
+} gone[] = {
+	{ "l1/a", "touch mnt/a && rm mnt/a" },
+	{ "l1/a", "mkdir mnt/a && rmdir mnt/a" },
+	{ "l1/a", "touch mnt/x && mv mnt/x mnt/a && mv mnt/a mnt/x" },
+	{ "l1/p/a", "touch mnt/p/a && rm mnt/p/a" },
+	{ "l1/p/a", "rm -r mnt/p" },
+	{ "l1/p/a", "rm -r mnt/p && touch mnt/p && rm mnt/p" },
+};
+
+TEST_F(redirect, a_whiteout_does_not_hide_what_a_redirect_leads_to)
+{
+	char path[32], option[64];
+	unsigned int i;
+
+	NOT_ON_OVERLAY("one writable branch");
+	for (i = 0; i < 2 * ARRAY_SIZE(gone); i++) {
+		const char *moved = gone[i / 2].moved, *form = forms[i % 2];
+
+		DO(run("rm -rf up l1 l2 && mkdir -p up l2 %s && touch %s/f", moved, moved));
+		DO(mount_in_form("up:l1", form));
+		snprintf(path, sizeof(path), "mnt%s", moved + 2);
+		DO(rename(path, "mnt/moved") ?: umount("mnt"));
+		snprintf(option, sizeof(option),
+			 "dirs=up=rw:l2=rw:l1=rw,whiteout=%s", form);
+		DO(mount_mica(option, "mnt"));
+		DO(run("%s", gone[i / 2].removed));
+		DO(umount("mnt") ?: mount_mica(option, "mnt"));
+		FAILS(ENOENT, access(path, F_OK));
+		ASSERT_EQ(0, access("mnt/moved/f", F_OK)) {
+			TH_LOG("%s: %s", form, gone[i / 2].removed);
+		}
+		DO(umount("mnt"));
+	}
+}
+
+/* The redirect is in a branch that nobody writes to. */
+TEST_F(redirect, what_it_leads_to_can_be_removed_where_it_is)
+{
+	static const char * const removed[] = { "f", "g", "sub" };
+	unsigned int i, j;
+	char option[64];
+
+	NOT_ON_OVERLAY("one writable branch");
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		DO(run("rm -rf up l1 l2 l3 && mkdir -p up l1/d/sub l2/d/sub l3 && "
+		       "touch l1/d/f l2/d/f l1/d/g l2/d/h"));
+		DO(mount_in_form("l3:l2:l1", forms[i]));
+		DO(rename("mnt/d", "mnt/moved") ?: umount("mnt"));
+		snprintf(option, sizeof(option),
+			 "dirs=up=rw:l3=ro:l2=rw:l1=ro,whiteout=%s", forms[i]);
+		DO(mount_mica(option, "mnt"));
+		for (j = 0; j < ARRAY_SIZE(removed); j++)
+			DO(run("rm -r mnt/moved/%s", removed[j]));
+		DO(add("mnt/moved/h", "x"));
+		DO(umount("mnt") ?: mount_mica(option, "mnt"));
+		ASSERT_STREQ("h", ls("mnt/moved"));
+		DO(run("rm -r mnt/moved") ?: umount("mnt"));
+		DO(mount_mica(option, "mnt"));
+		ASSERT_STREQ("", ls("mnt"));
+		DO(umount("mnt"));
+	}
+}
+
 TEST_HARNESS_MAIN
