@@ -110,6 +110,28 @@ static unsigned int needed_by(const struct super_block *sb,
 	return i;
 }
 
+/* The names of a file with several lead to its copy, even the last: see links.c. */
+static bool leads_to_copy(const struct super_block *sb, const struct mica_part *p)
+{
+	struct mica_branch *b;
+	struct dentry *copy;
+	bool ret;
+
+	if (d_is_dir(p->dentry) || d_inode(p->dentry)->i_nlink <= 1)
+		return false;
+	copy = mica_index_find(mica_branches(sb), p, &b);
+	if (IS_ERR_OR_NULL(copy))
+		return IS_ERR(copy);
+	ret = !IS_WHITEOUT(d_inode(copy));
+	dput(copy);
+	return ret;
+}
+
+static bool is_removable(const struct super_block *sb, const struct mica_part *p)
+{
+	return p->b->rw && !leads_to_copy(sb, p);
+}
+
 /* Removes the instances behind the first, as far as branches are writable. */
 static void remove_hidden(struct inode *dir, const struct qstr *name,
 			  const struct mica_parts *inst)
@@ -124,7 +146,8 @@ static void remove_hidden(struct inode *dir, const struct qstr *name,
 		/* Whiteouts in a directory hide what is in those below it. */
 		if (d_is_dir(p->dentry))
 			below = mica_below(dir, name, b);
-		if (!b->rw || needed_by(sb, b) < b->pos || IS_ERR(below) ||
+		if (!is_removable(sb, p) || needed_by(sb, b) < b->pos ||
+		    IS_ERR(below) ||
 		    (d_is_dir(p->dentry) && !mica_only_whiteouts(sb, p)) ||
 		    mnt_want_write(b->mnt))
 			continue;
@@ -224,7 +247,7 @@ static int remove_instances(struct inode *dir, const struct qstr *name,
 	const struct mica_branch *left = shown->b;
 	struct mica_branch *hide = NULL;
 	enum mica_delete delete = mica_super(dir->i_sb)->delete;
-	bool shown_rw = shown->b->rw;
+	bool shown_rw = is_removable(dir->i_sb, shown);
 	int err = 0;
 
 	if (delete == MICA_DELETE_FIRST)
@@ -259,7 +282,8 @@ static struct mica_branch *directory_needed(struct inode *dir,
 	enum mica_delete delete = mica_super(dir->i_sb)->delete;
 	unsigned int i;
 
-	if (delete != MICA_DELETE_ALL && inst->nr && inst->part[0].b->rw)
+	if (delete != MICA_DELETE_ALL && inst->nr &&
+	    is_removable(dir->i_sb, &inst->part[0]))
 		return NULL;
 	if (delete == MICA_DELETE_FIRST)
 		return ERR_PTR(-EROFS);

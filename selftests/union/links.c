@@ -404,4 +404,45 @@ TEST_F(links, many_at_once)
 	FAILS(ENOENT, access("mnt/d/3", F_OK));
 }
 
+/* mnt/d/c is what is left of the names that the file has below its copy. */
+static const struct {
+	const char *delete;
+	const char *command;
+} unlinked[] = {
+	{ "all", "rm mnt/a mnt/b" },
+	{ "all", "rm mnt/b mnt/a" },
+	{ "all", "rm mnt/b && mv mnt/a mnt/x" },
+	{ "all", "rm mnt/a && mv mnt/b mnt/x" },
+	{ "all", "echo o >mnt/o && mv mnt/o mnt/b && rm mnt/a" },
+	{ "whiteout", "rm mnt/a mnt/b" },
+	{ "whiteout", "rm mnt/b && mv mnt/a mnt/x && rm mnt/x" },
+};
+
+TEST_F(links, what_is_removed_from_the_branch_of_the_origin_leaves_the_copy)
+{
+	unsigned int i, j;
+	char options[64];
+
+	NOT_ON_OVERLAY("one writable branch");
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		for (j = 0; j < ARRAY_SIZE(unlinked); j++) {
+			DO(start(forms[i]));
+			DO(put("mnt/a", "new"));
+			DO(umount("mnt"));
+			snprintf(options, sizeof(options),
+				 "dirs=up=rw:l1=rw,whiteout=%s,delete=%s",
+				 forms[i], unlinked[j].delete);
+			DO(mount_mica(options, "mnt"));
+			DO(run("%s", unlinked[j].command));
+			FAILS(ENOENT, access("mnt/a", F_OK));
+			DO(umount("mnt") ?: mount_mica(options, "mnt"));
+			FAILS(ENOENT, access("mnt/a", F_OK));
+			ASSERT_STREQ("new", content("mnt/d/c")) {
+				TH_LOG("%s: %s", forms[i], unlinked[j].command);
+			}
+			DO(umount("mnt"));
+		}
+	}
+}
+
 TEST_HARNESS_MAIN
