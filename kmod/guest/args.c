@@ -5,10 +5,10 @@
  * What such an ioctl reads by pointer has to lie in the caller's memory. So it
  * lies in an area of ours that is mapped there for one call of ours. The caller's
  * other threads see it, and can unmap it or put something else in its place; it
- * does not grow, move, split or go to a child. Unless the ioctl writes an answer,
- * they cannot write to it either. Nothing that they can write to is taken for
- * more than a number of theirs. A kernel that lets them seal their memory lets
- * them keep it, which is then theirs by the accounting.
+ * does not grow, move, split, change its protection or go to a child. Unless an
+ * answer of the ioctl is needed, they cannot write to it either. Nothing that they
+ * can write to is taken for more than a number of theirs. A kernel that lets them
+ * seal their memory lets them keep it, which is then theirs by the accounting.
  */
 #include <linux/anon_inodes.h>
 #include <linux/err.h>
@@ -18,6 +18,7 @@
 #include <linux/magic.h>
 #include <linux/mman.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/security.h>
 #include <linux/slab.h>
@@ -35,11 +36,12 @@ static int mica_args_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* A move is refused, but only after a second mapping was made for it. */
-static void mica_args_mapped(struct vm_area_struct *vma)
+/* A move is refused, but only after it was made, to a second mapping. */
+static void mica_args_moved(struct vm_area_struct *vma)
 {
 	struct mica_args *args = vma->vm_file->private_data;
 
+	WRITE_ONCE(args->moved, true);
 	atomic_inc(&args->mappings);
 }
 
@@ -54,11 +56,15 @@ static void mica_args_unmapped(struct vm_area_struct *vma)
  * mica_args_torn - has another thread meddled with an area
  * @args: the area
  *
- * Then it is not known what the last ioctl with it has read.
+ * Then it is not known what the last ioctl with it has read. Otherwise it could read
+ * all: what MADV_DONTNEED takes away does not come back.
+ *
+ * Context: in the caller.
  */
 bool mica_args_torn(struct mica_args *args)
 {
-	return !atomic_read(&args->mappings);
+	return !atomic_read(&args->mappings) || READ_ONCE(args->moved) ||
+	       fault_in_readable((char __user *)args->addr, args->len);
 }
 
 static int mica_args_no_split(struct vm_area_struct *vma, unsigned long addr)
@@ -71,11 +77,19 @@ static int mica_args_no_move(struct vm_area_struct *vma)
 	return -EINVAL;
 }
 
+static int mica_args_no_mprotect(struct vm_area_struct *vma,
+				 unsigned long start, unsigned long end,
+				 unsigned long newflags)
+{
+	return -EACCES;
+}
+
 static const struct vm_operations_struct mica_args_vm_ops = {
-	.open = mica_args_mapped,
+	.open = mica_args_moved,
 	.close = mica_args_unmapped,
 	.may_split = mica_args_no_split,
 	.mremap = mica_args_no_move,
+	.mprotect = mica_args_no_mprotect,
 };
 
 static int mica_args_mmap(struct file *file, struct vm_area_struct *vma)
@@ -97,7 +111,7 @@ static int mica_args_mmap(struct file *file, struct vm_area_struct *vma)
 	vm_flags_set(vma, VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
 	vm_flags_clear(vma, VM_MAYEXEC | (args->answers ? 0 : VM_MAYWRITE));
 	vma->vm_ops = &mica_args_vm_ops;
-	mica_args_mapped(vma);
+	atomic_inc(&args->mappings);
 	return 0;
 }
 
@@ -135,7 +149,7 @@ static struct mica_args *mica_args_new(size_t len, bool answers)
 /**
  * mica_args_open - map an area for arguments into the caller
  * @len: bytes that are needed
- * @answers: ioctls write there, too
+ * @answers: what ioctls write there is needed
  *
  * Context: in the caller; takes its mmap_lock.
  * Return: the area, all zeroes, or an error.
@@ -170,7 +184,7 @@ void mica_args_close(struct mica_args *args)
 {
 	if (IS_ERR_OR_NULL(args))
 		return;
-	if (!mica_args_torn(args))
+	if (atomic_read(&args->mappings))
 		vm_munmap(args->addr, args->len);
 	fput(args->file);
 }

@@ -673,7 +673,7 @@ static int mica_vm_create_again(struct mica_call *call, struct mica_vm *vm,
 	    !(orphan || (vm->prepared && !vm->ready)))
 		return mica_vm_refuse(&call->why);
 	/* To undo it must not fail for want of it. */
-	args = mica_args_open(PAGE_SIZE, true);
+	args = mica_args_open(PAGE_SIZE, false);
 	if (IS_ERR(args))
 		return PTR_ERR(args);
 	if (orphan)

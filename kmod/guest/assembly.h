@@ -23,8 +23,9 @@ struct mm_struct;
  * @data: the area, as the kernel sees it
  * @addr: the same, as the caller sees it
  * @len: bytes, whole pages
- * @answers: ioctls write there, and so can the caller's threads
+ * @answers: ioctls can write there, and so can the caller's threads
  * @mappings: of the area; none: the caller's threads have meddled
+ * @moved: they have tried to move it
  */
 struct mica_args {
 	struct file *file;
@@ -34,6 +35,7 @@ struct mica_args {
 	size_t len;
 	bool answers;
 	atomic_t mappings;
+	bool moved;
 };
 
 /**

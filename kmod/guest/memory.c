@@ -375,23 +375,27 @@ static long mica_map_dma(struct mica_vm *vm, struct mica_args *args,
 	return mica_args_ioctl(args, vm->container, VFIO_IOMMU_MAP_DMA);
 }
 
-/* VFIO writes here how much it has unmapped: the area is one for answers. */
+/*
+ * Without a map, all. VFIO cannot write how much it has unmapped where the caller's
+ * threads cannot write either: that it fails to is no error, unless the area was torn.
+ * That nothing is there, or no IOMMU, is as good.
+ */
 static long mica_unmap_dma(struct mica_vm *vm, struct mica_args *args,
 			   const struct mica_map *map)
 {
 	struct vfio_iommu_type1_dma_unmap *dma = args->data;
 	long ret;
-	u64 size;
 
 	*dma = (struct vfio_iommu_type1_dma_unmap) {
 		.argsz = sizeof(*dma),
-		.iova = map->range.guest_addr,
-		.size = map->range.length,
+		.flags = map ? 0 : VFIO_DMA_UNMAP_FLAG_ALL,
+		.iova = map ? map->range.guest_addr : 0,
+		.size = map ? map->range.length : 0,
 	};
 	ret = mica_args_ioctl(args, vm->container, VFIO_IOMMU_UNMAP_DMA);
-	size = READ_ONCE(dma->size);
-	/* Nothing: the caller has unmapped it on the container's own descriptor. */
-	return !ret && size && size != map->range.length ? -EFAULT : ret;
+	if (ret == -EINVAL || (ret == -EFAULT && !mica_args_torn(args)))
+		return 0;
+	return ret;
 }
 
 /* VFIO does not tell memory that is not there from an IOMMU that is too narrow. */
@@ -493,7 +497,7 @@ static int mica_map_areas(struct mica_args *args[2])
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		args[i] = mica_args_open(PAGE_SIZE, true);
+		args[i] = mica_args_open(PAGE_SIZE, false);
 		if (IS_ERR(args[i])) {
 			mica_args_close(i ? args[0] : NULL);
 			return PTR_ERR(args[i]);
@@ -518,9 +522,8 @@ static bool mica_map_done(struct mica_args *args, long ret)
 static void mica_map_undo(struct mica_vm *vm, struct mica_args *args,
 			  struct mica_map *map, bool dma)
 {
-	if (dma)
-		mica_unmap_dma(vm, args, map);
-	map->iommu = dma && mica_map_reached(vm, map);
+	map->iommu = dma && (mica_unmap_dma(vm, args, map) ||
+			     mica_map_reached(vm, map));
 	map->left = mica_unmap_kvm(vm, args, map) || map->iommu;
 }
 
@@ -650,11 +653,7 @@ int mica_map_add(struct mica_vm *vm, const struct mica_guest_range *range,
 	return err;
 }
 
-/*
- * KVM's part can fail for want of memory, so VFIO's is the last. That fails if VFIO
- * cannot write its answer, though it has unmapped, and the caller's threads can have
- * it unmap something else: so the IOMMU is what is asked.
- */
+/* KVM's part can fail for want of memory, so VFIO's is the last. */
 static int mica_unmap_both(struct mica_vm *vm, struct mica_map *map,
 			   struct mica_reason *why)
 {
@@ -667,7 +666,10 @@ static int mica_unmap_both(struct mica_vm *vm, struct mica_map *map,
 	ret = mica_unmap_kvm(vm, args[0], map);
 	if (!ret && map->iommu) {
 		ret = mica_unmap_dma(vm, args[0], map);
-		ret = mica_map_reached(vm, map) ? ret ?: -EFAULT : 0;
+		if (ret == -EFAULT)
+			ret = mica_unmap_dma(vm, args[1], map);
+		if (!ret && mica_map_reached(vm, map))
+			ret = -EFAULT;
 	}
 	/* To KVM a slot that is there as it was is no change. */
 	if (ret)
@@ -730,23 +732,16 @@ static bool mica_maps_reached(struct mica_vm *vm)
 /**
  * mica_maps_undo - unmap all from a container that stays
  * @vm: the VM, locked; what KVM has of it goes with KVM's file
- * @args: an area for answers
+ * @args: an area, not for answers
  *
  * Return: 0 or an error.
  */
 int mica_maps_undo(struct mica_vm *vm, struct mica_args *args)
 {
-	struct vfio_iommu_type1_dma_unmap *dma = args->data;
-	long ret = 0;
+	long ret = vm->container ? mica_unmap_dma(vm, args, NULL) : 0;
 
-	*dma = (struct vfio_iommu_type1_dma_unmap) {
-		.argsz = sizeof(*dma),
-		.flags = VFIO_DMA_UNMAP_FLAG_ALL,
-	};
-	if (vm->container)
-		ret = mica_args_ioctl(args, vm->container, VFIO_IOMMU_UNMAP_DMA);
-	/* As in mica_unmap_both(). */
-	ret = mica_maps_reached(vm) ? ret ?: -EFAULT : 0;
+	if (!ret && mica_maps_reached(vm))
+		ret = -EFAULT;
 	if (!ret)
 		mica_maps_free(vm);
 	return ret;
