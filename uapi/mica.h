@@ -1175,9 +1175,9 @@ struct mica_guest_irq {
  * * EBADF - a descriptor is not open (MICA_REASON_BAD_VALUE).
  * * ENOENT - the session has no guest (MICA_REASON_GUEST), or the guest not that
  *   function (MICA_REASON_NO_DEVICE).
- * * EBUSY - it is on with another descriptor or gsi, or another type is on
- *   (MICA_REASON_IN_USE); or the eventfd is that of another interrupt
- *   (MICA_REASON_KVM).
+ * * EBUSY - it is on with another descriptor or gsi, or to switch it off has
+ *   failed, or another type is on (MICA_REASON_IN_USE); or the eventfd is that of
+ *   another interrupt (MICA_REASON_KVM).
  * * ENOSPC - the host has not so many interrupts, or KVM (MICA_REASON_LIMIT).
  * * EMFILE - no descriptor is left (MICA_REASON_LIMIT).
  * * ENOMEM, and what else KVM and VFIO return.

@@ -106,6 +106,7 @@ static void mica_vm_unmake(struct mica_vm *vm, void (*put)(struct file *file))
 		put(dev->file);
 		dev->file = NULL;
 		dev->irqs_on = false;
+		dev->nr_irqs = 0;
 	}
 	put(vm->link);
 	put(vm->kvm);

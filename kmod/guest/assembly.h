@@ -54,8 +54,8 @@ struct mica_vm_group {
  * @group: its group
  * @file: what VFIO gives for it, or NULL
  * @irq_type: of the interrupts that are on; one of &enum mica_irq_type
- * @irqs_on: VFIO has that type on
- * @nr_irqs: how many of that type VFIO has on
+ * @irqs_on: VFIO has that type on, as far as is known
+ * @nr_irqs: how many of that type VFIO has on; 0 if none, or if that is not known
  * @vectors: struct mica_vector of each interrupt that is on, by number
  */
 struct mica_vm_device {

@@ -33,6 +33,7 @@
  * @address: what the function would write to; of an MSI
  * @data: what it would write
  * @taken: of INTx, how often the host had taken it before
+ * @half_off: to switch it off was begun, and has failed
  */
 struct mica_vector {
 	u32 gsi;
@@ -41,6 +42,7 @@ struct mica_vector {
 	u64 address;
 	u32 data;
 	u64 taken;
+	bool half_off;
 };
 
 /* Descriptors that name the two files for the time of a call. */
@@ -342,6 +344,7 @@ static long mica_irqs_disable(struct mica_vm_device *dev,
 	long ret = mica_vfio_irqs(dev, args, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0,
 				  -1);
 
+	dev->nr_irqs = 0;
 	if (ret && ret != -EINVAL)
 		return ret;
 	dev->irqs_on = false;
@@ -370,15 +373,19 @@ static long mica_irqs_enable(struct mica_vm_device *dev, struct mica_args *args,
 {
 	long ret = 0;
 
-	if (dev->irqs_on)
+	if (dev->nr_irqs)
 		return 0;
+	if (dev->irqs_on)
+		ret = mica_irqs_disable(dev, args);
+	if (ret)
+		return ret;
 	if (dev->irq_type != MICA_IRQ_INTX)
 		ret = mica_vfio_irqs(dev, args, VFIO_IRQ_SET_ACTION_TRIGGER, 0,
 				     vectors, -1);
 	/* If another thread has torn the area, they may be on. */
 	if (!ret || ret == -EFAULT) {
 		dev->irqs_on = true;
-		dev->nr_irqs = vectors;
+		dev->nr_irqs = ret ? 0 : vectors;
 	}
 	return ret;
 }
@@ -433,7 +440,7 @@ static int mica_vector_host(struct mica_vm_device *dev, struct mica_args *args,
 			    const struct mica_vector_fds *fds,
 			    struct mica_reason *why)
 {
-	bool others = dev->irqs_on;
+	bool others = dev->nr_irqs;
 	long ret = mica_irqs_connect(dev, args, want->vector, want->vectors,
 				     fds);
 
@@ -549,7 +556,8 @@ static int mica_vector_change(struct mica_vm *vm, struct mica_vm_device *dev,
 	err = mica_vector_files(&now, want, pci_name(dev->pdev), why);
 	if (err)
 		return err;
-	same = now.file == vec->file && now.resample == vec->resample &&
+	same = !vec->half_off && now.file == vec->file &&
+	       now.resample == vec->resample &&
 	       (want->type != MICA_IRQ_INTX || want->gsi == vec->gsi);
 	fput(now.file);
 	if (now.resample)
@@ -557,7 +565,7 @@ static int mica_vector_change(struct mica_vm *vm, struct mica_vm_device *dev,
 	if (!same)
 		return mica_fail(why, -EBUSY, MICA_REASON_IN_USE,
 				 pci_name(dev->pdev),
-				 "interrupt %u of %s is on with other descriptors, or another gsi; switch it off first",
+				 "interrupt %u of %s is on with other descriptors, or another gsi, or half off; switch it off first",
 				 want->vector, pci_name(dev->pdev));
 	if (want->type == MICA_IRQ_INTX)
 		return 0;
@@ -579,6 +587,7 @@ static int mica_vector_off(struct mica_vm *vm, struct mica_vm_device *dev,
 	if (!vec)
 		return 0;
 	ret = mica_vector_lend(vec, &fds);
+	vec->half_off = !ret;
 	if (!ret && dev->irqs_on)
 		ret = mica_vfio_irqs(dev, args, VFIO_IRQ_SET_ACTION_TRIGGER,
 				     vector, 1, -1);
@@ -648,7 +657,7 @@ int mica_vector_set(struct mica_vm *vm, const struct mica_guest_vector *asked,
 				 pci_name(dev->pdev),
 				 "%s has interrupts of another type on; switch them off first, with MICA_VECTOR_ALL",
 				 pci_name(dev->pdev));
-	if (dev->irqs_on && want.vector >= dev->nr_irqs)
+	if (dev->nr_irqs && want.vector >= dev->nr_irqs)
 		return mica_fail(why, -EINVAL, MICA_REASON_BAD_VALUE,
 				 pci_name(dev->pdev),
 				 "%s has %u interrupts on the host, so there is no %u; ask for more in vectors with the first that is switched on",
