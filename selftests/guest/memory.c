@@ -6,9 +6,11 @@
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include "assembly.h"
+#include "vfio.h"
 #include "../lib/harness.h"
 #include "../lib/fault.h"
 
@@ -612,10 +614,29 @@ static int meddler_end(struct meddler *m)
 	return meddler_did(m);
 }
 
-/* Lets VFIO read its arguments, but not write what it answers. */
-static int write_protect(void *area)
+static int protect(void *area)
 {
-	return mprotect(area, PAGE, PROT_READ);
+	return mprotect(area, PAGE, PROT_NONE);
+}
+
+static int empty(void *area)
+{
+	return madvise(area, PAGE, MADV_DONTNEED);
+}
+
+/* In vain, but for a moment it is elsewhere. */
+static int move(void *area)
+{
+	static char spare[PAGE] __attribute__((aligned(PAGE)));
+
+	return mremap(area, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, spare) ==
+	       MAP_FAILED ? -1 : 0;
+}
+
+/* By a system call, as a write of our own would be a fault. */
+static int write_to(void *area)
+{
+	return getrandom(area, 32, GRND_NONBLOCK) == 32 ? 0 : -1;
 }
 
 static int give_to_children(void *area)
@@ -645,24 +666,36 @@ TEST_F(memory, arguments_are_not_given_to_children)
 	EXPECT_EQ(0, meddler_end(&gives));
 }
 
-TEST_F(memory, unmapped_though_vfio_cannot_say_so)
+TEST_F(memory, arguments_cannot_be_protected)
 {
-	struct meddler m = { .with = write_protect };
-	int i, has, mapped = 0, wrong = 0;
+	struct meddler m = { .with = protect };
+	int i;
 
 	ASSERT_EQ(0, meddler_start(&m));
-	for (i = 0; i < (mapped ? 300 : 3000) && !wrong; i++) {
-		if (!guest_map(&self->guest, AT, self->memory, LEN, 0)) {
-			mapped++;
-			has = guest_unmap(&self->guest, AT, LEN) ? BOTH : NEITHER;
-			wrong = has ^ has_it(&self->guest, AT, self->memory);
-			/* With an area that it cannot write to, it cannot fail. */
-			wrong |= has;
-		}
+	for (i = 0; i < 300; i++) {
+		ASSERT_EQ(0, guest_map(&self->guest, AT, self->memory, LEN, 0));
+		ASSERT_EQ(0, guest_unmap(&self->guest, AT, LEN));
 	}
-	meddler_end(&m);
+	EXPECT_EQ(0, meddler_end(&m));
+}
+
+/* For the processor only: nothing is answered. */
+TEST_F(memory, arguments_cannot_be_written_to)
+{
+	struct meddler m = { .with = write_to };
+	int i, err, wrong = 0;
+
+	ASSERT_EQ(0, meddler_start(&m));
+	for (i = 0; i < 300 && !wrong; i++) {
+		wrong = guest_map(&self->guest, AT, self->memory, LEN,
+				  MICA_RANGE_KVM_ONLY);
+		err = guest_unmap(&self->guest, AT, LEN);
+		wrong |= err || kvm_has(&self->guest, AT, self->memory);
+	}
+	TH_LOG("written to %d times, wrong %d, in round %d", meddler_end(&m),
+	       wrong, i);
 	EXPECT_EQ(0, wrong);
-	EXPECT_LT(0, mapped);
+	EXPECT_EQ(0, m.done);
 }
 
 /* Of each call, one area is torn, at some time. */
@@ -735,27 +768,223 @@ TEST_F(memory, mapped_or_not_though_arguments_are_torn)
 /* Whatever is left then is known, and can be unmapped once they leave it. */
 TEST_F(memory, nothing_is_lost_though_all_arguments_are_torn)
 {
+	static int (*const ways[])(void *area) = { tear_all, empty, move };
 	unsigned long locked = locked_kib();
-	int i, mapped = 0, left = 0, wrong = 0;
+	int i, way, left, wrong = 0;
 	struct meddler m;
 
-	for (i = 0; i < (left ? 60 : 600) && !wrong; i++) {
-		m = (struct meddler){ .with = tear_all };
-		ASSERT_EQ(0, meddler_start(&m));
-		mapped = !guest_map(&self->guest, AT, self->memory, LEN, 0);
-		if (mapped)
-			guest_unmap(&self->guest, AT, LEN);
-		meddler_end(&m);
-		left += !!pinned(&self->guest);
-		if (guest_unmap(&self->guest, AT, LEN) == ENOENT)
-			wrong |= has_it(&self->guest, AT, self->memory);
-		wrong |= locked_kib() != locked;
+	for (way = 0; way < ARRAY_SIZE(ways); way++) {
+		left = 0;
+		for (i = 0; i < (left ? 60 : 600) && !wrong; i++) {
+			m = (struct meddler){ .with = ways[way] };
+			ASSERT_EQ(0, meddler_start(&m));
+			if (!guest_map(&self->guest, AT, self->memory, LEN, 0))
+				guest_unmap(&self->guest, AT, LEN);
+			meddler_end(&m);
+			left += !!pinned(&self->guest);
+			if (guest_unmap(&self->guest, AT, LEN) == ENOENT)
+				wrong |= has_it(&self->guest, AT, self->memory);
+			wrong |= locked_kib() != locked;
+		}
+		TH_LOG("left %d times, wrong %d, in round %d", left, wrong, i);
+		EXPECT_LT(0, left);
 	}
-	TH_LOG("left %d times, wrong %d, in round %d", left, wrong, i);
 	EXPECT_EQ(0, wrong);
-	EXPECT_LT(0, left);
 	EXPECT_EQ(0, guest_map(&self->guest, AT, self->memory, LEN, 0));
 	EXPECT_EQ(BOTH, has_it(&self->guest, AT, self->memory));
+}
+
+/* Who duplicates a descriptor that is lent for a moment. */
+struct thief {
+	pthread_t thread;
+	int lent;
+	int fd;
+	bool stop;
+};
+
+static void *steal(void *arg)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	struct thief *t = arg;
+
+	while (!__atomic_load_n(&t->stop, __ATOMIC_RELAXED)) {
+		t->fd = fcntl(t->lent, F_DUPFD_CLOEXEC, 100);
+		if (t->fd >= 0 && !ioctl(t->fd, VFIO_GROUP_GET_STATUS, &status))
+			break;
+		if (t->fd >= 0)
+			close(t->fd);
+		t->fd = -1;
+	}
+	return NULL;
+}
+
+/* A process whose guest is for the next one, with some of its descriptors. */
+struct last {
+	struct guest guest;
+	char *bdf;
+	int group;
+};
+
+static int last_begin(void *data, int ready)
+{
+	struct last *last = data;
+
+	return guest_create(&last->guest, last->bdf);
+}
+
+/* One that has also come to a descriptor of its group, lent for a reset of the bus. */
+static int last_steals(void *data, int ready)
+{
+	struct last *last = data;
+	struct thief t = {};
+
+	if (guest_create(&last->guest, last->bdf))
+		return -1;
+	t.lent = dup(0);
+	close(t.lent);
+	if (pthread_create(&t.thread, NULL, steal, &t))
+		return -1;
+	guest_reset(&last->guest, last->bdf);
+	__atomic_store_n(&t.stop, true, __ATOMIC_RELAXED);
+	pthread_join(t.thread, NULL);
+	last->group = t.fd;
+	return 0;
+}
+
+static struct last *last_new(const struct guest *guest, char *bdf)
+{
+	struct last *last = mmap(NULL, sizeof(*last), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	last->guest = *guest;
+	last->bdf = bdf;
+	return last;
+}
+
+/* Ends it, for one of its descriptors. */
+static int last_leaves(pid_t child, int which)
+{
+	int pid = syscall(SYS_pidfd_open, child, 0);
+	int fd = syscall(SYS_pidfd_getfd, pid, which, 0);
+
+	close(pid);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	return fd;
+}
+
+/* Into another container than the session's. */
+static int group_move(int group)
+{
+	int container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+
+	if (ioctl(group, VFIO_GROUP_UNSET_CONTAINER) ||
+	    ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
+	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		return -errno;
+	return close(group);
+}
+
+/* Another group, so that the session's container has an IOMMU again. */
+static int group_add(int container, const char *bdf)
+{
+	char path[64];
+	int group;
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", pci_group(bdf));
+	group = open(path, O_RDWR | O_CLOEXEC);
+	return ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
+	       ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) ?
+	       -errno : group;
+}
+
+/* What functions do not reach may be mapped all the same. */
+TEST_F(memory, nothing_is_lost_though_the_group_has_another_container)
+{
+	int i, group, other = session_open(), met = 0, wrong = 0;
+	struct meddler m = { .with = tear_one };
+	unsigned long locked = locked_kib();
+	char pair[2][BDF_LEN];
+	struct last *last;
+	pid_t child;
+
+	guest_end(&self->guest);
+	ASSERT_EQ(0, session_claim(other, self->edu, 0, &self->guest.why));
+	ASSERT_EQ(2, pci_find(pci_is_edu_paired, pair, 2));
+	self->guest.session = session_open();
+	ASSERT_EQ(0, session_claim_many(self->guest.session, pair, 2, 0, NULL,
+					&self->guest.why));
+	ASSERT_EQ(0, session_seal(self->guest.session));
+	last = last_new(&self->guest, pair[0]);
+	child = process_start(last_steals, last);
+	ASSERT_LT(0, child);
+	group = last_leaves(child, last->group);
+	ASSERT_LE(0, group);
+	/* Its functions are closed then. */
+	EXPECT_EQ(EBUSY, guest_create(&self->guest, pair[0]));
+	ASSERT_EQ(0, group_move(group));
+	ASSERT_EQ(0, guest_create(&self->guest, pair[0])) {
+		TH_LOG("%s", self->guest.why.text);
+	}
+	group = group_add(self->guest.container, self->edu);
+	ASSERT_LE(0, group);
+	EXPECT_EQ(EFAULT, guest_map(&self->guest, AT, self->memory, LEN, 0));
+
+	ASSERT_EQ(0, meddler_start(&m));
+	for (i = 0; i < (met ? 100 : 20000) && !wrong; i++) {
+		tear_in_next(true);
+		wrong = !guest_map(&self->guest, AT, self->memory, LEN, 0);
+		tear_in_next(false);
+		met += !!pinned(&self->guest);
+		guest_unmap(&self->guest, AT, LEN);
+		wrong |= locked_kib() != locked;
+	}
+	TH_LOG("%d torn, left %d times, wrong %d, in round %d", meddler_end(&m),
+	       met, wrong, i);
+	EXPECT_EQ(0, wrong);
+	EXPECT_LT(0, met);
+	guest_end(&self->guest);
+	close(group);
+	close(other);
+	munmap(last, sizeof(*last));
+}
+
+/* What a process that is no more had in the container is not for the next guest. */
+TEST_F(memory, nothing_of_the_last_guest_though_arguments_are_torn)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ,
+		.vaddr = (unsigned long)self->memory,
+		.iova = AT,
+		.size = PAGE,
+	};
+	struct meddler m = { .with = tear_one };
+	int i, err = -1, container;
+	struct last *last;
+	pid_t child;
+
+	guest_end(&self->guest);
+	self->guest.session = session_open();
+	ASSERT_EQ(0, session_claim(self->guest.session, self->edu, 0,
+				   &self->guest.why));
+	ASSERT_EQ(0, session_seal(self->guest.session));
+	last = last_new(&self->guest, self->edu);
+	child = process_start(last_begin, last);
+	ASSERT_LT(0, child);
+	container = last_leaves(child, last->guest.container);
+	ASSERT_EQ(0, ioctl(container, VFIO_IOMMU_MAP_DMA, &map));
+	close(container);
+
+	ASSERT_EQ(0, meddler_start(&m));
+	for (i = 0; i < 100 && err; i++) {
+		tear_in_next(!i);
+		err = guest_create(&self->guest, self->edu);
+	}
+	EXPECT_LT(0, meddler_end(&m));
+	EXPECT_EQ(0, err);
+	EXPECT_FALSE(iommu_has(&self->guest, AT, self->memory));
+	munmap(last, sizeof(*last));
 }
 
 /* Does KVM wait for it? If not, it can be told to. */
@@ -808,6 +1037,79 @@ TEST_F(memory, no_interrupt_is_left_though_arguments_are_torn)
 	EXPECT_EQ(0, wrong);
 	EXPECT_LT(0, failed[0]);
 	close(on.fd);
+}
+
+/* How many messages a function has on the host. */
+static int messages(const char *bdf)
+{
+	char path[128];
+	DIR *dir;
+	int n = -2;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/msi_irqs", bdf);
+	dir = opendir(path);
+	if (!dir)
+		return 0;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* If VFIO may have switched them off, not only the first is switched on again. */
+TEST_F(memory, as_many_interrupts_though_switching_off_was_torn)
+{
+	struct guest guest = { session_open(), -1, -1, -1, {} };
+	struct meddler m = { .with = tear_one };
+	char bdf[1][BDF_LEN];
+	struct mica_guest_vector on = {
+		.type = MICA_IRQ_MSIX,
+		.vectors = 3,
+		.fd = eventfd(0, EFD_CLOEXEC),
+		.address = 0xfee00000,
+		.data = 0x41,
+	};
+	struct mica_guest_vector off = {
+		.flags = MICA_VECTOR_OFF,
+		.type = MICA_IRQ_MSIX,
+		.vector = MICA_VECTOR_ALL,
+	};
+	int i, err, off_all = 0, half = 0, wrong = 0;
+
+	ASSERT_EQ(1, pci_find(pci_is_e1000e, bdf, 1));
+	on.addr = pci_addr(bdf[0]);
+	off.addr = on.addr;
+	ASSERT_EQ(0, session_claim(guest.session, bdf[0], 0, &guest.why));
+	ASSERT_EQ(0, guest_create(&guest, bdf[0]));
+	ASSERT_EQ(0, meddler_start(&m));
+	for (i = 0; i < (off_all < 5 ? 5000 : 300) && !wrong; i++) {
+		ASSERT_EQ(0, guest_irq(&guest, &on));
+		ASSERT_EQ(3, messages(bdf[0]));
+		/* Then there is nothing to do but to switch all off. */
+		off.vector = 0;
+		if (i % 2)
+			ASSERT_EQ(0, guest_irq(&guest, &off));
+		off.vector = MICA_VECTOR_ALL;
+		tear_in_next(true);
+		err = guest_irq(&guest, &off);
+		tear_in_next(false);
+		if (err) {
+			err = guest_irq(&guest, &on);
+			off_all += !err;
+			half += err == EBUSY;
+			wrong = err ? err != EBUSY :
+				messages(bdf[0]) != 3 ||
+				!kvm_waits_for(&guest, on.fd);
+		}
+		wrong |= guest_irq(&guest, &off) || messages(bdf[0]);
+	}
+	TH_LOG("%d torn, off failed %d times, half %d, wrong %d, in round %d",
+	       meddler_end(&m), off_all, half, wrong, i);
+	EXPECT_EQ(0, wrong);
+	EXPECT_LT(0, off_all);
+	close(on.fd);
+	guest_end(&guest);
+	pci_wait_driver(bdf[0], "e1000e", BACK_MS);
 }
 
 /* Ranges in any order: 7 and 1000 have no common factor. */
