@@ -321,4 +321,20 @@ TEST_F(number, of_a_renamed_directory_with_parts_in_two_writable_branches)
 	ASSERT_EQ(before.st_ino, after.st_ino);
 }
 
+/* As long as it is in memory it has the number of a file that is no more. */
+TEST_F(number, of_what_a_rename_takes_from_a_writable_branch_to_another)
+{
+	struct stat before, after;
+
+	NOT_ON_OVERLAY("one writable branch");
+	DO(run("mkdir up/c l1/d && touch l1/d/f"));
+	DO(mount_mica("dirs=up=rw:l1=rw", "mnt"));
+	DO(stat("mnt/d/f", &before) ?: rename("mnt/d/f", "mnt/c/f"));
+	FAILS(ENOENT, access("l1/d/f", F_OK));
+	DO(stat("mnt/c/f", &after) ?: check_dir("mnt/c"));
+	ASSERT_EQ(before.st_ino, after.st_ino);
+	DO(umount("mnt") ?: mount_mica("dirs=up=rw:l1=rw", "mnt"));
+	DO(check_dir("mnt/c"));
+}
+
 TEST_HARNESS_MAIN
