@@ -251,15 +251,18 @@ setfacl -b .
 rm -rf x
 
 # What a killed one leaves has no layer's name, and goes with the next one.
-(cat a.tar && exec sleep 1000) | "$MICA" union import y &
+mkfifo "$WORK/archive"
+"$MICA" union import y <"$WORK/archive" &
+exec {rest}>"$WORK/archive"
+cat a.tar >&"$rest"
 until_true test -e .y.mica-import
 exits 1 "two at once" union import a.tar y
 like "the second is told" "$(<"$ERR")" "another import to it is under way$"
 {
 	kill -KILL $!
-	kill -KILL %+
-	wait
+	wait $!
 } 2>/dev/null
+exec {rest}>&-
 is "a killed import" "$(left)" ".y.mica-import a.tar"
 exits 0 "the next one" union import a.tar y
 is "has removed what was left" "$(left) $(names y)" "a.tar y d d/f d/g "
