@@ -414,16 +414,16 @@ static const struct {
 	const char *command;
 	bool overlayfs;		/* the metacopy is one of overlayfs */
 } removals[] = {
-	{ "renamed", "all", "mv mnt/d/g mnt/x" },
+	{ "renamed", "all", "mv mnt/d/g mnt/x", false },
 	{ "overlayfs's, a file in its place", "all",
 	  "mv mnt/d/g mnt/x && echo >mnt/d/g && rm mnt/d/g", true },
-	{ "one of two names", "all", "ln mnt/d/g mnt/x && rm mnt/d/g" },
+	{ "one of two names", "all", "ln mnt/d/g mnt/x && rm mnt/d/g", false },
 	{ "a file in its place", "all",
-	  "mv mnt/d/g mnt/x && echo >mnt/d/g && rm mnt/d/g" },
+	  "mv mnt/d/g mnt/x && echo >mnt/d/g && rm mnt/d/g", false },
 	{ "a directory in its place", "all",
-	  "mv mnt/d/g mnt/x && mkdir mnt/d/g && rmdir mnt/d/g" },
+	  "mv mnt/d/g mnt/x && mkdir mnt/d/g && rmdir mnt/d/g", false },
 	{ "what shows then", "first",
-	  "ln mnt/d/g mnt/x && rm mnt/d/g && rm mnt/d/g" },
+	  "ln mnt/d/g mnt/x && rm mnt/d/g && rm mnt/d/g", false },
 };
 
 TEST_F(metacopy, its_data_stays_when_the_name_of_that_is_removed)
