@@ -354,28 +354,6 @@ static bool is_one_file(const struct super_block *sb, const struct mica_part *pa
 }
 
 /**
- * mica_shown_number - the inode number that what was found has now
- * @dir: directory that it was found in
- * @parts: where it is
- *
- * As mica_number(), but what is in memory keeps the number that it got, though the
- * file that had it may have gone. The caller has the mounter's credentials.
- */
-u64 mica_shown_number(struct inode *dir, const struct mica_parts *parts)
-{
-	const struct mica_part *part = &parts->part[0];
-	struct inode *real = d_inode(part->dentry), *inode = NULL;
-	u64 ino;
-
-	if (S_ISDIR(real->i_mode) || real->i_nlink <= 1 ||
-	    is_one_file(dir->i_sb, part))
-		inode = mica_ilookup(dir->i_sb, real);
-	ino = inode ? inode->i_ino : mica_number(dir, parts);
-	iput(inode);
-	return ino;
-}
-
-/**
  * mica_iget_linked - the inode of the union for a file that may have other names
  * @sb: the union
  * @parts: where it is; taken over, also if it fails

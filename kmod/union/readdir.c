@@ -340,7 +340,7 @@ static u64 ask_for_number(struct inode *dir, const struct mica_name *n)
 
 	mica_begin_look(dir, &l);
 	if (!mica_lookup_parts(dir, &q, 0, &parts)) {
-		ino = parts ? mica_shown_number(dir, parts) : 0;
+		ino = parts ? mica_number(dir, parts) : 0;
 		mica_parts_free(parts);
 	}
 	mica_end_look(dir, &l);

@@ -737,7 +737,6 @@ struct inode *mica_iget_linked(struct super_block *sb, struct mica_parts *parts,
 struct inode *mica_iget(struct super_block *sb, struct mica_parts *parts,
 			u64 ino);
 struct inode *mica_ilookup(struct super_block *sb, struct inode *real);
-u64 mica_shown_number(struct inode *dir, const struct mica_parts *parts);
 void mica_newest_times(const struct inode *inode, struct kstat *stat);
 void mica_touch_dir(struct inode *dir, const struct mica_branch *b);
 void mica_copyattr(struct inode *inode);
